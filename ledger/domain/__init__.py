@@ -1,0 +1,1 @@
+"""Rules, per subject: state, `decide` and `evolve`. Pure: no clock, no input or output, no randomness."""

@@ -1,0 +1,1 @@
+"""The one ordered, append-only record: writing it, reading it, following it."""
