@@ -59,7 +59,7 @@ types: $(DEV) ## Check types with mypy --strict
 	$(PY) -m mypy $(CODE)
 
 layers: $(DEV) ## Check who imports whom
-	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 test: ## Run every test: fast ones first, then integration, fault, e2e
 	@$(MAKE) --no-print-directory test-fast
@@ -88,8 +88,8 @@ bench: $(DEV) ## Run the benchmarks; prints machine, versions, sample sizes (tak
 bench-check: $(DEV) ## Run each benchmark once, small: shows that they work, measures nothing
 	$(PY) -m benchmarks --check
 
-buf: ## Lint the protos with buf, and look for breaking changes since the last commit (needs npm)
-	@tools/buf.sh
+buf: $(DEV) ## Lint the protos with buf, and look for breaking changes since the last commit (needs npm)
+	$(PY) -m tools.buf
 
 check: ## What CI runs on every change
 	@$(MAKE) --no-print-directory verify

@@ -22,7 +22,7 @@ class MayImportContract(Contract):
     Direct imports are enough: what an allowed package imports is held by the contract of that package.
 
     Options:
-        modules: Packages or modules the contract speaks of, with all below them. One that does not exist is passed over.
+        modules: Packages or modules the contract speaks of, with all below them. Absent ones are passed over.
         but_not: Packages or modules below `modules` that have a contract of their own.
         allowed: Packages or modules that may be imported, with all below them.
     """
@@ -33,7 +33,7 @@ class MayImportContract(Contract):
     but_not = fields.ListField(subfield=fields.StringField(), default=[])
     allowed = fields.ListField(subfield=fields.StringField(), default=[])
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001  # The base class asks.
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002  # The base class asks.
         """Return the imports that nothing allows, as lines `importer:line imports module`."""
         modules = cast(list[str], self.modules)
         allowed = [*modules, *cast(list[str], self.allowed)]
