@@ -3,7 +3,8 @@
     LedgerError
     ├── OutcomeUnknown    the write may have happened; ask again with the same request_id
     ├── StoreClosed       the store takes no calls any more
-    └── StoreFailed       the write did not happen
+    ├── StoreFailed       the write did not happen
+    └── StoreRefused      the database is set up so that nothing may be kept in it
 """
 
 
@@ -24,3 +25,10 @@ class StoreClosed(LedgerError):
 
 class StoreFailed(LedgerError):
     """The store could not do what was asked, and nothing was written."""
+
+
+class StoreRefused(LedgerError):
+    """The database is not one to keep a ledger in: a setting that durability rests on is off, or it holds another thing.
+
+    Raised when a store is opened; the message names the setting, what it should be and what it is.
+    """
