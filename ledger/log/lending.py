@@ -1,6 +1,5 @@
 """Idle connections, each lent to one thread at a time."""
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -21,7 +20,6 @@ class Shelf(Generic[C]):
         self._discard = discard
         self._idle: deque[C] = deque()
         self._idle_max = idle_max
-        self._closing = threading.Lock()
         self._closed = False
 
     def take(self) -> C:
@@ -48,8 +46,7 @@ class Shelf(Generic[C]):
 
     def close(self) -> None:
         """Discard the idle connections now, and the lent ones when they come back."""
-        with self._closing:
-            self._closed = True
+        self._closed = True
         self._empty()
 
     def _empty(self) -> None:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, Subscription
 
@@ -57,9 +56,6 @@ class LogSubscription(Subscription[ApplicationRecorder]):
         self._grown = threading.Event()
         self._wake: Wake = lambda _: self._grown.set()
         listeners.add(self._wake)
-
-    def __exit__(self, *args: object, **kwargs: Any) -> None:
-        super().__exit__(*args, **kwargs)
 
     def stop(self) -> None:
         """End the iteration, also one that waits in another thread."""
