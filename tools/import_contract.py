@@ -63,9 +63,9 @@ def permitted(imported: str, allowed: Collection[str], but_not: Collection[str])
     """Tell whether `imported` may be imported; what has a contract of its own is only allowed where it is named."""
     if imported.partition(".")[0] in STANDARD_LIBRARY:
         return True
-    named = [name for name in allowed if inside(imported, [name])]
-    excluded = [name for name in but_not if inside(imported, [name])]
-    return max(map(len, named), default=0) > max(map(len, excluded), default=0) or (bool(named) and not excluded)
+    longest_allowed = max((len(name) for name in allowed if inside(imported, [name])), default=0)
+    longest_excepted = max((len(name) for name in but_not if inside(imported, [name])), default=0)
+    return longest_allowed > 0 and longest_allowed >= longest_excepted
 
 
 def inside(name: str, packages: Collection[str]) -> bool:

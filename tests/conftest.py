@@ -1,0 +1,51 @@
+"""What every test may use: a seed that is printed, a place for the shared data, and clean environment names."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Names that speak to the tests and not to the services under test.
+TEST_NAMES = ("RAPPORT_TEST_", "RAPPORT_SHARED_DATA")
+
+# No deadline: a shared machine may pause any example. The blob repeats a failure exactly.
+settings.register_profile("rapport", deadline=None, print_blob=True)
+settings.load_profile("rapport")
+
+
+def pytest_report_header() -> str:
+    """Say the seed first: a random test that failed is repeated with RAPPORT_TEST_SEED set to it."""
+    return f"seed: {session_seed()} (repeat with RAPPORT_TEST_SEED)"
+
+
+def session_seed() -> int:
+    """Return the seed of this session: RAPPORT_TEST_SEED, or one drawn once and kept for child processes."""
+    return int(os.environ.setdefault("RAPPORT_TEST_SEED", str(random.SystemRandom().randrange(2**32))))
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Return a number of this session and test; the same again under the same RAPPORT_TEST_SEED."""
+    return random.Random(f"{session_seed()}/{request.node.nodeid}").randrange(2**32)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take RAPPORT_* settings out of the environment, so that a developer's own server is never tested or written."""
+    for name in [name for name in os.environ if name.startswith("RAPPORT_") and not name.startswith(TEST_NAMES)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of the data sets: RAPPORT_SHARED_DATA, or `shared/data` beside the checkout; else skip."""
+    folder = Path(os.environ.get("RAPPORT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the data sets are not there; set RAPPORT_SHARED_DATA to their folder")
+    return folder
