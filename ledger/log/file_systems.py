@@ -10,8 +10,27 @@ from pathlib import Path
 from ledger.domain.errors import StoreRefused
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    ["9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"]
-    + ["smbfs", "gcsfuse", "goofys", "rclone", "s3fs", "sshfs"]
+    (
+        "9p",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "gcsfuse",
+        "glusterfs",
+        "goofys",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "rclone",
+        "s3fs",
+        "smb3",
+        "smbfs",
+        "sshfs",
+    )
 )
 """Types as Linux names them in /proc/mounts; with or without `fuse.` before them."""
 

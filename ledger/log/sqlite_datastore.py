@@ -11,9 +11,9 @@ Three rules, each from a measured or published fault (docs/adr, invariants A4, A
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from eventsourcing import persistence
@@ -26,12 +26,12 @@ from ledger.log.writer_lock import WriterLock
 from ledger.testing.fault_points import reach
 
 OLDEST_SQLITE = (3, 38, 0)
-"""json_each is built in, and RETURNING is there."""
+"""STRICT, RETURNING and json_each are there without asking."""
 
 WAL_RESET_MENDED = (3, 51, 3)
 """First version without the fault A11; before it, health says that the rule of this module stands in."""
 
-WAL_BYTES_MAX = 16 * 1024 * 1024
+WAL_BYTES_MAX = 8 * 1024 * 1024
 """Size of the write-ahead log, in bytes, from which a commit is followed by a checkpoint."""
 
 _DISK_ERRORS = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
@@ -135,7 +135,7 @@ class SqliteDatastore(SQLiteDatastore):
             self._commit()
             self._checkpoint_when_due()
 
-    def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Return all rows of a query, as plain tuples.
 
         Raises:

@@ -4,8 +4,9 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from itertools import chain, repeat
 from typing import Any, cast
 
 from ledger.domain.errors import LedgerError, StoreClosed
@@ -21,17 +22,22 @@ _EVENT = "position, stream_id, version, topic, record_time, salt, state"
 _JOINED_EVENT = "e.position, e.stream_id, e.version, e.topic, e.record_time, e.salt, e.state"
 _REQUEST = "r.organization_id, r.request_id, r.fingerprint, r.first_position, r.last_position, r.record_time, r.answer"
 
-# CROSS JOIN fixes the order of the loops: one search of the index per key, never a scan of the events.
-_VERSIONS = "SELECT k.value, (SELECT max(version) FROM stored_events WHERE stream_id = k.value) FROM json_each(?) AS k"
-_STREAMS = f"SELECT {_JOINED_EVENT} FROM json_each(?) AS k CROSS JOIN stored_events AS e ON e.stream_id = k.value"
-_TAILS = (
-    f"SELECT {_JOINED_EVENT} FROM json_each(?1) AS k CROSS JOIN stored_events AS e"
-    " ON e.stream_id = k.value ->> 0 AND e.version > k.value ->> 1"
-)
-_REQUESTS = (  # Ids of 16 bytes each, one after the other, beside the list of their organizations.
-    f"SELECT {_REQUEST} FROM json_each(?1) AS k CROSS JOIN requests AS r"
-    " ON r.organization_id = k.value AND r.request_id = substr(?2, 1 + 16 * k.key, 16)"
-)
+# {values} stands for rows of parameters. CROSS JOIN fixes the order of the loops: one search of the index per key.
+_VERSIONS = """
+    WITH k(stream_id) AS (VALUES {values})
+    SELECT k.stream_id, (SELECT max(version) FROM stored_events AS e WHERE e.stream_id = k.stream_id)
+    FROM k WHERE k.stream_id IS NOT NULL"""
+_STREAMS = f"""
+    WITH k(stream_id) AS (VALUES {{values}})
+    SELECT {_JOINED_EVENT} FROM k CROSS JOIN stored_events AS e ON e.stream_id = k.stream_id"""
+_TAILS = f"""
+    WITH k(stream_id, version) AS (VALUES {{values}})
+    SELECT {_JOINED_EVENT} FROM k
+    CROSS JOIN stored_events AS e ON e.stream_id = k.stream_id AND e.version > k.version"""
+_REQUESTS = f"""
+    WITH k(organization_id, request_id) AS (VALUES {{values}})
+    SELECT {_REQUEST} FROM k
+    CROSS JOIN requests AS r ON r.organization_id = k.organization_id AND r.request_id = k.request_id"""
 _LIST_STREAMS = """
     WITH RECURSIVE found(id) AS (
         SELECT min(stream_id) FROM stored_events WHERE stream_id > ?1 AND stream_id < ?2
@@ -40,6 +46,9 @@ _LIST_STREAMS = """
         FROM found WHERE found.id IS NOT NULL
     )
     SELECT id FROM found WHERE id IS NOT NULL LIMIT ?3"""
+
+_KEY_COUNTS = tuple(2**power for power in range(11))
+_KEYS_MAX = _KEY_COUNTS[-1]
 
 _to_event = cast("Callable[[Any], EventRow]", partial(tuple.__new__, EventRow))  # Half the cost of EventRow._make.
 _to_request = cast("Callable[[Any], RequestRow]", partial(tuple.__new__, RequestRow))
@@ -83,8 +92,9 @@ class SqliteStore(SqliteRecorder):
                     connection.execute("BEGIN IMMEDIATE")
                     plan = None
             if plan is None:
-                versions = _versions(connection.execute(_VERSIONS, (_json(streams_of(group)),)))
-                requests = _requests(connection.execute(_REQUESTS, _keys(requests_of(group))))
+                streams = [(stream_id,) for stream_id in streams_of(group)]
+                versions = _versions(_for_keys(connection.execute, _VERSIONS, streams))
+                requests = _requests(_for_keys(connection.execute, _REQUESTS, requests_of(group)))
                 plan = choose(group, head, record_time, versions, requests)
                 insert(connection, plan.events, plan.requests)
         if plan.events:
@@ -112,7 +122,7 @@ class SqliteStore(SqliteRecorder):
             ("position <= ?", to),
             ("+stream_id >= ?", stream_from),
             ("+stream_id < ?", stream_before),
-            ("topic IN (SELECT value FROM json_each(?))", _json(topics) if topics else None),
+            ("topic IN (SELECT value FROM json_each(?))", json.dumps(topics) if topics else None),
         ):
             if value is not None:
                 sql += f" AND {condition}"
@@ -138,19 +148,19 @@ class SqliteStore(SqliteRecorder):
 
     def read_streams(self, stream_ids: Sequence[str]) -> dict[str, list[EventRow]]:
         """Return the events of many streams."""
-        return _by_stream(stream_ids, self._events(_STREAMS, _json(set(stream_ids))))
+        return _by_stream(stream_ids, self._events_of(_STREAMS, [(stream_id,) for stream_id in set(stream_ids)]))
 
     def versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
         """Return the version of each stream."""
-        return _versions(self.datastore.rows(_VERSIONS, (_json(stream_ids),)))
+        return _versions(_for_keys(self.datastore.rows, _VERSIONS, [(stream_id,) for stream_id in stream_ids]))
 
     def tails(self, streams: Mapping[str, int]) -> dict[str, list[EventRow]]:
         """Return what each stream has after a version."""
-        return _by_stream(streams, self._events(_TAILS, _json(streams.items())))
+        return _by_stream(streams, self._events_of(_TAILS, list(streams.items())))
 
     def find_requests(self, keys: Sequence[RequestKey]) -> dict[RequestKey, RequestRow]:
         """Return what is remembered of requests."""
-        return _requests(self.datastore.rows(_REQUESTS, _keys(keys)))
+        return _requests(_for_keys(self.datastore.rows, _REQUESTS, keys))
 
     def get(self, position: int) -> EventRow | None:
         """Return the event at a position."""
@@ -199,6 +209,9 @@ class SqliteStore(SqliteRecorder):
     def _events(self, sql: str, *parameters: object) -> list[EventRow]:
         return list(map(_to_event, self.datastore.rows(sql, parameters)))
 
+    def _events_of(self, sql: str, keys: Sequence[tuple[object, ...]]) -> list[EventRow]:
+        return list(map(_to_event, _for_keys(self.datastore.rows, sql, keys)))
+
     def _watch(self) -> None:
         known = -1
         while not self._closing.wait(WATCH_INTERVAL_S):
@@ -225,11 +238,6 @@ def _requests(rows: Iterable[Any]) -> dict[RequestKey, RequestRow]:
     return {RequestKey(row[0], row[1]): _to_request(row) for row in rows}
 
 
-def _keys(keys: Sequence[RequestKey]) -> tuple[str, bytes]:
-    assert all(len(key.request_id) == 16 for key in keys)
-    return _json([key.organization_id for key in keys]), b"".join([key.request_id for key in keys])
-
-
 def _by_stream(stream_ids: Iterable[str], rows: list[EventRow]) -> dict[str, list[EventRow]]:
     rows.sort()  # By position, which is the order of versions too; they come so from the index, and this says it.
     found: dict[str, list[EventRow]] = {stream_id: [] for stream_id in stream_ids}
@@ -238,5 +246,23 @@ def _by_stream(stream_ids: Iterable[str], rows: list[EventRow]) -> dict[str, lis
     return found
 
 
-def _json(values: Iterable[object]) -> str:
-    return json.dumps(list(values), ensure_ascii=False)
+def _for_keys(
+    execute: Callable[[str, Sequence[object]], Iterable[Any]], sql: str, keys: Sequence[tuple[object, ...]]
+) -> Iterator[Any]:
+    """Yield the rows for keys, each key one or more columns: one query per `_KEYS_MAX` of them.
+
+    Parameters in VALUES cost half of json_each. The number of rows is rounded up to a power of two, and filled with
+    NULL, which equals nothing: so a few statements stay prepared, not one per number of keys.
+    """
+    for start in range(0, len(keys), _KEYS_MAX):
+        some = keys[start : start + _KEYS_MAX]
+        width = len(some[0])
+        count = next(size for size in _KEY_COUNTS if size >= len(some))
+        parameters = [*chain.from_iterable(some), *repeat(None, width * (count - len(some)))]
+        yield from execute(_filled_in(sql, width, count), parameters)
+
+
+@cache
+def _filled_in(sql: str, width: int, count: int) -> str:
+    row = f"({','.join('?' * width)})"
+    return sql.format(values=",".join(repeat(row, count)))
