@@ -12,9 +12,10 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final
 
-from ledger.domain.errors import LedgerError
+from ledger.domain.errors import Refused
 from ledger.log.envelope import lp
 from ledger.log.store import EventRow
+from rapport.errors.v1 import error_reason_pb2 as reasons
 
 ENTRY_BYTES_MAX: Final = 65_535
 """Bytes of an entry at most: C2SP tile bundles write its length in 16 bits."""
@@ -29,14 +30,19 @@ _LENGTH_BYTES = 4
 _FIXED_BYTES = len(_TAG) + _POSITION_AND_TIME.size + _VERSION.size + 3 * _LENGTH_BYTES + SALT_BYTES
 
 
-class EventTooLarge(LedgerError):
+class EventTooLarge(Refused):
     """The event does not fit into an entry. What is large lives elsewhere; the event holds its place and digest."""
+
+    reason = reasons.ERROR_REASON_EVENT_TOO_LARGE
 
     def __init__(self, stream_id: str, topic: str, size_bytes: int) -> None:
         super().__init__(f"{topic} for {stream_id} makes an entry of {size_bytes} bytes; at most {ENTRY_BYTES_MAX} fit")
-        self.stream_id = stream_id
-        self.topic = topic
         self.size_bytes = size_bytes
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Bytes that the entry would take, and the limit."""
+        return {"size": str(self.size_bytes), "limit": str(ENTRY_BYTES_MAX)}
 
 
 def entry_size(stream_id: str, topic: str, state: bytes) -> int:

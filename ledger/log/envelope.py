@@ -14,6 +14,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from ledger.domain.errors import LedgerError
+from rapport.errors.v1 import error_reason_pb2 as reasons
 
 _LENGTH = Struct(">I")
 _LENGTH_BYTES = _LENGTH.size
@@ -22,6 +23,8 @@ _THREE_LENGTHS = 3 * _LENGTH_BYTES
 
 class MalformedState(LedgerError):
     """Stored bytes are not three length-prefixed strings and nothing else: the row is damaged or not ours."""
+
+    reason = reasons.ERROR_REASON_LOG_DAMAGED
 
 
 class State(NamedTuple):

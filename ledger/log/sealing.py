@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.domain.errors import LedgerError
 from ledger.log.envelope import lp
+from rapport.errors.v1 import error_reason_pb2 as reasons
 
 DATA_KEY_BYTES: Final = 32
 SALT_BYTES: Final = 32
@@ -49,6 +50,8 @@ _EVENT_KEY_INFO = b"rapport.event-key.v1\x01"
 
 class SealingError(LedgerError):
     """A sealed part cannot be opened. Nothing of its content is known."""
+
+    reason = reasons.ERROR_REASON_LOG_DAMAGED
 
 
 class MalformedSeal(SealingError):
