@@ -34,7 +34,15 @@ def install() -> bool:
     if npm is None:
         return False
     # Without install scripts: the program itself is in a package of its own for each platform.
-    quiet = ["--ignore-scripts", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+    quiet = [
+        "--ignore-scripts",
+        "--no-save",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+    ]
     return subprocess.run([npm, "install", "--prefix", ROOT, *quiet, PACKAGE], check=False).returncode == 0
 
 
