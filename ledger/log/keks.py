@@ -91,12 +91,14 @@ def read_kek_file(path: Path) -> Keks:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise KekFileRefused(f"the KEK file {path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Asked of the open file, not of the path: nobody can exchange it in between.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != _MODE:
             raise KekFileRefused(f"the KEK file {path} must be a file of mode 0400: chmod 0400 it")
-        lines = file.read().split()
+        lines = os.read(descriptor, status.st_size).split()
+    finally:
+        os.close(descriptor)
     keks = [_parse_line(path, number, line) for number, line in enumerate(lines, start=1)]
     if not keks:
         raise KekFileRefused(f"the KEK file {path} is empty")
