@@ -1,0 +1,193 @@
+"""What a well-formed exchange is: who may give what, in which kinds of asset, and whether both sides are there.
+
+The table is that of reciprocity.md 1; the order in which faults are told is that of reciprocity.md 9.2 (settled.md 37).
+"""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
+
+from google.protobuf.descriptor import EnumDescriptor
+
+from ledger.domain.amounts import is_asset
+from ledger.domain.errors import Rejected, Violation
+from ledger.domain.policy import Asset
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.errors.v1.error_reason_pb2 import ErrorReason
+from rapport.events.v1 import exchange_pb2 as x
+from rapport.events.v1 import policy_pb2 as p
+from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, Leg, Party
+from rapport.events.v1.policy_pb2 import AssetKind
+
+LEGS_MAX: Final = 64
+
+
+class Rule(NamedTuple):
+    """Who may give a category, and in which kinds of asset."""
+
+    givers: frozenset[Party.ValueType]
+    kinds: frozenset[AssetKind.ValueType]
+
+
+_CUSTOMER: Final = frozenset({x.PARTY_CUSTOMER})
+_ORGANIZATION: Final = frozenset({x.PARTY_ORGANIZATION})
+_EITHER: Final = _CUSTOMER | _ORGANIZATION
+_MONEY: Final = frozenset({p.ASSET_KIND_MONEY})
+_SERVICE: Final = frozenset({p.ASSET_KIND_TIME, p.ASSET_KIND_SERVICE, p.ASSET_KIND_ITEM})
+_ADVOCACY: Final = frozenset({p.ASSET_KIND_ADVOCACY, p.ASSET_KIND_TIME})
+_POINTS: Final = frozenset({p.ASSET_KIND_POINTS})
+_DATA: Final = frozenset({p.ASSET_KIND_DATA})
+
+RULES: Final[Mapping[Category.ValueType, Rule]] = {
+    x.CATEGORY_MONEY_PAYMENT: Rule(_EITHER, _MONEY),
+    x.CATEGORY_MONEY_REFUND: Rule(_ORGANIZATION, _MONEY),
+    x.CATEGORY_GOODS: Rule(_EITHER, frozenset({p.ASSET_KIND_MONEY, p.ASSET_KIND_ITEM})),
+    x.CATEGORY_DISCOUNT: Rule(_ORGANIZATION, _MONEY),
+    x.CATEGORY_SERVICE_SUPPORT: Rule(_ORGANIZATION, _SERVICE),
+    x.CATEGORY_SERVICE_RECOVERY: Rule(_ORGANIZATION, _SERVICE),
+    x.CATEGORY_POINTS_GRANT: Rule(_ORGANIZATION, _POINTS),
+    x.CATEGORY_POINTS_REDEEM: Rule(_CUSTOMER, _POINTS),
+    x.CATEGORY_ATTENTION: Rule(_CUSTOMER, frozenset({p.ASSET_KIND_TIME, p.ASSET_KIND_ATTENTION})),
+    x.CATEGORY_WAITING: Rule(_CUSTOMER, frozenset({p.ASSET_KIND_TIME})),
+    x.CATEGORY_DATA_DISCLOSED: Rule(_CUSTOMER, _DATA),
+    x.CATEGORY_DATA_LICENSED: Rule(_CUSTOMER, _DATA),
+    x.CATEGORY_CONTENT: Rule(_ORGANIZATION, frozenset({p.ASSET_KIND_CONTENT, p.ASSET_KIND_TIME})),
+    x.CATEGORY_FEEDBACK: Rule(_CUSTOMER, _ADVOCACY),
+    x.CATEGORY_REFERRAL: Rule(_CUSTOMER, _ADVOCACY),
+    x.CATEGORY_ADVOCACY: Rule(_CUSTOMER, _ADVOCACY),
+}
+
+CATEGORIES_OF_POINTS: Final = frozenset({x.CATEGORY_POINTS_GRANT, x.CATEGORY_POINTS_REDEEM})
+
+_TOLD_FIRST: Final[Mapping[ErrorReason.ValueType, int]] = {
+    reason: order
+    for order, reason in enumerate(
+        (
+            reasons.ERROR_REASON_AMOUNT_NOT_POSITIVE,
+            reasons.ERROR_REASON_AMOUNT_OVER_LIMIT,
+            reasons.ERROR_REASON_ASSET_UNKNOWN,
+            reasons.ERROR_REASON_CATEGORY_MISMATCH,
+            reasons.ERROR_REASON_LEGS_COUNT,
+            reasons.ERROR_REASON_ONE_SIDED_NOT_DECLARED,
+            reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED,
+        )
+    )
+}
+
+
+class Fault(NamedTuple):
+    """One rule that an exchange breaks."""
+
+    violation: Violation
+    values: Mapping[str, object]
+    """What the refusal tells as metadata, if this fault is the one that names its reason."""
+
+
+def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> None:
+    """Refuse an exchange whose legs or sides break a rule; every fault is named, the first by the table is the reason.
+
+    Raises:
+        Rejected: AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN, CATEGORY_MISMATCH, LEGS_COUNT,
+            ONE_SIDED_NOT_DECLARED or ONE_SIDED_CONTRADICTED.
+    """
+    faults = [*_faults_of_legs(exchange, assets), *_faults_of_sides(exchange)]
+    if faults:
+        told = min(faults, key=lambda fault: _TOLD_FIRST[fault.violation.reason])
+        violations = [fault.violation for fault in faults]
+        message = f"{told.violation.field}: {told.violation.description}"
+        raise Rejected(told.violation.reason, message, violations, **told.values)
+
+
+def _faults_of_legs(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> Iterator[Fault]:
+    # Legs beyond the limit are counted and not looked at: a refusal stays a refusal of reasonable size.
+    for index, leg in enumerate(exchange.legs[:LEGS_MAX]):
+        asset = assets.get(leg.amount.asset)
+        place = f"legs[{index}]"
+        if leg.amount.units < 1:
+            yield _not_positive(place)
+        if asset is None:
+            yield _unknown_asset(place, leg.amount.asset)
+        elif leg.amount.units > asset.max_units_per_leg:
+            yield _over_limit(place, leg.amount.asset, asset)
+        yield from _mismatches(place, leg, asset)
+    count = len(exchange.legs)
+    if not 1 <= count <= LEGS_MAX:
+        yield _fault("legs", f"must have 1 to {LEGS_MAX} legs", reasons.ERROR_REASON_LEGS_COUNT, legs=count)
+
+
+def _mismatches(place: str, leg: Leg, asset: Asset | None) -> Iterator[Fault]:
+    rule = RULES.get(leg.category)
+    if rule is None:
+        yield _mismatch(f"{place}.category", "must say what kind of value it is", leg, asset)
+        return
+    if leg.giver not in rule.givers:
+        party = "a party" if leg.giver == x.PARTY_UNSPECIFIED else "this party"
+        yield _mismatch(
+            f"{place}.giver", f"must be {_names(Party.DESCRIPTOR, rule.givers)}: {party} cannot give it", leg, asset
+        )
+    if asset is not None and asset.kind not in rule.kinds:
+        allowed = _names(AssetKind.DESCRIPTOR, rule.kinds)
+        yield _mismatch(f"{place}.amount.asset", f"must be of kind {allowed} for this category", leg, asset)
+
+
+def _faults_of_sides(exchange: ExchangeRecorded) -> Iterator[Fault]:
+    givers = {leg.giver for leg in exchange.legs}
+    if not givers or not givers <= _EITHER:
+        return  # Whose legs are missing cannot be told; the legs' own faults are.
+    declared = exchange.one_sided != x.ONE_SIDED_UNSPECIFIED
+    if len(givers) == 1 and not declared:
+        yield _fault(
+            "one_sided",
+            "must say why only one party gives: GIFT, LATER or UNOBSERVED",
+            reasons.ERROR_REASON_ONE_SIDED_NOT_DECLARED,
+        )
+    if len(givers) == 2 and declared:
+        yield _fault("one_sided", "must be unset when both parties give", reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED)
+
+
+def _not_positive(place: str) -> Fault:
+    return _fault(f"{place}.amount.units", "must be at least 1", reasons.ERROR_REASON_AMOUNT_NOT_POSITIVE)
+
+
+def _unknown_asset(place: str, name: str) -> Fault:
+    field = f"{place}.amount.asset"
+    if not is_asset(name):
+        # What is no code may be anything, personal content too: it is not repeated.
+        return _fault(field, "must be CODE/scale, for example EUR/2", reasons.ERROR_REASON_ASSET_UNKNOWN)
+    return _fault(field, f"{name} is not in the registry", reasons.ERROR_REASON_ASSET_UNKNOWN, asset=name)
+
+
+def _over_limit(place: str, name: str, asset: Asset) -> Fault:
+    limit = asset.max_units_per_leg
+    description = f"must be at most {limit} of {name}"
+    reason = reasons.ERROR_REASON_AMOUNT_OVER_LIMIT
+    return _fault(f"{place}.amount.units", description, reason, asset=name, limit=limit)
+
+
+def _mismatch(field: str, description: str, leg: Leg, asset: Asset | None) -> Fault:
+    kind = p.ASSET_KIND_UNSPECIFIED if asset is None else asset.kind
+    return _fault(
+        field,
+        description,
+        reasons.ERROR_REASON_CATEGORY_MISMATCH,
+        category=category_name(leg.category),
+        giver=_names(Party.DESCRIPTOR, {leg.giver}),
+        kind=_names(AssetKind.DESCRIPTOR, {kind}),
+    )
+
+
+def _fault(field: str, description: str, reason: ErrorReason.ValueType, **values: object) -> Fault:
+    return Fault(Violation(field, description, reason), values)
+
+
+def category_name(category: Category.ValueType) -> str:
+    """Return a category as refusals tell it, without prefix; an unknown one as its number."""
+    return _names(Category.DESCRIPTOR, {category})
+
+
+def _names(enum: EnumDescriptor, numbers: AbstractSet[int]) -> str:
+    """Return the names of enum values without prefix, in the order of their numbers, joined by ` or `."""
+    values = enum.values_by_number
+    prefix = values[0].name.removesuffix("UNSPECIFIED")
+    names = (values[n].name.removeprefix(prefix) if n in values else str(n) for n in sorted(numbers))
+    return " or ".join(names)
