@@ -6,9 +6,8 @@ A destroyed key must be gone from the file, so that no copy of it may ever be ma
   (A15), brings the fault A11, and needs a checkpointer with a lock. Here the journal is empty after every commit, and
   with `synchronous=FULL` its truncation is synced too, so that no commit comes undone with the power (DELETE would
   need `synchronous=EXTRA` for that). It costs some milliseconds a transaction; keys are written seldom, in batches.
-* A key's row never moves and never changes its size. Rows are appended in order of a row id, so that pages of the table
-  are never split; a key is destroyed by overwriting it in place with as many zero bytes. `secure_delete=ON`
-  clears what SQLite itself frees.
+* A key is destroyed by overwriting its row in place with as many zero bytes. `secure_delete=ON` clears what SQLite
+  itself leaves behind when it rearranges pages: without it some destroyed keys stayed in free space.
 * No row is ever deleted, and no tombstone brought back to life: triggers refuse both.
 """
 
