@@ -40,16 +40,17 @@ class Shelf(Generic[C]):
         if len(self._idle) < self._idle_max:
             self._idle.append(connection)
             if self._closed:  # Closed by another thread meanwhile, which may have looked before this one was here.
-                self._empty()
+                self.empty()
         else:
             self._discard(connection)
 
     def close(self) -> None:
         """Discard the idle connections now, and the lent ones when they come back."""
         self._closed = True
-        self._empty()
+        self.empty()
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Discard the idle connections."""
         while self._idle:
             try:
                 connection = self._idle.pop()
