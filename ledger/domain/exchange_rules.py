@@ -83,8 +83,10 @@ class Fault(NamedTuple):
     """What the refusal tells as metadata, if this fault is the one that names its reason."""
 
 
-def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> None:
+def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset], path: str = "") -> None:
     """Refuse an exchange whose legs or sides break a rule; every fault is named, the first by the table is the reason.
+
+    `path` is where the exchange stands in the request, and comes before the names of fields.
 
     Raises:
         Rejected: AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN, CATEGORY_MISMATCH, LEGS_COUNT,
@@ -93,9 +95,14 @@ def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> None:
     faults = [*_faults_of_legs(exchange, assets), *_faults_of_sides(exchange)]
     if faults:
         told = min(faults, key=lambda fault: _TOLD_FIRST[fault.violation.reason])
-        violations = [fault.violation for fault in faults]
-        message = f"{told.violation.field}: {told.violation.description}"
+        violations = [v._replace(field=field_path(path, v.field)) for v, _ in faults]
+        message = f"{field_path(path, told.violation.field)}: {told.violation.description}"
         raise Rejected(told.violation.reason, message, violations, **told.values)
+
+
+def field_path(path: str, field: str) -> str:
+    """Return the path of a field of the message at `path`; the field itself where that is empty."""
+    return f"{path}.{field}" if path else field
 
 
 def _faults_of_legs(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> Iterator[Fault]:
