@@ -89,7 +89,7 @@ class KeyTableContract:
         assert OTHER_LOG_ID in str(refusal.value)
 
     def test_of_creations_at_once_one_wins_for_all(self, open_table: OpenTable) -> None:
-        ids = [f"acme/c-{number}" for number in range(40)]
+        ids = [f"acme/c-{number}" for number in range(3_000)]
         writers = 4
         barrier = Barrier(writers)
 
