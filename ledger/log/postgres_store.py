@@ -70,6 +70,8 @@ _to_request = cast("Callable[[Any], RequestRow]", partial(tuple.__new__, Request
 class PostgresStore(PostgresRecorder):
     """Events and requests in one PostgreSQL database. See `Store` for what each method promises."""
 
+    reads_are_local = False
+
     def __init__(self, conninfo: str, *, lock_timeout_s: float = 10.0, statement_timeout_s: float = 30.0) -> None:
         """Connect to the database that `conninfo` names, and create the tables if they are not there.
 

@@ -57,6 +57,8 @@ _to_request = cast("Callable[[Any], RequestRow]", partial(tuple.__new__, Request
 class SqliteStore(SqliteRecorder):
     """Events and requests in one SQLite file. See `Store` for what each method promises."""
 
+    reads_are_local = True
+
     def __init__(self, path: str, *, lock_timeout_s: float = 10.0) -> None:
         """Open the file at `path`, or create it with its tables.
 

@@ -110,6 +110,9 @@ class Store(Protocol):
     Reads raise `StoreClosed` once the store is closed, and `StoreFailed` where the database does not answer.
     """
 
+    reads_are_local: bool
+    """Reads of a few rows take microseconds, so that an event loop makes them itself rather than in a thread."""
+
     def append(
         self, group: Sequence[Append], known_head: int, now: int, latest_decision: int
     ) -> tuple[list[Outcome], Head]:

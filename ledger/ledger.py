@@ -1,0 +1,439 @@
+"""The shell around every decision: load, fold, decide, append. And the reads that fold on demand.
+
+One ledger per process. All that waits is decided in one pass and made durable by one transaction; nobody is answered
+before that. Several processes may keep ledgers over one database: the version of a stream is the lock (I8).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ledger.deciding import Declined, Pass, Touched
+from ledger.domain.decider import DEFAULT_FUTURE_TOLERANCE, Step
+from ledger.domain.errors import (
+    ConcurrencyConflict,
+    LedgerError,
+    LogDamaged,
+    OutcomeUnknown,
+    Refused,
+    Rejected,
+    RequestIdReused,
+)
+from ledger.domain.fact import Fact
+from ledger.domain.identifiers import LEDGER_STREAM
+from ledger.domain.times import MICROSECONDS
+from ledger.loading import Loader, plan
+from ledger.log.envelope import join_state, split_state
+from ledger.log.following import Follower
+from ledger.log.group_commit import GroupCommitter
+from ledger.log.keys import KeyStore
+from ledger.log.store import Append, Appended, Conflict, Head, NewEvent, Outcome, Repeated, RequestRow, Store
+from ledger.requests import Plan, Receipt, Request
+from ledger.settling import first_receipt, follow, receipt_of, rests_on_old
+from ledger.states import States
+from ledger.testing.fault_points import reach
+from ledger.views import Look, View, Views
+from ledger.waiting import Waiting
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.events.v1.ledger_pb2 import LedgerCreated
+from rapport.events.v1.metadata_pb2 import EventMetadata
+from rapport.type.v1.as_of_pb2 import AsOf
+
+ATTEMPTS_MAX: Final = 16
+"""Times that a request is decided before a conflict is reported to its caller."""
+
+_YIELD_EVERY = 64  # Requests decided before the event loop gets a turn: some milliseconds.
+_READERS = 4
+
+
+def system_clock() -> int:
+    """Return the computer's clock in microseconds, UTC."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a ledger allows itself and its callers."""
+
+    future_tolerance: int = DEFAULT_FUTURE_TOLERANCE
+    """Microseconds that an occur_time may lie ahead of the clock and be set back to it."""
+    clock_clamp_max: int = 60 * MICROSECONDS
+    """Microseconds that the clock may be behind the last record time before writes are refused."""
+    cached_events_max: int = 500_000
+    """Events folded into the states kept in memory; some 150 bytes each."""
+    min_position_wait_s: float = 5.0
+    """Seconds that a read waits for the log to reach its `min_position`."""
+
+
+class ClockBehindLog(LedgerError):
+    """The clock is behind the log by more than it may be: record times would stand still."""
+
+    reason = reasons.ERROR_REASON_CLOCK_BEHIND_LOG
+
+    def __init__(self, behind: int) -> None:
+        super().__init__("the server's clock is behind the log; nothing is recorded until it is corrected")
+        self._behind = behind
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """By how many seconds."""
+        return {"behind_s": str(self._behind // MICROSECONDS)}
+
+
+class Ledger:
+    """Records facts and rebuilds states from them. Lives on one event loop."""
+
+    observe_group: Callable[[int, int, float], None] | None = None
+    """Told after each group commit: requests, events, seconds from decision to durability."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: KeyStore,
+        created: LedgerCreated,
+        *,
+        clock: Callable[[], int] = system_clock,
+        limits: Limits | None = None,
+    ) -> None:
+        self.store = store
+        self.keys = keys
+        self.log_id = created.log_id
+        self.origin = created.origin
+        self.clock = clock
+        self.follower = Follower(store)
+        self._limits = limits or Limits()
+        self._head = store.head()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
+        self._states = States(self._limits.cached_events_max)
+        self._reads = self.follower.reads
+        self._loader = Loader(self._reads, self._states, keys, self._readers)
+        self._views = Views(self._reads, clock)
+        self._committer: GroupCommitter[Waiting] = GroupCommitter(self._commit)
+        self._committing: asyncio.Task[None] | None = None
+
+    @property
+    def head(self) -> Head:
+        """The end of the log, as far as this process knows."""
+        return self._head
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What stopped the ledger from writing, if anything did; the process should end."""
+        return self._committer.failure
+
+    async def start(self) -> None:
+        """Begin to take requests and to follow the log.
+
+        Raises:
+            StoreFailed: the store does not answer.
+        """
+        await self.follower.start()
+        self._committing = asyncio.create_task(self._committer.run(), name="committer")
+
+    async def execute(self, request: Request, steps: Sequence[Step] | Plan, weight: int = 0) -> Receipt:
+        """Record what the steps of a request cause, all or nothing; return once it is on disk.
+
+        `steps` may be a function that validates and returns them; it runs in the pass over the whole group.
+        `weight`: about how many events it will be, where `steps` is a function. Cancelling may come too late.
+
+        Raises:
+            Refused: nothing was written; the same request_id may be sent again once the cause is mended.
+            OutcomeUnknown: it may or may not be recorded. Send the same request_id again.
+            StoreFailed, StoreClosed, ClockBehindLog: nothing was written.
+        """
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        if callable(steps):
+            waiting = Waiting(request, steps, weight or 1, future)
+        else:
+            given = steps
+            waiting = Waiting(request, lambda: given, len(given), future)
+        self._committer.put(waiting)
+        return await future
+
+    async def current(self, stream_id: str, min_position: int = 0) -> Look:
+        """Return a stream's state with everything recorded. Its view is the clock and the position it reflects.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
+        """
+        return (await self.current_many((stream_id,), min_position))[stream_id]
+
+    async def current_many(self, stream_ids: Sequence[str], min_position: int = 0) -> dict[str, Look]:
+        """Return many streams' states, all reflecting one position.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
+        """
+        head = await self._reach(min_position)
+        await self._bring_in(stream_ids, head)
+        view = View(self.clock(), head.position)
+        looks = {stream_id: self._cached(stream_id, view) for stream_id in stream_ids}
+        self._states.trim()
+        # What moved on while others were brought in is folded up to the head, so that all show the same position.
+        return {
+            stream_id: look if look is not None else await self._views.look(stream_id, view)
+            for stream_id, look in looks.items()
+        }
+
+    async def resolve(self, as_of: AsOf | None, min_position: int = 0) -> View:
+        """Return the view that an AsOf means now.
+
+        Raises:
+            Rejected: KNOWN_AT_IN_FUTURE, KNOWN_AT_NOT_SETTLED; PROJECTION_BEHIND as in `current_many`.
+        """
+        return await self._views.resolve(as_of, await self._reach(min_position))
+
+    async def look(self, stream_id: str, as_of: AsOf | None, min_position: int = 0) -> Look:
+        """Return a stream's state as an AsOf asks for it: the cached one for now, else a fold of the stream.
+
+        Raises:
+            Rejected: as `resolve`; KNOWN_AT_INSIDE_BATCH.
+        """
+        if as_of is None or not as_of.ListFields():
+            return await self.current(stream_id, min_position)
+        return await self.state_at(stream_id, await self.resolve(as_of, min_position))
+
+    async def state_at(self, stream_id: str, view: View) -> Look:
+        """Return a stream folded as of a view.
+
+        Raises:
+            Rejected: KNOWN_AT_INSIDE_BATCH.
+        """
+        return await self._views.look(stream_id, view)
+
+    async def facts(self, stream_id: str, view: View) -> list[Fact]:
+        """Return a stream's facts recorded up to the view's position, whenever they occurred.
+
+        Raises:
+            Rejected: KNOWN_AT_INSIDE_BATCH.
+        """
+        return await self._views.facts(stream_id, view)
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of the stores. Later writes raise StoreClosed."""
+        self._committer.close()
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+        await self.follower.close()
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self.store.close()
+        self.keys.close()
+
+    async def _reach(self, min_position: int) -> Head:
+        head = await self._reads(self.store.head)
+        if head.position < min_position:
+            if not await self.follower.wait_for(min_position, self._limits.min_position_wait_s):
+                raise Rejected(
+                    reasons.ERROR_REASON_PROJECTION_BEHIND,
+                    "the log did not reach min_position in time",
+                    position=head.position,
+                    wanted=min_position,
+                )
+            head = await self._reads(self.store.head)
+        return head
+
+    def _cached(self, stream_id: str, view: View) -> Look | None:
+        entry = self._states.get(stream_id)
+        if (
+            entry is None
+            or entry.state is None
+            or stream_id in self._states.busy
+            or entry.last_position > view.position
+        ):
+            return None
+        return Look(entry.state, view, entry.version, entry.last_position)
+
+    async def _bring_in(self, stream_ids: Sequence[str], head: Head) -> None:
+        """Let the entries of streams be there and reflect at least `head`, as far as no group is busy with them."""
+        for stream_id in stream_ids:
+            await self._states.free(stream_id)
+        await self._loader.load(stream_ids)
+        if head.position != self._head.position:
+            await self._loader.refresh(stream_ids)
+            return
+        era = self._states.era
+        old = [name for name in stream_ids if (entry := self._states.get(name)) is not None and entry.era != era]
+        if old:
+            await self._loader.refresh(old)
+
+    async def _commit(self, group: list[Waiting]) -> None:
+        """Decide a group, make it durable, answer everybody."""
+        group, again = _planned(group)
+        try:
+            again += await self._decide_and_append(group)
+        except LedgerError as error:
+            for waiting in group:
+                waiting.fail(error)
+        finally:
+            self._states.end()
+        if again:
+            self._committer.put_back(again)
+
+    async def _decide_and_append(self, group: list[Waiting]) -> list[Waiting]:
+        """Return the requests that must be decided again."""
+        touched: dict[str, Touched] = {}
+        self._states.begin(touched)
+        await self._loader.load_for(group)
+        keys = await self._loader.keys_for(group)
+        now, started = self.clock(), time.perf_counter()
+        if now < self._head.record_time - self._limits.clock_clamp_max:
+            raise ClockBehindLog(self._head.record_time - now)
+        deciding = Pass(self._states, self._head, now, self._limits.future_tolerance, keys, touched)
+        for number, waiting in enumerate(group, start=1):
+            deciding.decide(waiting)
+            if not number % _YIELD_EVERY:
+                await asyncio.sleep(0)
+        outcomes = await self._append(deciding) if deciding.decided else []
+        follow(self._states, deciding, outcomes)
+        reach("group.before_ack")
+        again = await self._answer(deciding, outcomes)
+        if self.observe_group is not None:
+            self.observe_group(len(group), deciding.events, time.perf_counter() - started)
+        return again
+
+    async def _append(self, deciding: Pass) -> list[Outcome]:
+        appends = [decided.append for decided in deciding.decided]
+        append = partial(self.store.append, appends, self._head.position, deciding.now, deciding.now)
+        try:
+            outcomes, head = await asyncio.get_running_loop().run_in_executor(self._writer, append)
+        except LedgerError as error:
+            # What was folded ahead may or may not come true; the log itself has to be asked.
+            self._states.forget(list(deciding.touched))
+            if isinstance(error, OutcomeUnknown):
+                self._states.era += 1
+            raise
+        if head.position != self._head.position + deciding.events:
+            self._states.era += 1
+        self._head = head
+        return outcomes
+
+    async def _answer(self, deciding: Pass, outcomes: Sequence[Outcome]) -> list[Waiting]:
+        """Answer what is settled; return what must be decided again, in its order."""
+        again = list(deciding.deferred)
+        head = self._head.position
+        for decided, outcome in zip(deciding.decided, outcomes, strict=True):
+            match outcome:
+                case Appended():
+                    decided.waiting.answer(receipt_of(decided, outcome, head))
+                case Repeated(request=row):
+                    await self._replay(decided.waiting, row)
+                case Conflict(streams=streams):
+                    again += _retried(decided.waiting, streams)
+        if deciding.declined:
+            again += await self._answer_declined(deciding)
+        return again
+
+    async def _answer_declined(self, deciding: Pass) -> list[Waiting]:
+        """Answer refusals: with the first answer where the request was carried out before, else with the refusal.
+
+        A refusal that rests on a state which was overtaken is no answer: it is decided again.
+        """
+        declined = deciding.declined
+        rows = await self._reads(self.store.find_requests, [each.waiting.key for each in declined])
+        streams = list({touched.stream_id for each in declined for touched in each.touched})
+        versions = await self._reads(self.store.versions, streams) if streams else {}
+        again: list[Waiting] = []
+        for each in declined:
+            if (row := rows.get(each.waiting.key)) is not None:
+                await self._replay(each.waiting, row)
+            elif rests_on_old(each, deciding, versions):
+                again += self._decide_afresh(each)
+            else:
+                each.waiting.fail(each.refusal)
+        return again
+
+    def _decide_afresh(self, declined: Declined) -> list[Waiting]:
+        streams = tuple(touched.stream_id for touched in declined.touched)
+        self._states.forget(streams)
+        return _retried(declined.waiting, streams)
+
+    async def _replay(self, waiting: Waiting, row: RequestRow) -> None:
+        """Answer a request that was carried out before."""
+        try:
+            waiting.check_same(row)
+        except RequestIdReused as error:
+            waiting.fail(error)
+            return
+        count = row.last_position - row.first_position + 1
+        rows = await self._reads(self.store.read_log, row.first_position - 1, count) if row.first_position else []
+        waiting.answer(first_receipt(row, rows, self._head.position))
+
+
+async def open_ledger(
+    store: Store,
+    open_keys: Callable[[str], KeyStore],
+    *,
+    new_log_id: str,
+    clock: Callable[[], int] = system_clock,
+    limits: Limits | None = None,
+) -> Ledger:
+    """Return a started ledger over a store, which becomes a log named `new_log_id` if it is empty.
+
+    `open_keys` returns the key store of the log with the id given.
+
+    Raises:
+        LogDamaged: position 1 is not `ledger.created.v1`: the store holds something else.
+        StoreFailed: the store does not answer.
+    """
+    if store.head().position == 0:
+        _create(store, new_log_id, clock())
+    created = _read_created(store)
+    ledger = Ledger(store, open_keys(created.log_id), created, clock=clock, limits=limits)
+    await ledger.start()
+    return ledger
+
+
+def _create(store: Store, log_id: str, now: int) -> None:
+    created = LedgerCreated(log_id=log_id, origin=f"rapport.local/{log_id}", entry_format="rapport.entry.v1")
+    metadata = EventMetadata()
+    metadata.occur_time.FromMicroseconds(now)
+    state = join_state(metadata.SerializeToString(), created.SerializeToString())
+    # Of two processes that find the log empty one wins; the other is told of a conflict and reads what the first wrote.
+    store.append([Append((NewEvent(LEDGER_STREAM, 1, "ledger.created.v1", state),))], 0, now, now)
+
+
+def _read_created(store: Store) -> LedgerCreated:
+    row = store.get(1)
+    if row is None or row.topic != "ledger.created.v1":
+        raise LogDamaged(1, "a log begins with ledger.created.v1; this database holds something else")
+    return LedgerCreated.FromString(split_state(row.state).event)
+
+
+def _planned(group: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+    """Ask every request for its steps; return those to decide now, and those that wait for their twin's outcome.
+
+    A request that is malformed is answered at once.
+    """
+    now: dict[object, Waiting] = {}
+    twins: list[Waiting] = []
+    for waiting in group:
+        if waiting.key in now:
+            twins.append(waiting)
+            continue
+        try:
+            plan(waiting)
+        except Refused as refusal:
+            waiting.fail(refusal)
+        except Exception as error:  # noqa: BLE001  # A defect that one request meets must not fail its whole group.
+            waiting.fail(error)
+        else:
+            now[waiting.key] = waiting
+    return list(now.values()), twins
+
+
+def _retried(waiting: Waiting, streams: Sequence[str]) -> list[Waiting]:
+    """Return the request for another attempt, unless it had as many as it gets: then it is told of the conflict."""
+    waiting.attempts += 1
+    if waiting.attempts < ATTEMPTS_MAX:
+        return [waiting]
+    waiting.fail(ConcurrencyConflict(streams, waiting.attempts))
+    return []
+
+
+__all__ = ["ATTEMPTS_MAX", "ClockBehindLog", "Ledger", "Limits", "open_ledger", "system_clock"]
