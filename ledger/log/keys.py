@@ -176,8 +176,7 @@ class KeyStore:
         asked = self._monotonic()
         leased = self._leased(key_ids, asked)
         unknown = [key_id for key_id in key_ids if key_id not in leased]
-        rows = self._table.find(unknown) if unknown else {}
-        return self._keys(leased, rows, asked)
+        return self._keys(leased, self._table.find(unknown), asked) if unknown else Keys(leased)
 
     def ensure(self, key_ids: Collection[str]) -> Keys:
         """Return what `find` returns, after making a key under each id that had none.
