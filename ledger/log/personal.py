@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+
 from rapport.annotations.v1.data_class_pb2 import DATA_CLASS_PERSONAL, data_class
 
 M = TypeVar("M", bound=Message)

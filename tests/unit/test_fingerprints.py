@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
-from rapport.events.v1.interaction_pb2 import InteractionRecorded
-from rapport.events.v1.metadata_pb2 import EventMetadata
 
 from ledger.log.envelope import lp
 from ledger.log.fingerprints import fingerprint
+from rapport.events.v1.interaction_pb2 import InteractionRecorded
+from rapport.events.v1.metadata_pb2 import EventMetadata
 
 METHOD = "/rapport.interaction.v1.InteractionService/RecordInteraction"
 DATA_KEY = bytes(range(0x20))

@@ -8,10 +8,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 from hypothesis import given
 from hypothesis import strategies as st
-from rapport.annotations.v1.data_class_pb2 import DATA_CLASS_OPEN, DATA_CLASS_PERSONAL, DataClass, data_class
-from rapport.events.v1.interaction_pb2 import AttributeText, InteractionCorrected, InteractionRecorded
 
 from ledger.log.personal import PersonalInRecursion, PersonalInRepeated, has_personal, merge, split
+from rapport.annotations.v1.data_class_pb2 import DATA_CLASS_OPEN, DATA_CLASS_PERSONAL, DataClass, data_class
+from rapport.events.v1.interaction_pb2 import AttributeText, InteractionCorrected, InteractionRecorded
 
 Field = descriptor_pb2.FieldDescriptorProto
 
