@@ -1,0 +1,148 @@
+"""Exchanges of value, and the assets they are counted in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rapport.exchange.v1 import exchange_service_pb2 as messages
+from rapport.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from rapport.policy.v1 import policy_service_pb2 as policy_messages
+from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
+from services.client.calls import Subject, request_id_or_new
+from services.client.ingest import IngestStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rapport.events.v1.policy_pb2 import AssetRegistered
+    from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Reversal
+    from rapport.type.v1.as_of_pb2 import AsOf
+    from rapport.type.v1.event_context_pb2 import EventContext
+
+
+class Exchanges(Subject):
+    """ExchangeService. Every write takes a `request_id`; without one a new id is made and kept over repetitions."""
+
+    async def record_exchange(
+        self,
+        organization_id: str,
+        customer_id: str,
+        exchange: Exchange,
+        *,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> messages.RecordExchangeResponse:
+        """Record one exchange; a new `exchange_id` with the same content as before changes nothing.
+
+        Raises:
+            RapportError: ASSET_UNKNOWN, ONE_SIDED_NOT_DECLARED, VERSION_CONFLICT and others the proto lists.
+        """
+        request = messages.RecordExchangeRequest(
+            organization_id=organization_id,
+            customer_id=customer_id,
+            request_id=request_id_or_new(request_id),
+            expected_version=expected_version,
+            exchange=exchange,
+        )
+        return await self._calls.call(self._exchanges.RecordExchange, request, timeout_s)
+
+    async def reverse_exchange(
+        self,
+        organization_id: str,
+        customer_id: str,
+        reversal: Reversal,
+        *,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> messages.ReverseExchangeResponse:
+        """Take back everything an exchange posted.
+
+        Raises:
+            RapportError: EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_REVERSED, REVERSAL_TIME_REQUIRED and others.
+        """
+        request = messages.ReverseExchangeRequest(
+            organization_id=organization_id,
+            customer_id=customer_id,
+            request_id=request_id_or_new(request_id),
+            expected_version=expected_version,
+            reversal=reversal,
+        )
+        return await self._calls.call(self._exchanges.ReverseExchange, request, timeout_s)
+
+    async def apply_exchanges(
+        self,
+        organization_id: str,
+        operations: Iterable[Operation],
+        *,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> messages.ApplyExchangesResponse:
+        """Apply 1 to 1,000 operations, all or none, at consecutive positions; later ones see earlier ones.
+
+        Raises:
+            RapportError: The first refusal, with `operation_index` in its metadata.
+        """
+        request = messages.ApplyExchangesRequest(
+            organization_id=organization_id, request_id=request_id_or_new(request_id), operations=operations
+        )
+        return await self._calls.call(self._exchanges.ApplyExchanges, request, timeout_s)
+
+    def ingest_exchanges(
+        self, organization_id: str, *, window: int = 4, timeout_s: float | None = None
+    ) -> IngestStream[messages.IngestExchangesItem, messages.IngestExchangesResult]:
+        """Return a stream that loads operations, each for itself; enter it with `async with`."""
+
+        def frame(items: Sequence[messages.IngestExchangesItem]) -> messages.IngestExchangesRequest:
+            return messages.IngestExchangesRequest(organization_id=organization_id, items=items)
+
+        return IngestStream(self._calls, self._exchanges.IngestExchanges, frame, window, timeout_s)
+
+    @property
+    def _exchanges(self) -> ExchangeServiceStub:
+        return self._calls.stub(ExchangeServiceStub)
+
+
+class Assets(Subject):
+    """The asset registry of PolicyService."""
+
+    async def register_assets(
+        self,
+        organization_id: str,
+        assets: Iterable[AssetRegistered],
+        *,
+        context: EventContext | None = None,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> policy_messages.RegisterAssetsResponse:
+        """Register 1 to 100 assets, or raise their limits, all or none; what is registered already changes nothing.
+
+        Raises:
+            RapportError: ASSET_CODE_TAKEN, or what any call may meet.
+        """
+        request = policy_messages.RegisterAssetsRequest(
+            organization_id=organization_id,
+            request_id=request_id_or_new(request_id),
+            assets=assets,
+            context=context,
+        )
+        return await self._calls.call(self._policies.RegisterAssets, request, timeout_s)
+
+    async def list_assets(
+        self,
+        organization_id: str,
+        *,
+        as_of: AsOf | None = None,
+        min_position: int = 0,
+        timeout_s: float | None = None,
+    ) -> policy_messages.ListAssetsResponse:
+        """Return the organization's assets, ordered by code."""
+        request = policy_messages.ListAssetsRequest(
+            organization_id=organization_id, as_of=as_of, min_position=min_position
+        )
+        return await self._calls.call(self._policies.ListAssets, request, timeout_s)
+
+    @property
+    def _policies(self) -> PolicyServiceStub:
+        return self._calls.stub(PolicyServiceStub)
