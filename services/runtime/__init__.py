@@ -1,0 +1,1 @@
+"""What the services share: settings, logs, errors, limits, metrics, health and the life of a process."""
