@@ -218,8 +218,7 @@ def _move(source: Message, target: Message, fields: _Fields) -> None:
         elif kind is _Kind.REPEATED:
             getattr(target, name).MergeFrom(getattr(source, name))
         elif kind is _Kind.MESSAGE and source.HasField(name):
-            getattr(target, name).SetInParent()  # Set, though empty, is another event than not set.
-            getattr(target, name).MergeFrom(getattr(source, name))
+            getattr(target, name).MergeFrom(getattr(source, name))  # Sets it, be it empty.
         source.ClearField(name)
     for name, nested in fields.messages:
         if source.HasField(name) and _any_set(getattr(source, name), nested):

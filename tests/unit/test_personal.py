@@ -160,6 +160,12 @@ def test_open_and_personal_fields_of_one_nested_message_part_and_merge() -> None
     assert new("Event", evidence={"url": "https://example.org"}) == type(opened).FromString(personal)
 
 
+def test_a_nested_message_without_personal_content_is_not_in_the_personal_part() -> None:
+    _, personal = split(new("Event", text="Anna", evidence={"kind": "photo"}))
+
+    assert new("Event", text="Anna").SerializeToString() == personal
+
+
 def test_a_nested_message_that_held_only_personal_fields_stays_set() -> None:
     opened, _ = split(new("Event", evidence={"url": "https://example.org"}))
 
