@@ -114,6 +114,11 @@ class Pass:
     deferred: list[Waiting] = field(default_factory=list)
     events: int = 0
     """Events of the requests decided so far."""
+    setting: Setting = field(init=False)
+    """What decisions see that read no other stream."""
+
+    def __post_init__(self) -> None:
+        self.setting = Setting(self.now, {}, self.future_tolerance)
 
     @property
     def record_time(self) -> int:
@@ -192,7 +197,6 @@ class _Attempt:
         """Version of each stream touched, before this request."""
         self._events: list[NewEvent] = []
         self._reads: set[str] = set()
-        self._setting = Setting(group.now, {}, group.future_tolerance)
 
     def run(self) -> Decided:
         """Decide every step in order; return what to append.
@@ -223,7 +227,7 @@ class _Attempt:
         touched = self._touch(step.stream_id)
         state = self.group.state(touched) if step.needs_state or self.waiting.personal else None
         try:
-            facts, note = step.decide(state, self._setting_of(step) if step.reads else self._setting)
+            facts, note = step.decide(state, self._setting_of(step) if step.reads else self.group.setting)
         except Rejected as refusal:
             if len(self.waiting.steps) == 1:
                 raise

@@ -5,7 +5,7 @@ clock, no I/O, no randomness. Time and identifiers come in as arguments.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Decision, Fact
@@ -65,8 +65,7 @@ class Step(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """When something happened, as it will be recorded."""
 
     time: int

@@ -3,7 +3,6 @@
 Folds see the open part only; personal fields are empty in `event` (audit.md 5), so erasure changes no fold.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from google.protobuf.message import Message
@@ -27,9 +26,8 @@ class Fact(NamedTuple):
     metadata: EventMetadata
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFact:
-    """One event that a decision wants recorded, with its personal fields still in place."""
+class NewFact(NamedTuple):
+    """One event that a decision wants recorded, with its personal fields still in place. Made with keywords."""
 
     topic: str
     event: Message
