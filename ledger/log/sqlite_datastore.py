@@ -70,10 +70,10 @@ class SqliteDatastore(SQLiteDatastore):
         try:
             _create_private(self.path)
             self._lock = WriterLock(self.path, lock_timeout_s)
+            self.readers = Shelf(lambda: self._connect("ro"), sqlite3.Connection.close, _IDLE_READERS_MAX)
             with self._lock:  # Two processes may be the first at once.
                 self._writer = self._connect("rw")
-            self.readers = Shelf(lambda: self._connect("ro"), sqlite3.Connection.close, _IDLE_READERS_MAX)
-            self._guard = self._open_guard()
+                self._guard = self._open_guard()
         except (OSError, sqlite3.Error) as error:
             raise StoreFailed(f"the database cannot be opened: {error}") from error
 
@@ -97,18 +97,17 @@ class SqliteDatastore(SQLiteDatastore):
 
     def close(self) -> None:
         """Checkpoint and close. Waits for a write that is under way; reads under way end first on their own."""
-        lock: WriterLock | None = self.__dict__.get("_lock")
-        if lock is None:  # __init__ failed before there was anything to close; called by __del__.
+        if "_lock" not in self.__dict__:  # __init__ failed early, and this is called by __del__.
             return
         try:
-            with lock:
-                if not self._closed:
+            with self._lock:
+                if not self._closed and "_guard" in self.__dict__:
                     self._close_in_order()
         except StoreClosed:
             return
         except StoreFailed:  # The lock was not to be had: leave the write-ahead log to whoever holds it.
             self._fail()
-        lock.close()
+        self._lock.close()
 
     # Ours.
 
