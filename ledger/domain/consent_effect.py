@@ -1,0 +1,98 @@
+"""What a withdrawal ends: whether any cell at all was live before it and is not after.
+
+A grant covers a box of cells, purposes x channels x contact points x brands, and so does each denial. Something ends
+where the part of a live grant's box that the withdrawal covers is not covered already by the denials that keep the
+grant from counting. Listing the cells would not do: an open part stands for values that nobody has named.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ledger.domain.consent_status import Acts, Denial, Grant, Scope
+
+BOXES_MAX: Final = 10_000
+"""Most boxes looked at. Beyond, the answer is that something ended: it may have, and the customer asked for it."""
+
+_Box = tuple[frozenset[object], ...]
+_UNNAMED: Final = frozenset({object()})
+"""Stands for all values of a part that no act names."""
+
+
+def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
+    """Tell whether a withdrawal recorded now ends at least one live cell; `at` is in microseconds.
+
+    When the withdrawal is said to have happened does not matter: it is recorded after every grant there is.
+    """
+    bars = {scope: _Extremes(denials, at) for scope, denials in acts.denials.items()}
+    universe = _universe((*acts.grants, *bars, withdrawal))
+    for scope, grants in acts.grants.items():
+        box = _intersection(_granted(scope, universe), _denied(withdrawal, scope, universe))
+        if not all(box):
+            continue
+        for grant in reversed(grants):  # The latest is the likeliest to count.
+            if grant.occur_time <= at and grant.valid_from <= at < grant.until:
+                cuts = [_denied(denied, scope, universe) for denied, bar in bars.items() if bar.stops(grant)]
+                if _leaves_anything(box, cuts):
+                    return True
+    return False
+
+
+class _Extremes:
+    """The greatest position and the latest occur time of the denials of one scope."""
+
+    __slots__ = ("occur_time", "position")
+
+    def __init__(self, denials: Sequence[Denial], at: int) -> None:
+        admitted = [denial for denial in denials if denial.occur_time <= at]
+        self.position = max((denial.position for denial in admitted), default=0)
+        self.occur_time = max((denial.occur_time for denial in admitted), default=None)
+
+    def stops(self, grant: Grant) -> bool:
+        return self.occur_time is not None and (grant.position < self.position or grant.occur_time <= self.occur_time)
+
+
+def _universe(scopes: Sequence[Scope]) -> tuple[frozenset[object], ...]:
+    """Return, for channels, contact points and brands, every value that a scope names and one for all the others."""
+    return tuple(_UNNAMED.union(*(scope[part] for scope in scopes)) for part in (1, 2, 3))
+
+
+def _granted(grant: Scope, universe: Sequence[frozenset[object]]) -> _Box:
+    return (frozenset(grant.purposes | grant.listed), *(_named(grant[part], universe[part - 1]) for part in (1, 2, 3)))
+
+
+def _denied(denial: Scope, grant: Scope, universe: Sequence[frozenset[object]]) -> _Box:
+    """Return the box of a denial, as far as it concerns the purposes of a grant."""
+    purposes = frozenset(filter(denial.denies_purpose, grant.purposes | grant.listed))
+    return (purposes, *(_named(denial[part], universe[part - 1]) for part in (1, 2, 3)))
+
+
+def _named(part: frozenset[object], universe: frozenset[object]) -> frozenset[object]:
+    return part or universe
+
+
+def _intersection(box: _Box, other: _Box) -> _Box:
+    return tuple(mine & theirs for mine, theirs in zip(box, other, strict=True))
+
+
+def _leaves_anything(box: _Box, cuts: Sequence[_Box]) -> bool:
+    """Tell whether a cell of the box lies outside every cut."""
+    pending = [(box, 0)]
+    for _ in range(BOXES_MAX):
+        if not pending:
+            return False
+        rest, index = pending.pop()
+        while index < len(cuts) and not all(_intersection(rest, cuts[index])):
+            index += 1
+        if index == len(cuts):
+            return True
+        pending += [(piece, index + 1) for piece in _outside(rest, cuts[index])]
+    return True
+
+
+def _outside(box: _Box, cut: _Box) -> Iterator[_Box]:
+    """Yield boxes that together hold each cell of `box` outside `cut` once."""
+    inside = _intersection(box, cut)
+    for part, values in enumerate(box):
+        left = values - cut[part]
+        if left:
+            yield (*inside[:part], left, *box[part + 1 :])
