@@ -93,6 +93,10 @@ class _Fields(NamedTuple):
     """The personal fields of one message class, as a tree."""
 
     personal: tuple[_Field, ...]
+    by_value: tuple[str, ...]
+    """Names of those that are set when they are not empty, not zero."""
+    by_presence: tuple[str, ...]
+    """Names of those that know whether they were set."""
     messages: tuple[tuple[str, _Fields], ...]
     """Singular messages, not personal as a whole, that hold personal fields."""
     lists: tuple[tuple[str, _Fields], ...]
@@ -143,7 +147,14 @@ def _compile(descriptor: Descriptor, within: tuple[Descriptor, ...]) -> _Fields 
         if fields is not None:
             place = maps if _is_map(field) else lists if field.is_repeated else messages
             place.append((field.name, fields))
-    return _Fields(tuple(personal), tuple(messages), tuple(lists), tuple(maps))
+    return _Fields(
+        tuple(personal),
+        tuple(name for name, kind in personal if kind in {_Kind.IMPLICIT, _Kind.REPEATED}),
+        tuple(name for name, kind in personal if kind in {_Kind.EXPLICIT, _Kind.MESSAGE}),
+        tuple(messages),
+        tuple(lists),
+        tuple(maps),
+    )
 
 
 def _reaches_personal(descriptor: Descriptor, seen: set[str]) -> bool:
@@ -194,11 +205,11 @@ def _kind(field: FieldDescriptor) -> _Kind:
 
 
 def _any_set(message: Message, fields: _Fields) -> bool:
-    for name, kind in fields.personal:
-        if kind is _Kind.IMPLICIT or kind is _Kind.REPEATED:
-            if getattr(message, name):
-                return True
-        elif message.HasField(name):
+    for name in fields.by_value:
+        if getattr(message, name):
+            return True
+    for name in fields.by_presence:
+        if message.HasField(name):
             return True
     for name, nested in fields.messages:
         if message.HasField(name) and _any_set(getattr(message, name), nested):
@@ -206,7 +217,10 @@ def _any_set(message: Message, fields: _Fields) -> bool:
     for name, nested in fields.lists:
         if any(_any_set(item, nested) for item in getattr(message, name)):
             return True
-    return any(_any_set(item, nested) for name, nested in fields.maps for item in getattr(message, name).values())
+    for name, nested in fields.maps:  # noqa: SIM110  # A generator would cost every event, and most have no map.
+        if any(_any_set(item, nested) for item in getattr(message, name).values()):
+            return True
+    return False
 
 
 def _move(source: Message, target: Message, fields: _Fields) -> None:
