@@ -1,0 +1,1 @@
+"""AuditService: the log itself, replayed, followed and looked up (audit.md 2)."""
