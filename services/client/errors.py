@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 DOMAIN: Final = "rapport"
 _PREFIX: Final = "ERROR_REASON_"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
+_WRITE_FAILED: Final = "Internal error from Core"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -194,7 +195,11 @@ def from_call(error: aio.AioRpcError) -> RapportError:
     for key, value in error.trailing_metadata() or ():
         if key == _DETAILS_KEY and isinstance(value, bytes):
             return from_status(status_pb2.Status.FromString(value))
-    code = error.code()
+    code: object = error.code()
+    if not isinstance(code, grpc.StatusCode) or error.details() == _WRITE_FAILED:
+        # A write met a call that had ended: grpc.aio then hides the call's own status behind a made-up one, with code
+        # and details exchanged (grpc/grpc#36066). What is sure is that the connection, or the call, is gone.
+        return Unavailable("the connection broke while it was written to", code=grpc.StatusCode.UNAVAILABLE)
     return _CLASSES.get(code, ServerFault)(error.details() or code.name, code=code)
 
 
