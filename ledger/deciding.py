@@ -18,7 +18,7 @@ from ledger.domain.times import MICROSECONDS
 from ledger.log.entries import EventTooLarge, check_entry_size
 from ledger.log.envelope import join_state
 from ledger.log.fingerprints import fingerprint
-from ledger.log.keys import KeyDestroyed, Keys, key_check
+from ledger.log.keys import KeyDestroyed, Keys, KeyUnreadable, key_check
 from ledger.log.personal import split
 from ledger.log.sealing import SEAL_RANDOM_BYTES, seal
 from ledger.log.sealing import Place as SealPlace
@@ -31,6 +31,8 @@ from rapport.events.v1.metadata_pb2 import Cause, EventMetadata
 from rapport.events.v1.privacy_pb2 import KeyCreated
 
 KEY_CREATED: Final = "privacy.key_created.v1"
+
+_SEALS_AT_ONCE = 64
 
 
 class Deferred(Exception):
@@ -114,6 +116,7 @@ class Pass:
     deferred: list[Waiting] = field(default_factory=list)
     events: int = 0
     """Events of the requests decided so far."""
+    _random: bytes = b""
     setting: Setting = field(init=False)
     """What decisions see that read no other stream."""
 
@@ -144,6 +147,13 @@ class Pass:
             self.decided.append(decided)
             self.events += len(decided.append.events)
 
+    def randomness(self) -> bytes:
+        """Return fresh random bytes for one sealed part; the operating system is asked for many at once."""
+        if len(self._random) < SEAL_RANDOM_BYTES:
+            self._random = os.urandom(SEAL_RANDOM_BYTES * _SEALS_AT_ONCE)
+        taken, self._random = self._random[:SEAL_RANDOM_BYTES], self._random[SEAL_RANDOM_BYTES:]
+        return taken
+
     def touch(self, stream_id: str) -> Touched:
         """Return the stream as the group sees it.
 
@@ -171,6 +181,11 @@ class Pass:
         return touched.entry.state
 
     def _fingerprint(self, waiting: Waiting) -> bytes:
+        """Return the fingerprint of a request, once; empty while it cannot be known.
+
+        Raises:
+            Rejected: SUBJECT_ERASED, when there is personal content and the key of its subject was destroyed.
+        """
         if not waiting.personal:
             return fingerprint(waiting.request.method, waiting.request.message)
         streams = dict.fromkeys(step.stream_id for step in waiting.steps)
@@ -257,14 +272,23 @@ class _Attempt:
     def _record(self, touched: Touched, state: Any, fact: NewFact) -> Place:
         """Put one fact, and the key of its personal fields where that is new, at the end of the group's events."""
         opened, personal = split(fact.event)
-        if personal and state.key_check is None and not self._key_pending(touched):
-            check = key_check(self.group.keys.require(touched.stream_id))
-            created = KeyCreated(key_check=check)
+        if personal and not self._tells_of_key(touched, state):
+            created = KeyCreated(key_check=key_check(self.group.keys.require(touched.stream_id)))
             self._write(touched, NewFact(topic=KEY_CREATED, event=created, occur_time=self.group.now))
         return self._write(touched, fact, opened, personal)
 
-    def _key_pending(self, touched: Touched) -> bool:
-        return any(written.topic == KEY_CREATED for written in touched.pending)
+    def _tells_of_key(self, touched: Touched, state: Any) -> bool:
+        """Tell whether the stream has recorded that it has a key.
+
+        Raises:
+            KeyUnreadable: it has recorded another one than the key store holds. Sealing under that would part the
+                person's data over two keys, of which erasure would destroy one.
+        """
+        if state.key_check is None:
+            return any(written.topic == KEY_CREATED for written in touched.pending)
+        if state.key_check != key_check(self.group.keys.require(touched.stream_id)):
+            raise KeyUnreadable(touched.stream_id, "the key store holds another key than the stream tells of")
+        return True
 
     def _write(self, touched: Touched, fact: NewFact, opened: Message | None = None, personal: bytes = b"") -> Place:
         event = fact.event if opened is None else opened
@@ -275,7 +299,7 @@ class _Attempt:
         if personal:
             place = SealPlace(touched.stream_id, version, fact.topic, stored_metadata, stored_event)
             data_key = self.group.keys.require(touched.stream_id)
-            sealed = seal(data_key, touched.stream_id, place, personal, os.urandom(SEAL_RANDOM_BYTES))
+            sealed = seal(data_key, touched.stream_id, place, personal, self.group.randomness())
         state = join_state(stored_metadata, stored_event, sealed)
         _check_size(touched.stream_id, fact.topic, state)
         offset = self.group.events + len(self._events)

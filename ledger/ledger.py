@@ -340,7 +340,8 @@ class Ledger:
         versions = await self._reads(self.store.versions, streams) if streams else {}
         again: list[Waiting] = []
         for each in declined:
-            if (row := rows.get(each.waiting.key)) is not None:
+            row = rows.get(each.waiting.key)
+            if row is not None and each.waiting.fingerprint:  # None can be made once the subject is erased (I4).
                 await self._replay(each.waiting, row)
             elif rests_on_old(each, deciding, versions):
                 again += self._decide_afresh(each)

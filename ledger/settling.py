@@ -61,10 +61,12 @@ def first_receipt(row: RequestRow, rows: Sequence[EventRow], head_position: int)
 
 
 def rests_on_old(declined: Declined, group: Pass, versions: Mapping[str, int]) -> bool:
-    """Tell whether a refusal was made on a state that had been overtaken, or that will not come true."""
+    """Tell whether a refusal was made on a state that had been overtaken, or that did not come true.
+
+    `versions`: what the store holds after the commit. Without foreign events that is what the group left behind.
+    """
     return any(
-        touched.spoilt or versions.get(touched.stream_id, 0) != group.touched[touched.stream_id].version
-        for touched in declined.touched
+        versions.get(touched.stream_id, 0) != group.touched[touched.stream_id].version for touched in declined.touched
     )
 
 
