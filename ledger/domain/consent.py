@@ -4,7 +4,7 @@ What follows from the acts for one combination of purpose, channel, contact poin
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final, Protocol, TypeVar
@@ -287,6 +287,8 @@ def _until(event: ConsentGiven, valid_from: int) -> int:
     END_OF_TIME where no time ends it: it is endless, says nothing, or ends with an event or a number of uses, which no
     clock tells.
     """
+    if not event.HasField("validity"):
+        return END_OF_TIME
     match event.validity.WhichOneof("end"):
         case "until_time":
             return min(microseconds(event.validity.until_time), END_OF_TIME)
@@ -299,34 +301,38 @@ def _until(event: ConsentGiven, valid_from: int) -> int:
 
 def _grant_scope(event: ConsentGiven) -> Scope:
     purposes = frozenset(event.purposes)
-    listed = frozenset(
-        purpose
-        for purpose in event.notice.purposes
-        if purpose not in purposes and not purposes.isdisjoint(lineage(purpose))
-    )
     return Scope(
         purposes,
-        frozenset(event.channels),
-        frozenset(event.contact_point_ids),
-        frozenset(event.brands),
-        listed,
+        _part(event.channels),
+        _part(event.contact_point_ids),
+        _part(event.brands),
+        _listed(purposes, event.notice.purposes) if event.HasField("notice") else frozenset(),
+    )
+
+
+def _listed(purposes: frozenset[str], notice: Iterable[str]) -> frozenset[str]:
+    """Return the children of a grant's purposes that a notice lists."""
+    return frozenset(
+        purpose for purpose in notice if purpose not in purposes and not purposes.isdisjoint(lineage(purpose))
     )
 
 
 def _denial_scope(event: ConsentRefused | ConsentWithdrawn) -> Scope:
+    """Return what a no is about. A withdrawal is taken as it comes: an empty value among others means any."""
     return Scope(
-        _narrowed(event.purposes, ""),
-        _narrowed(event.channels, ANY_CHANNEL),
-        _narrowed(event.contact_point_ids, ""),
-        _narrowed(event.brands, ""),
+        _part(event.purposes, ""),
+        _part(event.channels, ANY_CHANNEL),
+        _part(event.contact_point_ids, ""),
+        _part(event.brands, ""),
     )
 
 
 _Value = TypeVar("_Value", str, int)
 
 
-def _narrowed(values: Iterable[_Value], any_value: _Value) -> frozenset[_Value]:
-    """Return a part of a denial's scope. A withdrawal is taken as it comes, and an empty value in it means any."""
+def _part(values: Sequence[_Value], any_value: _Value | None = None) -> frozenset[_Value]:
+    if not values:  # Most parts of most acts; an iteration over nothing costs half a microsecond.
+        return frozenset()
     part = frozenset(values)
     return frozenset() if any_value in part else part
 

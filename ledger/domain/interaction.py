@@ -7,7 +7,7 @@ original should not have been recorded; a view that knows either leaves the orig
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Final, NamedTuple, Protocol
@@ -130,42 +130,32 @@ class InteractionTotals:
     """Of the last outbound or mutual one."""
 
 
-# What an interaction counts as: channel (12 bits), kind (12), direction (4). The numbers of the enums are far below
-# these bounds (a test holds that), and requests with others are refused.
-_CHANNEL_SHIFT: Final = 16
-_KIND_SHIFT: Final = 4
-_NOT_COUNTED: Final = -1
-
 _INBOUND: Final = interaction_pb2.DIRECTION_INBOUND
 _OUTBOUND: Final = interaction_pb2.DIRECTION_OUTBOUND
 _MUTUAL: Final = interaction_pb2.DIRECTION_MUTUAL
 _OBSERVED: Final = interaction_pb2.DIRECTION_OBSERVED
 
-_ROW: Final = Struct("=qqiI")
-"""Position of an original, its occur time; shape and attention seconds of what counts in its place."""
+_ROW: Final = Struct("=qqiiiI")
+"""Position of an original and its occur time; direction, kind, channel and attention seconds of what counts for it."""
 _ROW_BYTES: Final = _ROW.size
 _pack: Final = _ROW.pack
+_NOTHING: Final = (-1, -1, -1)
+"""Shape of an original for which nothing counts."""
+_NEVER: Final = START_OF_TIME - 1
+"""Earlier than every occur time."""
+
+_Shape = tuple[int, int, int]
+"""Direction, kind and channel."""
 
 
 class InteractionState:
     """Fold of the interactions of one relationship, and of their corrections and retractions.
 
-    Holds 24 bytes per interaction, in the order of positions, because a correction may name any of them; and one
-    counter per distinct (direction, kind, channel), from which every count is summed when asked for.
+    Holds 32 bytes per interaction, in the order of positions, because a correction may name any of them; and one tally
+    per distinct direction, kind and channel, from which every count is summed when asked for.
     """
 
-    __slots__ = (
-        "_attention_seconds",
-        "_corrections",
-        "_counts",
-        "_first_time",
-        "_last_times",
-        "_retractions",
-        "_rows",
-        "_stale",
-        "_undone",
-        "_until",
-    )
+    __slots__ = ("_corrections", "_first_time", "_retractions", "_rows", "_stale", "_tallies", "_undone", "_until")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
@@ -175,14 +165,11 @@ class InteractionState:
         self._corrections: dict[int, _Correction] = {}
         self._retractions: dict[int, int] = {}
         self._undone: dict[int, int] = {}
-        self._counts: dict[int, int] = {}
-        """By shape."""
-        self._attention_seconds = 0
+        self._tallies: dict[_Shape, list[int]] = {}
+        """By shape: how many count, their attention seconds, the occur time of the last."""
         self._first_time = END_OF_TIME
-        self._last_times = [_NEVER] * 16
-        """By direction."""
         self._stale = False
-        """`_first_time` or one of `_last_times` is that of an interaction that counts no more."""
+        """`_first_time`, or the last time of a tally, is that of an interaction that counts no more."""
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact; other subjects' pass by."""
@@ -212,8 +199,7 @@ class InteractionState:
                 original_position=original_position,
                 retracted_position=retracted,
             )
-        _, occur_time, _, _ = self._row(offset)
-        return occur_time
+        return self._row(offset)[1]
 
     @property
     def undone(self) -> Mapping[int, int]:
@@ -226,19 +212,19 @@ class InteractionState:
     @property
     def count(self) -> int:
         """How many interactions count."""
-        return sum(self._counts.values())
+        return sum(count for count, _, _ in self._tallies.values())
 
     @property
     def first_time(self) -> int | None:
         """Occur time of the first interaction that counts. Microseconds."""
         self._refresh()
-        return self._first_time if self._counts else None
+        return self._first_time if self._tallies else None
 
     @property
     def last_time(self) -> int | None:
         """Occur time of the last interaction that counts. Microseconds."""
         self._refresh()
-        return _latest(self._last_times)
+        return max((last_time for _, _, last_time in self._tallies.values()), default=None)
 
     def totals(self) -> InteractionTotals:
         """Return the counts."""
@@ -246,11 +232,14 @@ class InteractionState:
         directions: Counter[int] = Counter()
         kinds: Counter[int] = Counter()
         channels: Counter[int] = Counter()
-        for shape, count in self._counts.items():
-            directions[shape & 0xF] += count
-            kinds[shape >> _KIND_SHIFT & 0xFFF] += count
-            channels[shape >> _CHANNEL_SHIFT] += count
-        times = self._last_times
+        attention_seconds = 0
+        last_times: dict[int, int] = {}
+        for (direction, kind, channel), (count, seconds, last_time) in self._tallies.items():
+            directions[direction] += count
+            kinds[kind] += count
+            channels[channel] += count
+            attention_seconds += seconds
+            last_times[direction] = max(last_time, last_times.get(direction, _NEVER))
         return InteractionTotals(
             count=directions.total(),
             inbound=directions[_INBOUND] + directions[_MUTUAL],
@@ -258,27 +247,28 @@ class InteractionState:
             observed=directions[_OBSERVED],
             by_kind=tuple(sorted(kinds.items())),
             by_channel=tuple(sorted(channels.items())),
-            attention_seconds=self._attention_seconds,
-            last_inbound_time=_latest((times[_INBOUND], times[_MUTUAL], times[_OBSERVED])),
-            last_outbound_time=_latest((times[_OUTBOUND], times[_MUTUAL])),
+            attention_seconds=attention_seconds,
+            last_inbound_time=_latest(last_times, _INBOUND, _MUTUAL, _OBSERVED),
+            last_outbound_time=_latest(last_times, _OUTBOUND, _MUTUAL),
         )
 
     def record(self, fact: Fact) -> None:
         """Fold an `interaction.recorded.v1`: the commonest fact, so this is one straight run without calls of ours."""
         position, _, _, time, _, message, _ = fact
         if time > self._until:
-            self._rows += _pack(position, time, _NOT_COUNTED, 0)
+            self._rows += _pack(position, time, *_NOTHING, 0)
             return
         event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-        direction = event.direction & 0xF
-        shape = (event.channel & 0xFFF) << _CHANNEL_SHIFT | (event.kind & 0xFFF) << _KIND_SHIFT | direction
+        shape = direction, kind, channel = event.direction, event.kind, event.channel
         attention_seconds = event.attention_seconds
-        self._rows += _pack(position, time, shape, attention_seconds)
-        self._attention_seconds += attention_seconds
-        counts = self._counts
-        counts[shape] = counts.get(shape, 0) + 1
-        if time > self._last_times[direction]:  # noqa: PLR1730 # A call of max would cost as much as the rest.
-            self._last_times[direction] = time
+        self._rows += _pack(position, time, direction, kind, channel, attention_seconds)
+        tally = self._tallies.get(shape)
+        if tally is None:
+            tally = self._tallies[shape] = [0, 0, _NEVER]
+        tally[0] += 1
+        tally[1] += attention_seconds
+        if time > tally[2]:  # noqa: PLR1730 # A call of max would cost as much as two fields.
+            tally[2] = time
         if time < self._first_time:  # noqa: PLR1730 # The same.
             self._first_time = time
 
@@ -310,28 +300,29 @@ class InteractionState:
         self._retractions[original] = fact.position
 
     def _put_in(self, offset: int, event: InteractionRecorded, time: int) -> None:
-        position, original_time, _, _ = self._row(offset)
-        shape = (event.channel & 0xFFF) << _CHANNEL_SHIFT | (event.kind & 0xFFF) << _KIND_SHIFT | event.direction & 0xF
-        _ROW.pack_into(self._rows, offset, position, original_time, shape, event.attention_seconds)
-        self._attention_seconds += event.attention_seconds
-        self._counts[shape] = self._counts.get(shape, 0) + 1
-        self._note_time(shape, time)
+        position, original_time = self._row(offset)[:2]
+        shape = event.direction, event.kind, event.channel
+        _ROW.pack_into(self._rows, offset, position, original_time, *shape, event.attention_seconds)
+        tally = self._tallies.setdefault(shape, [0, 0, _NEVER])
+        tally[0] += 1
+        tally[1] += event.attention_seconds
+        self._note_time(tally, time)
 
     def _take_out(self, offset: int, original: int) -> None:
         """Stop counting what counts for an original, if anything does."""
-        position, original_time, shape, attention_seconds = self._row(offset)
-        if shape == _NOT_COUNTED:
+        position, original_time, direction, kind, channel, attention_seconds = self._row(offset)
+        shape = direction, kind, channel
+        if shape == _NOTHING:
             return
-        _ROW.pack_into(self._rows, offset, position, original_time, _NOT_COUNTED, 0)
-        self._attention_seconds -= attention_seconds
-        if self._counts[shape] == 1:
-            del self._counts[shape]
-        else:
-            self._counts[shape] -= 1
+        _ROW.pack_into(self._rows, offset, position, original_time, *_NOTHING, 0)
+        tally = self._tallies[shape]
+        tally[0] -= 1
+        tally[1] -= attention_seconds
         time = self._time_of(original, original_time)
         # Which time is next is looked for only when it is asked: many may be taken out in a row.
-        if time in {self._first_time, self._last_times[shape & 0xF]}:
-            self._stale = True
+        self._stale = self._stale or time in {self._first_time, tally[2]}
+        if not tally[0]:
+            del self._tallies[shape]
 
     def _offset(self, original_position: int) -> int | None:
         """Return where the row of an original begins, or None where there is no such original."""
@@ -341,8 +332,8 @@ class InteractionState:
             return rows[index]
         return None
 
-    def _row(self, offset: int) -> tuple[int, int, int, int]:
-        row: tuple[int, int, int, int] = _ROW.unpack_from(self._rows, offset)
+    def _row(self, offset: int) -> tuple[int, int, int, int, int, int]:
+        row: tuple[int, int, int, int, int, int] = _ROW.unpack_from(self._rows, offset)
         return row
 
     def _last_position(self, original: int) -> int:
@@ -355,9 +346,8 @@ class InteractionState:
         correction = self._corrections.get(original)
         return original_time if correction is None else correction.occur_time
 
-    def _note_time(self, shape: int, time: int) -> None:
-        direction = shape & 0xF
-        self._last_times[direction] = max(self._last_times[direction], time)
+    def _note_time(self, tally: list[int], time: int) -> None:
+        tally[2] = max(tally[2], time)
         self._first_time = min(self._first_time, time)
 
     def _refresh(self) -> None:
@@ -365,10 +355,12 @@ class InteractionState:
             return
         self._stale = False
         self._first_time = END_OF_TIME
-        self._last_times = [_NEVER] * 16
-        for position, original_time, shape, _ in _ROW.iter_unpack(self._rows):
-            if shape != _NOT_COUNTED:
-                self._note_time(shape, self._time_of(position, original_time))
+        for tally in self._tallies.values():
+            tally[2] = _NEVER
+        for position, original_time, *shape, _ in _ROW.iter_unpack(self._rows):
+            counted = self._tallies.get((shape[0], shape[1], shape[2]))
+            if counted is not None:
+                self._note_time(counted, self._time_of(position, original_time))
 
 
 class _Correction(NamedTuple):
@@ -378,9 +370,6 @@ class _Correction(NamedTuple):
     occur_time: int
 
 
-_NEVER: Final = START_OF_TIME - 1
-"""Earlier than every occur time."""
-
 INTERACTION_FOLDS: Final[dict[str, Callable[[InteractionState, Fact], None]]] = {
     RECORDED: InteractionState.record,
     CORRECTED: InteractionState.correct,
@@ -389,9 +378,8 @@ INTERACTION_FOLDS: Final[dict[str, Callable[[InteractionState, Fact], None]]] = 
 """How each topic of interactions is folded."""
 
 
-def _latest(times: Iterable[int]) -> int | None:
-    time = max(times)
-    return None if time == _NEVER else time
+def _latest(times: Mapping[int, int], *directions: int) -> int | None:
+    return max((times[direction] for direction in directions if direction in times), default=None)
 
 
 def _new_fact(

@@ -1,7 +1,7 @@
 """A relationship: the fold of one stream, composed of the folds of its subjects."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from ledger.domain.consent import CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN, ConsentState
 from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED, ExchangeState
@@ -40,7 +40,12 @@ class RelationshipState:
         """Fold one fact, in position order. A topic that nobody here knows only moves the version."""
         self.version = fact.version
         self.last_position = fact.position
-        fold = _FOLDS.get(fact.topic)
+        topic = fact.topic
+        fold_interaction = INTERACTION_FOLDS.get(topic)
+        if fold_interaction is not None:  # Most facts; so no further call stands in their way.
+            fold_interaction(self.interactions, fact)
+            return
+        fold = _FOLDS.get(topic)
         if fold is not None:
             fold(self, fact)
 
@@ -71,13 +76,6 @@ class RelationshipState:
         return self.interactions.undone.get(fact.position, 0)
 
 
-def _fold_interaction(fold: Callable[[InteractionState, Fact], None]) -> Callable[[RelationshipState, Fact], None]:
-    def fold_in(state: RelationshipState, fact: Fact) -> None:
-        fold(state.interactions, fact)
-
-    return fold_in
-
-
 def _fold_consent(state: RelationshipState, fact: Fact) -> None:
     state.consents.evolve(fact)
 
@@ -91,8 +89,7 @@ def _fold_key(state: RelationshipState, fact: Fact) -> None:
     state.key_check = event.key_check
 
 
-_FOLDS: Final[dict[str, Callable[[RelationshipState, Fact], Any]]] = {
-    **{topic: _fold_interaction(fold) for topic, fold in INTERACTION_FOLDS.items()},
+_FOLDS: Final[dict[str, Callable[[RelationshipState, Fact], None]]] = {
     CONSENT_GIVEN: _fold_consent,
     CONSENT_REFUSED: _fold_consent,
     CONSENT_WITHDRAWN: _fold_consent,
