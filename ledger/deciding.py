@@ -187,7 +187,7 @@ class Pass:
             Rejected: SUBJECT_ERASED, when there is personal content and the key of its subject was destroyed.
         """
         if not waiting.personal:
-            return fingerprint(waiting.request.method, waiting.request.message)
+            return fingerprint(waiting.request.method, waiting.request.message, personal=False)
         streams = dict.fromkeys(step.stream_id for step in waiting.steps)
         try:
             data_keys = [self.keys.require(stream_id) for stream_id in streams]
@@ -199,7 +199,7 @@ class Pass:
                 organization_id=organization_id,
                 customer_id=customer_id,
             ) from None
-        return fingerprint(waiting.request.method, waiting.request.message, data_keys)
+        return fingerprint(waiting.request.method, waiting.request.message, data_keys, personal=True)
 
 
 class _Attempt:

@@ -115,6 +115,7 @@ class Ledger:
         self._views = Views(self._reads, clock)
         self._committer: GroupCommitter[Waiting] = GroupCommitter(self._commit)
         self._committing: asyncio.Task[None] | None = None
+        self._forgetting: asyncio.Task[None] | None = None
 
     @property
     def head(self) -> Head:
@@ -134,6 +135,7 @@ class Ledger:
         """
         await self.follower.start()
         self._committing = asyncio.create_task(self._committer.run(), name="committer")
+        self._forgetting = asyncio.create_task(self._forget_keys(), name="key-leases")
 
     async def execute(self, request: Request, steps: Sequence[Step] | Plan, weight: int = 0) -> Receipt:
         """Record what the steps of a request cause, all or nothing; return once it is on disk.
@@ -219,11 +221,19 @@ class Ledger:
         self._committer.close()
         if self._committing is not None:
             await asyncio.wait([self._committing])
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         await self.follower.close()
         self._writer.shutdown()
         self._readers.shutdown()
         self.store.close()
         self.keys.close()
+
+    async def _forget_keys(self) -> None:
+        """Let no unwrapped key outlive its lease by more than a second, also in an idle process (audit.md 5)."""
+        while True:
+            await asyncio.sleep(1)
+            self.keys.drop_expired()
 
     async def _reach(self, min_position: int) -> Head:
         head = await self._reads(self.store.head)
