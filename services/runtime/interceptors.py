@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any, Final, cast
 
@@ -253,8 +253,10 @@ class Registrar:
     Generated `add_..._to_server` functions call both methods; the second one has the names.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, unguarded: Sequence[str] = ()) -> None:
+        """Take services in; those named in `unguarded` are passed on as they are."""
         self._guard = guard
+        self._unguarded = unguarded
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self.services: list[str] = []
         """Names of the services that were mounted, in order."""
@@ -269,7 +271,8 @@ class Registrar:
         self.services.append(service_name)
         for name, handler in method_handlers.items():
             path = f"/{service_name}/{name}"
-            self._handlers[path] = self._guard.wrap(path, handler)
+            guarded = service_name not in self._unguarded
+            self._handlers[path] = self._guard.wrap(path, handler) if guarded else handler
 
     def as_server(self) -> grpc.aio.Server:
         """Return itself, typed as what `mount` functions ask for."""

@@ -14,11 +14,13 @@ import protovalidate
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from ledger.domain.errors import Invalid, Violation
+from ledger.domain.errors import Invalid, Rejected, Violation
 from ledger.domain.times import time_fault
+from rapport.errors.v1 import error_reason_pb2 as reasons
 
 _VALIDATOR: Final = protovalidate.Validator()
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
+_UUID_BYTES: Final = 16
 
 LENIENT_TIMES: Final = frozenset({"rapport.consent.v1.WithdrawConsentRequest.occur_time"})
 """Times that are never refused: a withdrawal is not turned away for its clock (consent.md 4, rule 1)."""
@@ -47,6 +49,45 @@ def violations_of(message: Message) -> tuple[Violation, ...]:
     except Invalid as error:
         return error.violations
     return ()
+
+
+def request_id(message: Any) -> bytes:
+    """Return the 16 bytes of a message's `request_id`.
+
+    Raises:
+        Invalid: it is not a UUID; named with every other violation of the message.
+    """
+    try:
+        found = bytes.fromhex(message.request_id.replace("-", ""))  # A tenth of what uuid.UUID costs.
+    except ValueError:
+        found = b""
+    if len(found) != _UUID_BYTES:
+        check(message, Violation("request_id", "must be a valid UUID"))
+    return found
+
+
+def check_size(items: int, items_max: int) -> None:
+    """Raise unless a batch is as small as the operator wants batches to be.
+
+    Raises:
+        Rejected: BATCH_TOO_LARGE.
+    """
+    if items > items_max:
+        raise Rejected(
+            reasons.ERROR_REASON_BATCH_TOO_LARGE,
+            "split the batch: it holds too many items",
+            items=items,
+            limit=items_max,
+        )
+
+
+def in_list(refusal: Rejected, field: str) -> Rejected:
+    """Return the refusal of one item of a batch with its violations as the request names them: `items[3].kind`."""
+    index = refusal.metadata.get("operation_index")
+    if index is None or not refusal.violations:
+        return refusal
+    moved = [violation._replace(field=f"{field}[{index}].{violation.field}") for violation in refusal.violations]
+    return Rejected(refusal.reason, str(refusal), moved, **refusal.metadata)
 
 
 def _violation(found: protovalidate.Violation) -> Violation:

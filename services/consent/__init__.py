@@ -1,0 +1,1 @@
+"""ConsentService: what customers allow, and what they no longer allow."""

@@ -1,0 +1,1 @@
+"""InteractionService: what happened between an organization and its customers."""

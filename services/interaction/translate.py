@@ -1,0 +1,163 @@
+"""From requests about interactions to steps, and from receipts to responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+
+from ledger.domain.decider import Step
+from ledger.domain.errors import Violation
+from ledger.domain.identifiers import relationship_stream
+from ledger.domain.interaction import CorrectInteraction, RecordInteraction, RetractInteraction
+from ledger.domain.times import microseconds, timestamp
+from ledger.requests import Place, Receipt
+from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRetracted
+from rapport.interaction.v1 import interaction_service_pb2 as pb
+from rapport.type.v1.event_context_pb2 import EventContext
+from services.runtime.validation import check
+
+
+def record_steps(request: pb.RecordInteractionRequest) -> Sequence[Step]:
+    """Return the step of a RecordInteraction.
+
+    Raises:
+        Invalid: the request breaks rules; every violation is named.
+    """
+    check(request)
+    return (_record(request.organization_id, request),)
+
+
+def batch_steps(request: pb.BatchRecordInteractionsRequest) -> Sequence[Step]:
+    """Return the steps of a batch, one for each item.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request)
+    organization_id = request.organization_id
+    return [_record(organization_id, item) for item in request.items]
+
+
+def item_steps(organization_id: str, item: pb.IngestInteractionsItem) -> Sequence[Step]:
+    """Return the step of an item that was found to keep its rules."""
+    return (_record(organization_id, item),)
+
+
+def correct_steps(request: pb.CorrectInteractionRequest) -> Sequence[Step]:
+    """Return the step of a CorrectInteraction.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request, *_correction_faults(request.correction))
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return (CorrectInteraction(stream_id, request.correction, _time(request), _context(request)),)
+
+
+def retract_steps(request: pb.RetractInteractionRequest) -> Sequence[Step]:
+    """Return the step of a RetractInteraction.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request, *_original_faults("retraction", request.retraction))
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return (RetractInteraction(stream_id, request.retraction, _context(request)),)
+
+
+def recorded(receipt: Receipt) -> pb.RecordInteractionResponse:
+    """Return the answer to a RecordInteraction."""
+    position, version, record_time = _single(receipt)
+    return pb.RecordInteractionResponse(
+        position=position, version=version, record_time=record_time, replayed=receipt.replayed
+    )
+
+
+def corrected(receipt: Receipt) -> pb.CorrectInteractionResponse:
+    """Return the answer to a CorrectInteraction."""
+    position, version, record_time = _single(receipt)
+    return pb.CorrectInteractionResponse(
+        position=position, version=version, record_time=record_time, replayed=receipt.replayed
+    )
+
+
+def retracted(receipt: Receipt) -> pb.RetractInteractionResponse:
+    """Return the answer to a RetractInteraction."""
+    position, version, record_time = _single(receipt)
+    return pb.RetractInteractionResponse(
+        position=position, version=version, record_time=record_time, replayed=receipt.replayed
+    )
+
+
+def batch_recorded(receipt: Receipt) -> pb.BatchRecordInteractionsResponse:
+    """Return the answer to a batch: a result for each item, in order."""
+    places = [step.places[0] for step in receipt.steps]
+    return pb.BatchRecordInteractionsResponse(
+        results=[pb.InteractionResult(position=place.position, version=place.version) for place in places],
+        record_time=timestamp(receipt.record_time),
+        replayed=receipt.replayed,
+    )
+
+
+def item_recorded(receipt: Receipt) -> pb.IngestInteractionsResult:
+    """Return the result of an item that was recorded."""
+    place = _place(receipt)
+    return pb.IngestInteractionsResult(position=place.position, version=place.version, replayed=receipt.replayed)
+
+
+def item_failed(status: status_pb2.Status) -> pb.IngestInteractionsResult:
+    """Return the result of an item that was not recorded."""
+    return pb.IngestInteractionsResult(error=status)
+
+
+def frame_answered(results: Sequence[pb.IngestInteractionsResult]) -> pb.IngestInteractionsResponse:
+    """Return the answer to a frame."""
+    return pb.IngestInteractionsResponse(results=results)
+
+
+def _record(
+    organization_id: str, item: pb.RecordInteractionRequest | pb.InteractionItem | pb.IngestInteractionsItem
+) -> RecordInteraction:
+    stream_id = relationship_stream(organization_id, item.customer_id)
+    return RecordInteraction(stream_id, item.interaction, _time(item), _context(item))
+
+
+def _time(
+    item: pb.RecordInteractionRequest | pb.InteractionItem | pb.IngestInteractionsItem | pb.CorrectInteractionRequest,
+) -> int | None:
+    return microseconds(item.occur_time) if item.HasField("occur_time") else None
+
+
+def _context(
+    item: pb.RecordInteractionRequest
+    | pb.InteractionItem
+    | pb.IngestInteractionsItem
+    | pb.CorrectInteractionRequest
+    | pb.RetractInteractionRequest,
+) -> EventContext | None:
+    return item.context if item.HasField("context") else None
+
+
+def _correction_faults(correction: InteractionCorrected) -> list[Violation]:
+    """Return what the event's own rules leave open: a stored correction may be of any age, a new one is complete."""
+    faults = _original_faults("correction", correction)
+    if not correction.HasField("replacement"):
+        faults.append(Violation("correction.replacement", "value is required"))
+    return faults
+
+
+def _original_faults(field: str, event: InteractionCorrected | InteractionRetracted) -> list[Violation]:
+    if event.original_position:
+        return []
+    return [Violation(f"{field}.original_position", "must be the position of the original interaction, from 1")]
+
+
+def _single(receipt: Receipt) -> tuple[int, int, Timestamp]:
+    place = _place(receipt)
+    return place.position, place.version, timestamp(receipt.record_time)
+
+
+def _place(receipt: Receipt) -> Place:
+    return receipt.steps[0].places[0]
