@@ -226,8 +226,10 @@ class PostgresDatastore(LibraryDatastore):
         """
         try:
             session: Session = psycopg.connect(**self._conninfo, autocommit=True, row_factory=dict_row)
-            for name, value in self._session_settings.items():
-                session.execute("SELECT set_config(%s, %s, false)", (name, value))
+            session.execute(
+                "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
+                (list(self._session_settings), list(self._session_settings.values())),
+            )
         except psycopg.Error as error:
             raise StoreFailed(f"the database cannot be reached: {error}") from error
         postgres_arrays.register(session)

@@ -127,6 +127,9 @@ def create(connection: Connection[Any]) -> None:
     version = _version(connection)
     if version != SCHEMA_VERSION:
         raise StoreRefused(f"the tables have version {version}; this release knows {SCHEMA_VERSION}")
+    head, last = _row(connection, "SELECT position, (SELECT max(position) FROM stored_events) FROM log_head")
+    if head != (last or 0):
+        raise StoreRefused(f"the head of the log says position {head}, and its last event has {last}")
 
 
 def _version(connection: Connection[Any]) -> int | None:

@@ -14,6 +14,7 @@ from ledger.log.postgres_listener import PostgresListener
 from ledger.log.postgres_recorder import APPEND, LOCK_HEAD, PostgresRecorder, parameters
 from ledger.log.store import Append, Appended, EventRow, Head, Outcome, RequestKey, RequestRow
 from ledger.log.survivors import choose, place, requests_of, streams_of
+from ledger.testing.fault_points import reach
 
 _EVENT = "e.position, e.stream_id, e.version, e.topic, e.record_time, e.salt, e.state"
 _REQUEST = "r.organization_id, r.request_id, r.fingerprint, r.first_position, r.last_position, r.record_time, r.answer"
@@ -219,6 +220,7 @@ class PostgresStore(PostgresRecorder):
     ) -> tuple[list[Outcome], Head, bool] | None:
         """Store the group if the log still ends at `known_head`: one call, one round trip. None: it does not."""
         plan = place(group, Head(known_head, 0), 0)
+        reach("append.after_insert")  # Inserted on the server, by the same call that commits; here they are ready.
         try:
             row = self.datastore.commit_with(session, APPEND, parameters(plan, known_head, now, latest_decision))
         except psycopg.IntegrityError:  # A twin of a request, in the group or of a process without events.

@@ -296,12 +296,18 @@ def _is_full(error: Exception) -> bool:
 
 
 def _create_private(path: str) -> None:
-    """Create the file, readable by its owner only; leave one that exists as it is.
+    """Create the file, readable by its owner only, and make its name durable; leave one that exists as it is.
 
     Only if it is not there: opening and closing a database's file by hand would drop SQLite's locks on it.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        # SQLite syncs the folder for the files that it creates itself, and this one it finds.
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _milliseconds(seconds: float) -> int:

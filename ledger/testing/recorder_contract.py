@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.synchronize import Barrier
 
 import pytest
 
@@ -462,8 +463,11 @@ class StoreContract:
 
     @pytest.mark.timeout(180)
     def test_two_processes_write_and_a_reader_never_meets_a_hole_or_a_late_event(self, url: str, store: Store) -> None:
-        results = spawn.SimpleQueue()
-        writers = [spawn.Process(target=_race_in_process, args=(url, seed, self.ROUNDS, results)) for seed in (1, 2)]
+        results, together = spawn.SimpleQueue(), spawn.Barrier(2)
+        writers = [
+            spawn.Process(target=_race_in_process, args=(url, seed, 8 * self.ROUNDS, results, together))
+            for seed in (1, 2)
+        ]
         for writer in writers:
             writer.start()
         seen: list[EventRow] = []
@@ -484,8 +488,8 @@ class StoreContract:
 
     @pytest.mark.timeout(120)
     def test_processes_that_start_at_once_on_an_empty_database_all_succeed(self, url: str) -> None:
-        results = spawn.SimpleQueue()
-        starters = [spawn.Process(target=_race_in_process, args=(url, seed, 2, results)) for seed in range(4)]
+        results, together = spawn.SimpleQueue(), spawn.Barrier(4)
+        starters = [spawn.Process(target=_start_at_once, args=(url, seed, results, together)) for seed in range(4)]
         for starter in starters:
             starter.start()
         acknowledged = [results.get() for _ in starters]
@@ -645,10 +649,24 @@ def _racing_append(
     return append(*events, request=number)
 
 
-def _race_in_process(url: str, seed: int, rounds: int, results: "multiprocessing.SimpleQueue[Acknowledged]") -> None:
+def _race_in_process(
+    url: str, seed: int, rounds: int, results: "multiprocessing.SimpleQueue[Acknowledged]", together: Barrier
+) -> None:
     store = open_store(url)
+    together.wait()
     try:
         results.put(race(store, seed, rounds))
+    finally:
+        store.close()
+
+
+def _start_at_once(
+    url: str, seed: int, results: "multiprocessing.SimpleQueue[Acknowledged]", together: Barrier
+) -> None:
+    together.wait()
+    store = open_store(url)
+    try:
+        results.put(race(store, seed, 2))
     finally:
         store.close()
 
