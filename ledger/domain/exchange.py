@@ -10,15 +10,15 @@ Where several rules refuse a command, the first by the table of reciprocity.md 9
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.decider import Occurrence, Setting, occurrence
-from ledger.domain.differences import first_difference, same_time
 from ledger.domain.errors import Rejected, Violation
-from ledger.domain.exchange_rules import CATEGORIES_OF_POINTS, category_name, check_form, field_path
+from ledger.domain.exchange_rules import CATEGORIES_OF_POINTS, category_name, check_form
 from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED, ExchangeState, Known
 from ledger.domain.fact import Decision, NewFact
+from ledger.domain.fields import field_path, first_difference, same_time
 from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.policy import PolicyState
 from ledger.domain.times import microseconds, text, timestamp
@@ -66,7 +66,9 @@ class Relationship(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordExchange:
-    """Records an exchange."""
+    """Record an exchange."""
+
+    needs_state: ClassVar[bool] = True
 
     stream_id: str
     event: ExchangeRecorded
@@ -83,11 +85,6 @@ class RecordExchange:
     def reads(self) -> tuple[str, ...]:
         """The organization's policy stream: its asset registry."""
         return (policy_stream(organization_of(self.stream_id)),)
-
-    @property
-    def needs_state(self) -> bool:
-        """Ids are unique in the relationship."""
-        return True
 
     def decide(self, state: Relationship, setting: Setting) -> Decision:
         """Return the exchange as a fact, or ALREADY_APPLIED.
@@ -178,7 +175,10 @@ class RecordExchange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReverseExchange:
-    """Takes back everything that an exchange posted."""
+    """Take back everything that an exchange posted."""
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    needs_state: ClassVar[bool] = True
 
     stream_id: str
     event: ExchangeReversed
@@ -188,16 +188,6 @@ class ReverseExchange:
     context: EventContext | None = None
     path: str = ""
     """Where the reversal stands in the request; refusals put it before the names of fields."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """No other stream."""
-        return ()
-
-    @property
-    def needs_state(self) -> bool:
-        """It must know the exchange."""
-        return True
 
     def decide(self, state: Relationship, setting: Setting) -> Decision:
         """Return the reversal as a fact with its effective time, or ALREADY_APPLIED.

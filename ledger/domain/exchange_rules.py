@@ -11,6 +11,7 @@ from google.protobuf.descriptor import EnumDescriptor
 
 from ledger.domain.amounts import is_asset
 from ledger.domain.errors import Rejected, Violation
+from ledger.domain.fields import field_path
 from ledger.domain.policy import Asset
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
@@ -98,11 +99,6 @@ def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset], path: st
         violations = [v._replace(field=field_path(path, v.field)) for v, _ in faults]
         message = f"{field_path(path, told.violation.field)}: {told.violation.description}"
         raise Rejected(told.violation.reason, message, violations, **told.values)
-
-
-def field_path(path: str, field: str) -> str:
-    """Return the path of a field of the message at `path`; the field itself where that is empty."""
-    return f"{path}.{field}" if path else field
 
 
 def _faults_of_legs(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> Iterator[Fault]:

@@ -6,12 +6,13 @@ and a resend of it stays acceptable.
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from ledger.domain.amounts import code_of
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, Fact, NewFact
+from ledger.domain.fields import field_path
 from ledger.domain.times import END_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.policy_pb2 import AssetKind, AssetRegistered
@@ -28,31 +29,28 @@ class Asset(NamedTuple):
     max_units_per_leg: int
     """From 1 to 10^15."""
     position: int
-    """Where the event stands that last set it."""
+    """Log position of the event that last set it."""
+    version: int
+    """The same event's version in the policy stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterAsset:
-    """Puts an asset into the registry, or raises its limit; changes nothing where it stands with the same content."""
+    """Put an asset into the registry, or raise its limit; change nothing where it stands with the same content."""
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    needs_state: ClassVar[bool] = True
 
     stream_id: str
     """The organization's policy stream."""
     asset: AssetRegistered
     """Code, kind and limit, each well-formed."""
     context: EventContext | None = None
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """No other stream."""
-        return ()
-
-    @property
-    def needs_state(self) -> bool:
-        """The registry as it stands decides."""
-        return True
+    path: str = ""
+    """Where the asset stands in the request; refusals put it before the names of fields."""
 
     def decide(self, state: "PolicyState", setting: Setting) -> Decision:
-        """Return the registration; nothing but a note (`noted_position`) where the entry stands already.
+        """Return the registration; nothing but a note (`noted_version`) where the entry stands already.
 
         Raises:
             Rejected: ASSET_CODE_TAKEN by another scale or kind, or by a higher limit.
@@ -62,35 +60,34 @@ class RegisterAsset:
         if name is not None:
             asset = state.assets[name]
             if name != asked.asset:
-                raise _taken(name, asset, "asset", "its scale is final")
+                raise self._taken(name, asset, "asset", "its scale is final")
             if asset.kind != asked.kind:
-                raise _taken(name, asset, "kind", "its kind is final")
+                raise self._taken(name, asset, "kind", "its kind is final")
             if asset.max_units_per_leg > asked.max_units_per_leg:
-                raise _taken(name, asset, "max_units_per_leg", "its limit only rises")
+                raise self._taken(name, asset, "max_units_per_leg", "its limit only rises")
             if asset.max_units_per_leg == asked.max_units_per_leg:
-                return Decision((), _NOTE.pack(asset.position))
+                return Decision((), _NOTE.pack(asset.version))
         fact = NewFact(
             topic=ASSET_REGISTERED, event=asked, occur_time=setting.now, defaulted=True, context=self.context
         )
         return Decision((fact,))
 
+    def _taken(self, name: str, asset: Asset, field: str, why: str) -> Rejected:
+        reason = reasons.ERROR_REASON_ASSET_CODE_TAKEN
+        kind = AssetKind.Name(asset.kind).removeprefix("ASSET_KIND_")
+        description = f"{name} is registered as {kind} with at most {asset.max_units_per_leg} units in a leg; {why}"
+        violation = Violation(field_path(self.path, field), description, reason)
+        limit = asset.max_units_per_leg
+        return Rejected(reason, description, [violation], asset=name, kind=kind, max_units_per_leg=limit)
 
-def noted_position(note: bytes) -> int:
-    """Return the position that the note of a registration without an event names: the entry's own."""
-    position: int = _NOTE.unpack(note)[0]
-    return position
 
+def noted_version(note: bytes) -> int:
+    """Return the version that the note of a registration without an event names: of the event that set the entry.
 
-def _taken(name: str, asset: Asset, field: str, why: str) -> Rejected:
-    kind = AssetKind.Name(asset.kind).removeprefix("ASSET_KIND_")
-    return Rejected(
-        reasons.ERROR_REASON_ASSET_CODE_TAKEN,
-        f"{name} is registered as {kind} with at most {asset.max_units_per_leg} units in a leg; {why}",
-        [Violation(field, f"{name} is registered otherwise; {why}", reasons.ERROR_REASON_ASSET_CODE_TAKEN)],
-        asset=name,
-        kind=kind,
-        max_units_per_leg=asset.max_units_per_leg,
-    )
+    A version, not a position: while a group is being decided the positions of its events are only predicted.
+    """
+    version: int = _NOTE.unpack(note)[0]
+    return version
 
 
 class PolicyState:
@@ -111,5 +108,5 @@ class PolicyState:
             return
         event = fact.event
         assert isinstance(event, AssetRegistered)
-        self.assets[event.asset] = Asset(event.kind, event.max_units_per_leg, fact.position)
+        self.assets[event.asset] = Asset(event.kind, event.max_units_per_leg, fact.position, fact.version)
         self.by_code.setdefault(code_of(event.asset), event.asset)

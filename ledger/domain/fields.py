@@ -1,4 +1,4 @@
-"""What an identical resend is: equal in every field, else the first field that differs (reciprocity.md 9.1)."""
+"""Fields by their paths: how refusals name them, and which is the first to differ in a resend (reciprocity.md 9.1)."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -8,6 +8,11 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.domain.times import microseconds
+
+
+def field_path(path: str, field: str) -> str:
+    """Return the path of a field of the message at `path`; the field itself where that is empty."""
+    return f"{path}.{field}" if path else field
 
 
 def first_difference(stored: Message, asked: Message, leeway: int = 0) -> str | None:
