@@ -1,0 +1,133 @@
+"""What was ever stored decodes, and folds, as it did on the day it was stored (I38). Samples are only ever added."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.domain.relationship import RelationshipState
+from ledger.domain.streams import initial_state
+from ledger.domain.times import END_OF_TIME
+from ledger.log.envelope import split_state
+from ledger.log.keys import key_check
+from ledger.log.personal import merge
+from ledger.log.reading import fact, facts
+from ledger.log.sealing import Place, open_sealed
+from ledger.log.store import EventRow
+from ledger.log.topics import MESSAGE_BY_TOPIC
+from rapport.events.v1.consent_pb2 import ConsentGiven
+from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRecorded
+from tools.golden_event import sample
+
+FOLDER = Path(__file__).parent / "events"
+SAMPLES = sorted(FOLDER.glob("*.json"))
+DATA_KEY = bytes(range(32))
+"""The key that the samples' personal parts are sealed under."""
+
+
+def row(content: dict[str, Any]) -> EventRow:
+    return EventRow(
+        content["position"],
+        content["stream_id"],
+        content["version"],
+        content["topic"],
+        content["record_time"],
+        bytes(16),
+        bytes.fromhex(content["state"]),
+    )
+
+
+def rows_of(stream_id: str) -> list[EventRow]:
+    rows = [row(json.loads(path.read_text())) for path in SAMPLES]
+    return sorted((each for each in rows if each.stream_id == stream_id), key=lambda each: each.version)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_stored_event_decodes_to_what_it_decoded_to(path: Path) -> None:
+    content = json.loads(path.read_text())
+
+    assert content == sample(row(content))
+
+
+def test_every_topic_has_a_sample() -> None:
+    assert set(MESSAGE_BY_TOPIC) == {json.loads(path.read_text())["topic"] for path in SAMPLES}
+
+
+def test_samples_of_a_relationship_fold_to_the_state_they_folded_to() -> None:
+    expected = json.loads((Path(__file__).parent / "states.json").read_text())
+
+    assert expected == {name: summary(fold(until)) for name, until in VIEWS.items()}
+
+
+def test_sealed_parts_open_in_their_places_and_merge_back() -> None:
+    personal = {}
+    for stored in rows_of("acme/c-1"):
+        state = split_state(stored.state)
+        if state.sealed:
+            place = Place(stored.stream_id, stored.version, stored.topic, state.metadata, state.event)
+            opened = fact(stored)
+            assert opened is not None
+            personal[stored.topic] = merge(opened.event, open_sealed(DATA_KEY, place, state.sealed))
+
+    recorded, corrected = personal["interaction.recorded.v1"], personal["interaction.corrected.v1"]
+    assert isinstance(recorded, InteractionRecorded)
+    assert isinstance(corrected, InteractionCorrected)
+    assert "The parcel came late." == recorded.summary == corrected.replacement.summary
+    assert ["not this year"] == [text.text for text in recorded.attribute_texts]
+    assert "It was praise." == corrected.reason_text
+    given = personal["consent.given.v1"]
+    assert isinstance(given, ConsentGiven)
+    assert "192.0.2.0" == given.evidence.ip_address
+
+
+def test_the_stream_tells_which_key_its_personal_parts_are_sealed_under() -> None:
+    assert key_check(DATA_KEY) == fold(END_OF_TIME).key_check
+
+
+def test_no_sample_was_ever_changed_or_removed() -> None:
+    root = Path(__file__).parents[2]
+    # Of a history that a shallow clone does not have, nothing can be said.
+    history = subprocess.run(
+        ["git", "log", "--diff-filter=MDR", "--name-only", "--format=", "--", "tests/golden/events"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "" == history.stdout.strip()
+
+
+VIEWS = {
+    "now": END_OF_TIME,
+    "before the exchanges": 1_767_225_599_000_000,
+    "before the consents": 1_767_225_597_500_000,
+}
+
+
+def fold(until: int) -> RelationshipState:
+    state = initial_state("acme/c-1", until)
+    assert isinstance(state, RelationshipState)
+    for each in facts(rows_of("acme/c-1")):
+        state.evolve(each)
+    return state
+
+
+def summary(state: RelationshipState) -> dict[str, Any]:
+    """What answers are made of, as JSON."""
+    totals = state.interactions.totals()
+    return {
+        "version": state.version,
+        "first_occur_time": state.first_occur_time,
+        "last_occur_time": state.last_occur_time,
+        "interactions": {name: _plain(value) for name, value in totals._asdict().items()},
+        "exchanges": [state.exchanges.count, state.exchanges.reversed, state.exchanges.one_sided],
+        "quantities": _plain(state.exchanges.quantities()),
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON gives it back: tuples as lists."""
+    return json.loads(json.dumps(value))
