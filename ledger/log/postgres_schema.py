@@ -15,6 +15,7 @@ SCHEMA_VERSION = 1
 CHANNEL = "rapport_log"
 """Channel of NOTIFY; the payload is the position of the head."""
 
+_MARK = "rapport_schema"
 _CREATION_LOCK = 0x72617070_6F727401  # "rapport" and 1: a number that no other program is likely to take.
 
 CREATE_TABLES = """
@@ -133,16 +134,23 @@ def create(connection: Connection[Any]) -> None:
 
 
 def _version(connection: Connection[Any]) -> int | None:
-    (exists,) = _row(connection, "SELECT to_regclass('rapport_schema') IS NOT NULL")
-    return int(_row(connection, "SELECT version FROM rapport_schema")[0]) if exists else None
+    return int(_row(connection, "SELECT version FROM rapport_schema")[0]) if _existing(connection, _MARK) else None
+
+
+def _existing(connection: Connection[Any], *names: str) -> list[str]:
+    """Return which of these tables exist."""
+    # Not to_regclass(): a session remembers what was not there, and it would not see what another one just made.
+    (found,) = _row(
+        connection,
+        "SELECT array_agg(relname::text) FROM pg_class WHERE relname = ANY(%s)"
+        " AND relnamespace = current_schema()::regnamespace",
+        list(names),
+    )
+    return found or []
 
 
 def _refuse_foreign(connection: Connection[Any]) -> None:
-    names = ["stored_events", "requests", "log_head", "notification_tracking"]
-    (found,) = _row(
-        connection, "SELECT array_agg(n) FROM unnest(%s::text[]) AS n WHERE to_regclass(n) IS NOT NULL", names
-    )
-    if found:
+    if found := _existing(connection, "stored_events", "requests", "log_head", "notification_tracking"):
         raise StoreRefused(f"the database holds tables of another program: {', '.join(found)}")
 
 

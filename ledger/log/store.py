@@ -124,8 +124,9 @@ class Store(Protocol):
         the request rows of the group in the same transaction. An append whose streams have grown is answered
         `Conflict`; one whose request is known, `Repeated`; one that builds on streams of such a one, `Conflict`.
 
-        The head that comes back may be taken as the next `known_head` only if it is `known_head` plus the number of
-        events of the group: else somebody else wrote too, and streams that the caller has cached may have grown.
+        The head that comes back may be taken as the next `known_head` only if every outcome is `Appended` and it is
+        `known_head` plus the number of events of the group. Else somebody else wrote too, and streams that the caller
+        has cached may have grown: then take `head()` first and read what is cached after it.
 
         All events of a group get the same record_time: max(now, record_time of the head, latest_decision), where
         `latest_decision` is the latest `now` that a decision of the group was given.
