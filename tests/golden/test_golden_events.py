@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def summary(state: RelationshipState) -> dict[str, Any]:
         "version": state.version,
         "first_occur_time": state.first_occur_time,
         "last_occur_time": state.last_occur_time,
-        "interactions": {name: _plain(value) for name, value in totals._asdict().items()},
+        "interactions": _plain(asdict(totals)),
         "exchanges": [state.exchanges.count, state.exchanges.reversed, state.exchanges.one_sided],
         "quantities": _plain(state.exchanges.quantities()),
     }
