@@ -1,7 +1,7 @@
 """Prints one stored event as a golden sample: `python -m tools.golden_event STORE_URL POSITION`.
 
-Releasing a topic, or a new field of one, adds a sample to tests/golden/events. None is ever edited: what was stored once
-must be read for ever.
+Releasing a topic, or a new field of one, adds a sample to tests/golden/events. None is ever edited: what was stored
+once must be read for ever.
 """
 
 import json
