@@ -72,7 +72,8 @@ async def serving(
     task = asyncio.create_task(
         serve(modules, chosen, {}, logging, stop, lambda address, app: started.set_result((address, app)))
     )
-    await asyncio.wait({task, started}, return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {task, started}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if not started.done():
         await task
     address, app = await started

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -55,6 +55,8 @@ class Loading(Generic[Item, Result, Response]):
     failed: Callable[[status_pb2.Status], Result]
     """Returns what is told of an item that was not."""
     response: Callable[[Sequence[Result]], Response]
+    answer: Callable[[App, str, Item, Receipt], Awaitable[Result]] | None = None
+    """Stands in for `result` where a receipt alone does not say what is told of an item of an organization."""
 
     async def run(self, app: App, frames: AsyncIterator[Any]) -> AsyncGenerator[Response, None]:
         """Yield the answer to each frame, in order.
@@ -99,7 +101,10 @@ class Loading(Generic[Item, Result, Response]):
                 raise Invalid(faults)
             organization_id: str = frame.organization_id
             request = Request(self.method, organization_id, request_id(item), item)
-            return self.result(await app.ledger.execute(request, self.steps(organization_id, item)))
+            receipt = await app.ledger.execute(request, self.steps(organization_id, item))
+            if self.answer is not None:
+                return await self.answer(app, organization_id, item, receipt)
+            return self.result(receipt)
         except LedgerError as error:
             return self.failed(to_status(error))
         except Exception as error:  # noqa: BLE001  # A defect met by one item is not the end of the others.

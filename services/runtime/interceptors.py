@@ -1,8 +1,8 @@
 """What happens around every call: limits, deadline, parsing, error translation, figures, one log line.
 
-Wrapped around the handlers when services are mounted, not as `grpc.aio` interceptors: those cost a coroutine and a new
-handler per call, and see the request only after it was parsed. Measured on one machine, in one run: the wrapper costs
-about 12 µs of CPU a unary call, log line included; an interceptor that does the same about 30 µs.
+Wrapped around the handlers when services are mounted, not as `grpc.aio` interceptors: those build a coroutine and a
+handler for every call, and the bytes of a request are parsed outside of them. The wrapper costs about 8 µs of CPU for a
+unary call (measured without transport: 9.6 µs against 1.4 µs for parsing and an empty handler), log line included.
 
 Handlers are mounted as one generic handler. `add_registered_method_handlers` would make the server wait on one future
 per method at every call, which costs 15 to 20 % of an echo with thirty methods.

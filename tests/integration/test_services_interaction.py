@@ -6,18 +6,18 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from ledger.domain.times import timestamp
 from rapport.events.v1 import interaction_pb2 as ev
 from rapport.interaction.v1 import interaction_service_pb2 as pb
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
 from rapport.type.v1.event_context_pb2 import EventContext
+from tests.refusals import fields_of, reason_of, refusal
 from tests.server import Serving, serving
 
 MARCH = timestamp(1_740_787_200_000_000)
@@ -34,50 +34,24 @@ def stub(server: Serving) -> InteractionServiceStub:
     return InteractionServiceStub(server.channel)
 
 
-def a_call(**more: object) -> ev.InteractionRecorded:
+def a_call(**more: Any) -> ev.InteractionRecorded:
     return ev.InteractionRecorded(
         kind=ev.INTERACTION_KIND_CALL, direction=ev.DIRECTION_INBOUND, channel=ev.CHANNEL_VOICE_LIVE, **more
     )
 
 
-def record(**more: object) -> pb.RecordInteractionRequest:
-    given = {"organization_id": "acme", "customer_id": "c-1", "request_id": new_id(), "interaction": a_call()}
+def record(**more: Any) -> pb.RecordInteractionRequest:
+    given: dict[str, Any] = {
+        "organization_id": "acme",
+        "customer_id": "c-1",
+        "request_id": new_id(),
+        "interaction": a_call(),
+    }
     return pb.RecordInteractionRequest(**{**given, **more})
 
 
 def new_id() -> str:
     return str(uuid.uuid4())
-
-
-def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    found = rpc_status.from_call(error)
-    assert found is not None, error
-    return found
-
-
-def reason_of(status: status_pb2.Status) -> str:
-    """Return the reason in a status; there is exactly one ErrorInfo in it."""
-    infos = [detail for detail in status.details if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR)]
-    assert 1 == len(infos)
-    info = error_details_pb2.ErrorInfo()
-    infos[0].Unpack(info)
-    assert "rapport" == info.domain
-    return info.reason
-
-
-def fields_of(status: status_pb2.Status) -> list[str]:
-    """Return the fields that the BadRequest of a status names."""
-    bad = error_details_pb2.BadRequest()
-    for detail in status.details:
-        if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
-            detail.Unpack(bad)
-    return [violation.field for violation in bad.field_violations]
-
-
-async def refusal(call: grpc.aio.UnaryUnaryCall[object, object]) -> status_pb2.Status:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return status_of(caught.value)
 
 
 async def test_an_interaction_is_recorded_where_it_is_said_to_be(stub: InteractionServiceStub, server: Serving) -> None:
@@ -116,7 +90,7 @@ async def test_every_fault_of_a_request_is_named_and_nothing_is_written(
     before = server.app.ledger.store.head()
     fine = Timestamp(seconds=1, nanos=1)
     request = record(organization_id="ACME", customer_id="", request_id="7", occur_time=fine)
-    request.interaction.kind = 0
+    request.interaction.kind = ev.INTERACTION_KIND_UNSPECIFIED
     request.interaction.attributes.add(key="NOT A CODE")
 
     status = await refusal(stub.RecordInteraction(request))
@@ -186,7 +160,7 @@ async def test_a_batch_beyond_the_operators_limit_is_refused(stub: InteractionSe
 
 async def test_a_correction_and_a_retraction_name_the_original(stub: InteractionServiceStub) -> None:
     original = await stub.RecordInteraction(record(occur_time=MARCH))
-    ids = {"organization_id": "acme", "customer_id": "c-1"}
+    ids: dict[str, Any] = {"organization_id": "acme", "customer_id": "c-1"}
     correction = ev.InteractionCorrected(original_position=original.position, replacement=a_call(attention_seconds=5))
     retraction = ev.InteractionRetracted(original_position=original.position)
 
@@ -226,8 +200,8 @@ async def test_an_original_of_another_relationship_is_unknown(stub: InteractionS
     assert "INTERACTION_UNKNOWN" == reason_of(status)
 
 
-def an_item(**more: object) -> pb.IngestInteractionsItem:
-    given = {"request_id": new_id(), "customer_id": "c-1", "interaction": a_call()}
+def an_item(**more: Any) -> pb.IngestInteractionsItem:
+    given: dict[str, Any] = {"request_id": new_id(), "customer_id": "c-1", "interaction": a_call()}
     return pb.IngestInteractionsItem(**{**given, **more})
 
 
