@@ -1,0 +1,336 @@
+"""Consent statuses against a second reading of the rules, written apart: it looks at every act for every question.
+
+The few purposes, channels and instants make acts meet, tie and overtake each other often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations, product
+from typing import NamedTuple
+
+from google.protobuf.message import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.domain.consent import (
+    Cell,
+    ConsentState,
+    GiveConsent,
+    WithdrawalEffect,
+    WithdrawConsent,
+    cells,
+    permits,
+    status,
+)
+from ledger.domain.decider import Setting
+from ledger.domain.errors import Rejected
+from ledger.domain.fact import Fact
+from ledger.domain.relationship import RelationshipState
+from ledger.domain.times import END_OF_TIME, timestamp
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.events.v1 import consent_pb2 as c
+from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn, NoticeReference, Validity
+from rapport.events.v1.metadata_pb2 import EventMetadata
+from rapport.type.v1.event_context_pb2 import EventContext
+
+PURPOSES = ("marketing", "marketing.direct", "marketing.social", "service")
+CHANNELS = (1, 2)
+POINTS = ("cp-1",)
+BRANDS = ("north",)
+NOW = 6
+"""Acts happen at instants 1 to 5."""
+
+# Every combination of what acts name, what none of them names, and what is left open.
+CELLS = [
+    Cell(*parts)
+    for parts in product(
+        (*PURPOSES, "marketing.other", ""), (*CHANNELS, 3, 0), (*POINTS, "cp-9", ""), (*BRANDS, "east", "")
+    )
+]
+SOME_CELLS = [cell for cell in CELLS if cell.contact_point_id == cell.brand == ""] + CELLS[::7]
+
+
+class Act(NamedTuple):
+    """One act in plain values."""
+
+    status: int
+    """GIVEN, REFUSED or WITHDRAWN."""
+    occur_time: int
+    purposes: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
+    points: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    valid_from: int | None = None
+    until: int | None = None
+    imported: bool = False
+
+    @property
+    def is_yes(self) -> bool:
+        return self.status == c.CONSENT_STATUS_GIVEN
+
+    def event(self) -> Message:
+        parts = {"channels": self.channels, "contact_point_ids": self.points, "brands": self.brands}
+        if self.status == c.CONSENT_STATUS_REFUSED:
+            return ConsentRefused(purposes=self.purposes, **parts)  # type: ignore[arg-type]
+        if self.status == c.CONSENT_STATUS_WITHDRAWN:
+            return ConsentWithdrawn(purposes=self.purposes, **parts)  # type: ignore[arg-type]
+        event = ConsentGiven(purposes=self.purposes, **parts)  # type: ignore[arg-type]
+        if self.listed:
+            event.notice.CopyFrom(NoticeReference(notice_id="n", purposes=self.listed))
+        if self.valid_from is not None:
+            event.valid_from_time.CopyFrom(timestamp(self.valid_from))
+        if self.until is not None:
+            event.validity.CopyFrom(Validity(until_time=timestamp(self.until)))
+        return event
+
+    def fact(self, position: int) -> Fact:
+        topic = f"consent.{c.ConsentStatus.Name(self.status).removeprefix('CONSENT_STATUS_').lower()}.v1"  # type: ignore[arg-type]
+        return Fact(position, position, NOW, self.occur_time, topic, self.event(), EventMetadata())
+
+    # The rules of coverage, read again from consent.md 1 and settled.md 61.
+
+    def covers(self, cell: Cell) -> bool:
+        if self.is_yes:
+            children = {child for child in self.listed for parent in self.purposes if child.startswith(parent + ".")}
+            purpose = cell.purpose in {*self.purposes, *children}
+            asked = zip((self.channels, self.points, self.brands), cell[1:], strict=True)
+            return purpose and all(part in named for named, part in asked if named)
+        purpose = not self.purposes or any(f"{cell.purpose}.".startswith(f"{named}.") for named in self.purposes)
+        asked = zip((self.channels, self.points, self.brands), cell[1:], strict=True)
+        return purpose and all(part in named or not part for named, part in asked if named)
+
+
+def subsets(values: Sequence[str] | Sequence[int], least: int = 0) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(values), min_size=least, max_size=2, unique=True).map(tuple)  # type: ignore[arg-type]
+
+
+instants = st.integers(1, 5)
+yeses = st.builds(
+    Act,
+    status=st.just(c.CONSENT_STATUS_GIVEN),
+    occur_time=instants,
+    purposes=subsets(PURPOSES, least=1),
+    channels=subsets(CHANNELS),
+    points=subsets(POINTS),
+    brands=subsets(BRANDS),
+    listed=subsets(PURPOSES),
+    valid_from=st.none() | instants,
+    until=st.none() | st.integers(1, 8),
+    imported=st.booleans(),
+)
+noes = st.builds(
+    Act,
+    status=st.sampled_from((c.CONSENT_STATUS_REFUSED, c.CONSENT_STATUS_WITHDRAWN)),
+    occur_time=instants,
+    purposes=subsets(PURPOSES),
+    channels=subsets(CHANNELS),
+    points=subsets(POINTS),
+    brands=subsets(BRANDS),
+)
+histories = st.lists(yeses | noes, max_size=6)
+
+
+def read_again(acts: Sequence[Act], cell: Cell, at: int) -> int:
+    """Return the status by the four rules, first match, over acts in the order they were recorded."""
+    known = [(position, act) for position, act in enumerate(acts) if act.occur_time <= at and act.covers(cell)]
+    denials = [(position, act) for position, act in known if not act.is_yes]
+    yes = [(position, act) for position, act in known if act.is_yes]
+    for position, act in yes:
+        begun = (act.occur_time if act.valid_from is None else act.valid_from) <= at
+        over = act.until is not None and act.until <= at
+        later = all(position > p and act.occur_time > d.occur_time for p, d in denials)
+        if begun and not over and later:
+            return c.CONSENT_STATUS_GIVEN
+    if denials:
+        return max(denials)[1].status
+    if any(act.until is not None and act.until <= at for _, act in yes):
+        return c.CONSENT_STATUS_EXPIRED
+    return c.CONSENT_STATUS_UNKNOWN
+
+
+def fold(acts: Sequence[Act], until: int = END_OF_TIME) -> ConsentState:
+    state = ConsentState(until)
+    for position, act in enumerate(acts, start=1):
+        state.evolve(act.fact(position))
+    return state
+
+
+def live(state: ConsentState, at: int = NOW) -> set[Cell]:
+    return {cell for cell in CELLS if permits(status(state, cell, at).status)}
+
+
+@given(histories, st.integers(0, 9))
+def test_a_status_is_what_the_rules_say(acts: list[Act], at: int) -> None:
+    state = fold(acts)
+
+    for cell in CELLS:
+        assert read_again(acts, cell, at) == status(state, cell, at).status, cell
+
+
+def test_all_orders_of_all_subsets_of_six_acts_agree_with_the_rules() -> None:
+    given, refused, withdrawn = c.CONSENT_STATUS_GIVEN, c.CONSENT_STATUS_REFUSED, c.CONSENT_STATUS_WITHDRAWN
+    acts = (
+        Act(given, 2, ("marketing",), listed=("marketing.direct",)),
+        Act(given, 3, ("marketing.direct",), channels=(1,), until=7),
+        Act(given, 4, ("marketing.direct", "service"), until=5),
+        Act(withdrawn, 3, ("marketing",), channels=(1,)),
+        Act(refused, 2, ("marketing.direct",)),
+        Act(withdrawn, 3),
+    )
+    asked = [
+        Cell(purpose, channel) for purpose in ("marketing", "marketing.direct", "service") for channel in (0, 1, 2)
+    ]
+
+    compared = 0
+    for count in range(len(acts) + 1):
+        for order in permutations(acts, count):
+            state = fold(order)
+            for cell in asked:
+                assert read_again(order, cell, NOW) == status(state, cell, NOW).status, (order, cell)
+                compared += 1
+
+    assert (1 + 6 + 30 + 120 + 360 + 720 + 720) * len(asked) == compared
+
+
+@given(histories)
+def test_the_evidence_alone_gives_the_same_status(acts: list[Act]) -> None:
+    state = fold(acts)
+
+    for cell in SOME_CELLS:
+        verdict = status(state, cell, NOW)
+        alone = fold([acts[position - 1] for position in verdict.evidence])
+        assert sorted(verdict.evidence) == list(verdict.evidence)
+        assert verdict[:4] == status(alone, cell, NOW)[:4]
+
+
+@given(st.lists(yeses | noes, min_size=2, max_size=6), st.data())
+def test_the_order_of_recording_matters_only_between_a_yes_and_a_no_of_the_cell(
+    acts: list[Act], data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(acts) - 2))
+    swapped = [*acts[:first], acts[first + 1], acts[first], *acts[first + 2 :]]
+
+    changed = live(fold(acts)) ^ live(fold(swapped))
+
+    one, other = acts[first], acts[first + 1]
+    assert one.is_yes != other.is_yes or not changed
+    assert all(one.covers(cell) and other.covers(cell) for cell in changed)
+
+
+@given(histories, noes, st.data())
+def test_a_further_no_makes_nothing_live(acts: list[Act], no: Act, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(acts)))
+
+    more = [*acts[:place], no, *acts[place:]]
+
+    assert live(fold(more)) <= live(fold(acts))
+
+
+@given(histories, st.integers(0, 6))
+def test_a_view_as_of_a_time_is_the_fold_of_what_it_admits(acts: list[Act], until: int) -> None:
+    admitted = ConsentState()
+    for position, act in enumerate(acts, start=1):
+        if act.occur_time <= until:
+            admitted.evolve(act.fact(position))
+
+    view, now = fold(acts, until), fold(acts)
+
+    assert (admitted.acts, admitted.first_time, admitted.last_time) == (view.acts, view.first_time, view.last_time)
+    assert cells(admitted) == cells(view)
+    # The state of now tells the same when it is asked for that instant.
+    assert [status(view, cell, until) for cell in SOME_CELLS] == [status(now, cell, until) for cell in SOME_CELLS]
+
+
+@given(histories)
+def test_the_cells_are_the_combinations_that_acts_name(acts: list[Act]) -> None:
+    named = {
+        Cell(*parts)
+        for act in acts
+        for parts in product(act.purposes or ("",), act.channels or (0,), act.points or ("",), act.brands or ("",))
+    }
+
+    assert sorted(named) == cells(fold(acts))
+
+
+def decided(acts: Sequence[Act]) -> Iterator[tuple[Act, RelationshipState, Rejected | WithdrawalEffect | None]]:
+    """Decide acts one after the other; yield each with the state before it and what became of it."""
+    state, position = RelationshipState(), 0
+    for act in acts:
+        outcome = decide(act, state)
+        yield act, state, outcome
+        if not isinstance(outcome, Rejected):
+            position += 1
+            state.evolve(act.fact(position))
+
+
+def decide(act: Act, state: RelationshipState) -> Rejected | WithdrawalEffect | None:
+    event = act.event()
+    if isinstance(event, ConsentWithdrawn):
+        step = WithdrawConsent("shop/42", event, act.occur_time)
+        return WithdrawalEffect.noted(step.decide(state, Setting(NOW, {})).note)
+    if isinstance(event, ConsentGiven):
+        context = EventContext(historical_import=act.imported)
+        try:
+            GiveConsent("shop/42", event, act.occur_time, context).decide(state, Setting(NOW, {}))
+        except Rejected as refusal:
+            return refusal
+    return None
+
+
+@given(histories)
+def test_a_yes_is_refused_exactly_when_a_cell_of_it_is_denied_at_or_after_its_time(acts: list[Act]) -> None:
+    recorded: list[Act] = []
+    for act, _, outcome in decided(acts):
+        if act.is_yes:
+            overlapped = [
+                no
+                for no in recorded
+                if not no.is_yes and no.occur_time >= act.occur_time
+                if any(no.covers(cell) and act.covers(cell) for cell in CELLS)
+            ]
+            assert bool(overlapped and not act.imported) == isinstance(outcome, Rejected)
+            if isinstance(outcome, Rejected):
+                assert reasons.ERROR_REASON_CONSENT_WITHDRAWN_SINCE == outcome.reason
+                assert recorded[int(outcome.metadata["position"]) - 1] in overlapped
+                assert outcome.metadata["purpose"] in {*act.purposes, *act.listed}
+                continue
+        recorded.append(act)
+
+
+@given(histories)
+def test_a_yes_that_was_not_refused_is_live_in_every_cell_while_its_term_lasts(acts: list[Act]) -> None:
+    for act, state, outcome in decided(acts):
+        if act.is_yes and not act.imported and not isinstance(outcome, Rejected):
+            begun = (act.valid_from or act.occur_time) <= NOW < (act.until or NOW + 1)
+            state.evolve(act.fact(99))
+            assert not begun or all(
+                permits(status(state.consents, cell, NOW).status) for cell in CELLS if act.covers(cell)
+            )
+            return
+
+
+@given(histories)
+@settings(max_examples=200)
+def test_a_withdrawal_says_that_it_ended_something_exactly_when_it_did(acts: list[Act]) -> None:
+    for act, state, outcome in decided(acts):
+        if isinstance(outcome, WithdrawalEffect):
+            before = live(state.consents)
+            state.evolve(act.fact(99))
+            ended = before - live(state.consents)
+            assert (WithdrawalEffect.ENDED if ended else WithdrawalEffect.NONE) is outcome
+            return
+
+
+@given(histories)
+def test_no_live_cell_rests_on_a_yes_that_does_not_come_after_every_no_of_it(acts: list[Act]) -> None:
+    state = fold(acts)
+
+    for cell in live(state):
+        (position,) = status(state, cell, NOW).evidence
+        yes = acts[position - 1]
+        for place, no in enumerate(acts, start=1):
+            if not no.is_yes and no.covers(cell):
+                assert place < position
+                assert no.occur_time < yes.occur_time
