@@ -23,14 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
 from rapport.events.v1 import policy_pb2 as rapport_dot_events_dot_v1_dot_policy__pb2
 from rapport.type.v1 import as_of_pb2 as rapport_dot_type_dot_v1_dot_as__of__pb2
 from rapport.type.v1 import event_context_pb2 as rapport_dot_type_dot_v1_dot_event__context__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/policy/v1/policy_service.proto\x12\x11rapport.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1erapport/events/v1/policy.proto\x1a\x1brapport/type/v1/as_of.proto\x1a#rapport/type/v1/event_context.proto\"\xec\x01\n\x15RegisterAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x42\n\x06\x61ssets\x18\x03 \x03(\x0b\x32\".rapport.events.v1.AssetRegisteredB\x0e\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"p\n\x16RegisterAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"V\n\x0fRegisteredAsset\x12\x31\n\x05\x61sset\x18\x01 \x01(\x0b\x32\".rapport.events.v1.AssetRegistered\x12\x10\n\x08position\x18\x02 \x01(\x04\"\x8e\x01\n\x11ListAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\"Z\n\x12ListAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x32\xd1\x01\n\rPolicyService\x12\x65\n\x0eRegisterAssets\x12(.rapport.policy.v1.RegisterAssetsRequest\x1a).rapport.policy.v1.RegisterAssetsResponse\x12Y\n\nListAssets\x12$.rapport.policy.v1.ListAssetsRequest\x1a%.rapport.policy.v1.ListAssetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/policy/v1/policy_service.proto\x12\x11rapport.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1erapport/events/v1/policy.proto\x1a\x1brapport/type/v1/as_of.proto\x1a#rapport/type/v1/event_context.proto\"\xec\x01\n\x15RegisterAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x42\n\x06\x61ssets\x18\x03 \x03(\x0b\x32\".rapport.events.v1.AssetRegisteredB\x0e\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"p\n\x16RegisterAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"V\n\x0fRegisteredAsset\x12\x31\n\x05\x61sset\x18\x01 \x01(\x0b\x32\".rapport.events.v1.AssetRegistered\x12\x10\n\x08position\x18\x02 \x01(\x04\"\x8e\x01\n\x11ListAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\"Z\n\x12ListAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x32\xd1\x01\n\rPolicyService\x12\x65\n\x0eRegisterAssets\x12(.rapport.policy.v1.RegisterAssetsRequest\x1a).rapport.policy.v1.RegisterAssetsResponse\x12Y\n\nListAssets\x12$.rapport.policy.v1.ListAssetsRequest\x1a%.rapport.policy.v1.ListAssetsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,16 +44,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERASSETSREQUEST'].fields_by_name['assets']._serialized_options = b'\272H\007\222\001\004\010\001\020d\210\265\030\001'
   _globals['_LISTASSETSREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_LISTASSETSREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
-  _globals['_REGISTERASSETSREQUEST']._serialized_start=263
-  _globals['_REGISTERASSETSREQUEST']._serialized_end=499
-  _globals['_REGISTERASSETSRESPONSE']._serialized_start=501
-  _globals['_REGISTERASSETSRESPONSE']._serialized_end=613
-  _globals['_REGISTEREDASSET']._serialized_start=615
-  _globals['_REGISTEREDASSET']._serialized_end=701
-  _globals['_LISTASSETSREQUEST']._serialized_start=704
-  _globals['_LISTASSETSREQUEST']._serialized_end=846
-  _globals['_LISTASSETSRESPONSE']._serialized_start=848
-  _globals['_LISTASSETSRESPONSE']._serialized_end=938
-  _globals['_POLICYSERVICE']._serialized_start=941
-  _globals['_POLICYSERVICE']._serialized_end=1150
+  _globals['_REGISTERASSETSREQUEST']._serialized_start=230
+  _globals['_REGISTERASSETSREQUEST']._serialized_end=466
+  _globals['_REGISTERASSETSRESPONSE']._serialized_start=468
+  _globals['_REGISTERASSETSRESPONSE']._serialized_end=580
+  _globals['_REGISTEREDASSET']._serialized_start=582
+  _globals['_REGISTEREDASSET']._serialized_end=668
+  _globals['_LISTASSETSREQUEST']._serialized_start=671
+  _globals['_LISTASSETSREQUEST']._serialized_end=813
+  _globals['_LISTASSETSRESPONSE']._serialized_start=815
+  _globals['_LISTASSETSRESPONSE']._serialized_end=905
+  _globals['_POLICYSERVICE']._serialized_start=908
+  _globals['_POLICYSERVICE']._serialized_end=1117
 # @@protoc_insertion_point(module_scope)

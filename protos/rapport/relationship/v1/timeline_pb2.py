@@ -22,7 +22,6 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
 from rapport.events.v1 import consent_pb2 as rapport_dot_events_dot_v1_dot_consent__pb2
@@ -32,7 +31,7 @@ from rapport.events.v1 import metadata_pb2 as rapport_dot_events_dot_v1_dot_meta
 from rapport.events.v1 import privacy_pb2 as rapport_dot_events_dot_v1_dot_privacy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/relationship/v1/timeline.proto\x12\x17rapport.relationship.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1frapport/events/v1/consent.proto\x1a rapport/events/v1/exchange.proto\x1a#rapport/events/v1/interaction.proto\x1a rapport/events/v1/metadata.proto\x1a\x1frapport/events/v1/privacy.proto\"\xbc\x06\n\rTimelineEntry\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x05topic\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01\x12\x32\n\x08metadata\x18\x05 \x01(\x0b\x32 .rapport.events.v1.EventMetadata\x12\x46\n\x14interaction_recorded\x18\x06 \x01(\x0b\x32&.rapport.events.v1.InteractionRecordedH\x00\x12H\n\x15interaction_corrected\x18\x07 \x01(\x0b\x32\'.rapport.events.v1.InteractionCorrectedH\x00\x12H\n\x15interaction_retracted\x18\x08 \x01(\x0b\x32\'.rapport.events.v1.InteractionRetractedH\x00\x12\x38\n\rconsent_given\x18\t \x01(\x0b\x32\x1f.rapport.events.v1.ConsentGivenH\x00\x12<\n\x0f\x63onsent_refused\x18\n \x01(\x0b\x32!.rapport.events.v1.ConsentRefusedH\x00\x12@\n\x11\x63onsent_withdrawn\x18\x0b \x01(\x0b\x32#.rapport.events.v1.ConsentWithdrawnH\x00\x12@\n\x11\x65xchange_recorded\x18\x0c \x01(\x0b\x32#.rapport.events.v1.ExchangeRecordedH\x00\x12@\n\x11\x65xchange_reversed\x18\r \x01(\x0b\x32#.rapport.events.v1.ExchangeReversedH\x00\x12\x34\n\x0bkey_created\x18\x0e \x01(\x0b\x32\x1d.rapport.events.v1.KeyCreatedH\x00\x12\x1a\n\x12undone_by_position\x18\x0f \x01(\x04\x12\x19\n\x11has_personal_part\x18\x10 \x01(\x08\x42\x07\n\x05\x65ventb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/relationship/v1/timeline.proto\x12\x17rapport.relationship.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1frapport/events/v1/consent.proto\x1a rapport/events/v1/exchange.proto\x1a#rapport/events/v1/interaction.proto\x1a rapport/events/v1/metadata.proto\x1a\x1frapport/events/v1/privacy.proto\"\xbc\x06\n\rTimelineEntry\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x05topic\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01\x12\x32\n\x08metadata\x18\x05 \x01(\x0b\x32 .rapport.events.v1.EventMetadata\x12\x46\n\x14interaction_recorded\x18\x06 \x01(\x0b\x32&.rapport.events.v1.InteractionRecordedH\x00\x12H\n\x15interaction_corrected\x18\x07 \x01(\x0b\x32\'.rapport.events.v1.InteractionCorrectedH\x00\x12H\n\x15interaction_retracted\x18\x08 \x01(\x0b\x32\'.rapport.events.v1.InteractionRetractedH\x00\x12\x38\n\rconsent_given\x18\t \x01(\x0b\x32\x1f.rapport.events.v1.ConsentGivenH\x00\x12<\n\x0f\x63onsent_refused\x18\n \x01(\x0b\x32!.rapport.events.v1.ConsentRefusedH\x00\x12@\n\x11\x63onsent_withdrawn\x18\x0b \x01(\x0b\x32#.rapport.events.v1.ConsentWithdrawnH\x00\x12@\n\x11\x65xchange_recorded\x18\x0c \x01(\x0b\x32#.rapport.events.v1.ExchangeRecordedH\x00\x12@\n\x11\x65xchange_reversed\x18\r \x01(\x0b\x32#.rapport.events.v1.ExchangeReversedH\x00\x12\x34\n\x0bkey_created\x18\x0e \x01(\x0b\x32\x1d.rapport.events.v1.KeyCreatedH\x00\x12\x1a\n\x12undone_by_position\x18\x0f \x01(\x04\x12\x19\n\x11has_personal_part\x18\x10 \x01(\x08\x42\x07\n\x05\x65ventb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +40,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TIMELINEENTRY'].fields_by_name['topic']._loaded_options = None
   _globals['_TIMELINEENTRY'].fields_by_name['topic']._serialized_options = b'\210\265\030\001'
-  _globals['_TIMELINEENTRY']._serialized_start=342
-  _globals['_TIMELINEENTRY']._serialized_end=1170
+  _globals['_TIMELINEENTRY']._serialized_start=313
+  _globals['_TIMELINEENTRY']._serialized_end=1141
 # @@protoc_insertion_point(module_scope)
