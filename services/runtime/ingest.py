@@ -50,13 +50,13 @@ class Loading(Generic[Item, Result, Response]):
     """Full name of the rpc."""
     steps: Callable[[str, Item], Sequence[Step]]
     """Returns the steps of an item of an organization. The item keeps the rules of its proto."""
-    result: Callable[[Receipt], Result]
-    """Returns what is told of an item that was recorded."""
+    result: Callable[[Receipt], Result] | None
+    """Returns what is told of an item that was recorded; None where a receipt does not say it all and `answer` does."""
     failed: Callable[[status_pb2.Status], Result]
     """Returns what is told of an item that was not."""
     response: Callable[[Sequence[Result]], Response]
     answer: Callable[[App, str, Item, Receipt], Awaitable[Result]] | None = None
-    """Stands in for `result` where a receipt alone does not say what is told of an item of an organization."""
+    """Returns what is told of an item of an organization that was recorded, where that takes more than the receipt."""
 
     async def run(self, app: App, frames: AsyncIterator[Any]) -> AsyncGenerator[Response, None]:
         """Yield the answer to each frame, in order.
@@ -104,6 +104,7 @@ class Loading(Generic[Item, Result, Response]):
             receipt = await app.ledger.execute(request, self.steps(organization_id, item))
             if self.answer is not None:
                 return await self.answer(app, organization_id, item, receipt)
+            assert self.result is not None, "one of them is given"
             return self.result(receipt)
         except LedgerError as error:
             return self.failed(to_status(error))

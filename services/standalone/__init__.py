@@ -3,8 +3,10 @@
 from typing import Final
 
 from services.consent import servicer as consent
+from services.exchange import servicer as exchange
 from services.interaction import servicer as interaction
+from services.policy import servicer as policy
 from services.runtime.run import ServiceModule
 
-SERVICES: Final[tuple[ServiceModule, ...]] = (interaction, consent)
+SERVICES: Final[tuple[ServiceModule, ...]] = (interaction, consent, exchange, policy)
 """What a standalone process serves, in the order in which it is mounted."""

@@ -1,0 +1,1 @@
+"""ExchangeService: what an organization and its customers gave each other."""

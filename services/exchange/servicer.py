@@ -1,0 +1,129 @@
+"""The rpcs of ExchangeService: translate, execute, translate.
+
+An operation that changed nothing, because it had been applied before under another request_id, is told with the place
+of the original. That place is looked up by the operation's id once the request is durable, and is the same ever after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final
+
+import grpc
+
+from ledger.domain.errors import Rejected
+from ledger.requests import Receipt, Request
+from rapport.exchange.v1 import exchange_service_pb2 as pb
+from rapport.exchange.v1 import exchange_service_pb2_grpc as stubs
+from rapport.exchange.v1.operation_pb2 import OperationResult
+from services.exchange import translate
+from services.exchange.translate import Named
+from services.runtime.app import App
+from services.runtime.ingest import Loading
+from services.runtime.validation import check_size, request_id
+
+SERVICE: Final = "rapport.exchange.v1.ExchangeService"
+
+_RECORD: Final = f"/{SERVICE}/RecordExchange"
+_REVERSE: Final = f"/{SERVICE}/ReverseExchange"
+_APPLY: Final = f"/{SERVICE}/ApplyExchanges"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def mount(server: grpc.aio.Server, app: App) -> None:
+    """Add ExchangeService to a server."""
+    stubs.add_ExchangeServiceServicer_to_server(Servicer(app), server)
+
+
+class Servicer(stubs.ExchangeServiceServicer):
+    """Records exchanges and takes them back. What is refused, and why, is said in `exchange_service.proto`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._execute = app.ledger.execute
+
+    async def RecordExchange(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.RecordExchangeRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.RecordExchangeResponse:
+        """Record one exchange."""
+        asked = Request(_RECORD, request.organization_id, request_id(request), request)
+        receipt = await self._execute(asked, partial(translate.record_steps, request))
+        named = translate.exchange_named(request.organization_id, request.customer_id, request.exchange)
+        (result,) = await results(self._app, (named,), receipt)
+        return translate.recorded(result, receipt)
+
+    async def ReverseExchange(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.ReverseExchangeRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ReverseExchangeResponse:
+        """Take back everything an exchange posted."""
+        asked = Request(_REVERSE, request.organization_id, request_id(request), request)
+        receipt = await self._execute(asked, partial(translate.reverse_steps, request))
+        named = translate.reversal_named(request.organization_id, request.customer_id, request.reversal)
+        (result,) = await results(self._app, (named,), receipt)
+        return translate.reversed_(result, receipt)
+
+    async def ApplyExchanges(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.ApplyExchangesRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ApplyExchangesResponse:
+        """Apply many operations, all or none."""
+        check_size(len(request.operations), self._app.settings.batch_items_max)
+        asked = Request(_APPLY, request.organization_id, request_id(request), request)
+        try:
+            receipt = await self._execute(asked, partial(translate.batch_steps, request), len(request.operations))
+        except Rejected as refusal:
+            if len(request.operations) == 1:
+                raise refusal.at_step(0) from None  # A batch of one is a batch too.
+            raise
+        named = [translate.operation_named(request.organization_id, operation) for operation in request.operations]
+        return translate.batch_applied(await results(self._app, named, receipt), receipt)
+
+    async def IngestExchanges(  # noqa: N802  # Named by the proto.
+        self,
+        request_iterator: AsyncIterator[pb.IngestExchangesRequest],
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[pb.IngestExchangesResponse]:
+        """Apply many operations, each for itself."""
+        async with aclosing(LOADING.run(self._app, request_iterator)) as responses:
+            async for response in responses:
+                yield response
+
+
+async def results(app: App, operations: Sequence[Named], receipt: Receipt) -> list[OperationResult]:
+    """Return what became of each operation of a request that was carried out, in order."""
+    steps = receipt.steps
+    before = {named.stream_id for named, step in zip(operations, steps, strict=True) if not step.places}
+    if not before:
+        return [translate.applied(named, step) for named, step in zip(operations, steps, strict=True)]
+    looks = await app.ledger.current_many(list(before), receipt.position)
+    return [
+        translate.applied(named, step)
+        if step.places
+        else translate.applied_before(named, looks[named.stream_id].state.exchanges)
+        for named, step in zip(operations, steps, strict=True)
+    ]
+
+
+async def _item_answer(
+    app: App, organization_id: str, item: pb.IngestExchangesItem, receipt: Receipt
+) -> pb.IngestExchangesResult:
+    (result,) = await results(app, (translate.operation_named(organization_id, item.operation),), receipt)
+    return translate.item_applied(result, receipt)
+
+
+LOADING: Final = Loading(
+    f"/{SERVICE}/IngestExchanges",
+    translate.item_steps,
+    None,
+    translate.item_failed,
+    translate.frame_answered,
+    _item_answer,
+)

@@ -1,0 +1,184 @@
+"""From requests about exchanges to steps, and from receipts to responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from google.rpc import status_pb2
+
+from ledger.domain.decider import Step
+from ledger.domain.exchange import RecordExchange, ReverseExchange
+from ledger.domain.exchange_state import ExchangeState
+from ledger.domain.identifiers import relationship_stream
+from ledger.domain.times import microseconds, timestamp
+from ledger.requests import Receipt, StepReceipt
+from rapport.events.v1.exchange_pb2 import ExchangeRecorded, ExchangeReversed
+from rapport.exchange.v1 import exchange_service_pb2 as pb
+from rapport.exchange.v1 import operation_pb2 as op
+from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Reversal
+from services.runtime.validation import check
+
+
+class Named(NamedTuple):
+    """What an operation is about, so that its place is found where it had been applied before."""
+
+    stream_id: str
+    id: str
+    """exchange_id or reversal_id."""
+    reverses: bool
+
+
+def record_steps(request: pb.RecordExchangeRequest) -> Sequence[Step]:
+    """Return the step of a RecordExchange.
+
+    Raises:
+        Invalid: the request breaks rules; every violation is named.
+    """
+    check(request)
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return (_record(stream_id, request.exchange, _expected(request), "exchange"),)
+
+
+def reverse_steps(request: pb.ReverseExchangeRequest) -> Sequence[Step]:
+    """Return the step of a ReverseExchange.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request)
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return (_reverse(stream_id, request.reversal, _expected(request), "reversal"),)
+
+
+def batch_steps(request: pb.ApplyExchangesRequest) -> Sequence[Step]:
+    """Return the steps of a batch, one for each operation.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request)
+    organization_id = request.organization_id
+    return [
+        _step(organization_id, operation, f"operations[{index}]") for index, operation in enumerate(request.operations)
+    ]
+
+
+def item_steps(organization_id: str, item: pb.IngestExchangesItem) -> Sequence[Step]:
+    """Return the step of an item that was found to keep its rules."""
+    return (_step(organization_id, item.operation, "operation"),)
+
+
+def exchange_named(organization_id: str, customer_id: str, exchange: Exchange) -> Named:
+    """Return what a recording is about."""
+    return Named(relationship_stream(organization_id, customer_id), exchange.exchange_id, reverses=False)
+
+
+def reversal_named(organization_id: str, customer_id: str, reversal: Reversal) -> Named:
+    """Return what a reversal is about."""
+    return Named(relationship_stream(organization_id, customer_id), reversal.reversal_id, reverses=True)
+
+
+def operation_named(organization_id: str, operation: Operation) -> Named:
+    """Return what an operation is about."""
+    if operation.HasField("record"):
+        return exchange_named(organization_id, operation.customer_id, operation.record)
+    return reversal_named(organization_id, operation.customer_id, operation.reverse)
+
+
+def applied(named: Named, step: StepReceipt) -> OperationResult:
+    """Return the result of an operation that recorded something."""
+    (place,) = step.places
+    return OperationResult(outcome=op.OUTCOME_APPLIED, id=named.id, version=place.version, position=place.position)
+
+
+def applied_before(named: Named, exchanges: ExchangeState) -> OperationResult:
+    """Return the result of an operation that stood recorded already, in the relationship's state since."""
+    known = exchanges.find_reversal(named.id) if named.reverses else exchanges.find(named.id)
+    assert known is not None, "an id is known once it was recorded"
+    return OperationResult(
+        outcome=op.OUTCOME_ALREADY_APPLIED, id=named.id, version=known.version, position=known.position
+    )
+
+
+def recorded(result: OperationResult, receipt: Receipt) -> pb.RecordExchangeResponse:
+    """Return the answer to a RecordExchange."""
+    return pb.RecordExchangeResponse(
+        result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed
+    )
+
+
+def reversed_(result: OperationResult, receipt: Receipt) -> pb.ReverseExchangeResponse:
+    """Return the answer to a ReverseExchange."""
+    return pb.ReverseExchangeResponse(
+        result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed
+    )
+
+
+def batch_applied(results: Sequence[OperationResult], receipt: Receipt) -> pb.ApplyExchangesResponse:
+    """Return the answer to a batch: a result for each operation, in order."""
+    return pb.ApplyExchangesResponse(
+        results=results, record_time=timestamp(receipt.record_time), replayed=receipt.replayed
+    )
+
+
+def item_applied(result: OperationResult, receipt: Receipt) -> pb.IngestExchangesResult:
+    """Return the result of an item that was applied, now or before."""
+    return pb.IngestExchangesResult(result=result, replayed=receipt.replayed)
+
+
+def item_failed(status: status_pb2.Status) -> pb.IngestExchangesResult:
+    """Return the result of an item that was not applied."""
+    return pb.IngestExchangesResult(error=status)
+
+
+def frame_answered(results: Sequence[pb.IngestExchangesResult]) -> pb.IngestExchangesResponse:
+    """Return the answer to a frame."""
+    return pb.IngestExchangesResponse(results=results)
+
+
+def _step(organization_id: str, operation: Operation, path: str) -> RecordExchange | ReverseExchange:
+    stream_id = relationship_stream(organization_id, operation.customer_id)
+    if operation.HasField("record"):
+        return _record(stream_id, operation.record, _expected(operation), f"{path}.record")
+    return _reverse(stream_id, operation.reverse, _expected(operation), f"{path}.reverse")
+
+
+def _record(stream_id: str, exchange: Exchange, expected_version: int | None, path: str) -> RecordExchange:
+    event = ExchangeRecorded(
+        exchange_id=exchange.exchange_id,
+        one_sided=exchange.one_sided,
+        replaces=exchange.replaces,
+        cause_ref=exchange.cause_ref,
+        legs=exchange.legs,
+    )
+    return RecordExchange(
+        stream_id=stream_id,
+        event=event,
+        occur_time=microseconds(exchange.occur_time) if exchange.HasField("occur_time") else None,
+        expected_version=expected_version,
+        context=exchange.context if exchange.HasField("context") else None,
+        path=path,
+    )
+
+
+def _reverse(stream_id: str, reversal: Reversal, expected_version: int | None, path: str) -> ReverseExchange:
+    event = ExchangeReversed(exchange_id=reversal.exchange_id, reversal_id=reversal.reversal_id, reason=reversal.reason)
+    match reversal.WhichOneof("effective"):
+        case "at_original":
+            event.at_original = reversal.at_original
+        case "at":
+            event.at.CopyFrom(reversal.at)
+        case None:
+            pass  # The decision says that a time is required.
+    return ReverseExchange(
+        stream_id=stream_id,
+        event=event,
+        expected_version=expected_version,
+        context=reversal.context if reversal.HasField("context") else None,
+        path=path,
+    )
+
+
+def _expected(request: pb.RecordExchangeRequest | pb.ReverseExchangeRequest | Operation) -> int | None:
+    return request.expected_version if request.HasField("expected_version") else None

@@ -1,0 +1,1 @@
+"""PolicyService: what an organization publishes."""
