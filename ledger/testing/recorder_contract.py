@@ -522,6 +522,14 @@ class StoreContract:
         with changed:
             assert changed.wait_for(lambda: heard == {"store": 2, "twin": 2}, timeout=2.0), heard
 
+    def test_listeners_have_been_told_when_an_append_returns(self, store: Store) -> None:
+        heard: list[int] = []
+        store.listen(heard.append)
+
+        _, head = store.append([append(event(ALICE, 1), event(ALICE, 2))], 0, NOON, 0)
+
+        assert head.position in heard
+
     # Faults.
 
     def test_a_closed_store_says_so(self, store: Store) -> None:

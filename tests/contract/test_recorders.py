@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ledger.log.sqlite_recorder import SqliteRecorder
 from ledger.log.sqlite_store import SqliteStore
 from ledger.log.store import Appended, Head
 from ledger.log.writer_lock import WriterLock
+from ledger.testing import fault_points
 from ledger.testing.recorder_contract import (
     ALICE,
     NOON,
@@ -102,6 +104,12 @@ class TestLibraryNotificationsDoNotInterleave(LibraryCase, library.NonInterleavi
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
+
+
+@pytest.fixture(autouse=True)
+def no_faults() -> Iterator[None]:
+    yield
+    fault_points.install(None)
 
 
 @pytest.fixture
@@ -313,25 +321,24 @@ def test_a_lock_that_another_process_keeps_ends_in_a_definite_error(path: Path) 
     store.close()
 
 
-def test_a_thread_that_waits_gets_its_turn_before_the_one_that_has_just_written(path: Path) -> None:
-    greedy, patient = SqliteStore(str(path)), SqliteStore(str(path))
-    stop = threading.Event()
-    written = {"greedy": 0, "patient": 0}
+def test_who_waits_gets_the_lock_before_the_one_that_lets_go_of_it(path: Path) -> None:
+    greedy, patient = WriterLock(str(path), 5.0), WriterLock(str(path), 5.0)
+    order: list[str] = []
 
-    def write(store: SqliteStore, name: str) -> None:
-        while not stop.is_set():
-            written[name] += 1
-            put(store, append(event(f"shop/{name}", written[name])), known_head=0)
+    def wait() -> None:
+        with patient:
+            order.append("patient")
 
-    threads = [threading.Thread(target=write, args=args) for args in ((greedy, "greedy"), (patient, "patient"))]
-    for thread in threads:
-        thread.start()
-    stop.wait(1.0)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    for _ in range(5):
+        with greedy:
+            waiter = threading.Thread(target=wait)
+            waiter.start()
+            time.sleep(0.02)  # It waits now, and looks again every two milliseconds.
+        with greedy:
+            order.append("greedy")
+        waiter.join()
 
-    assert min(written.values()) > 0.2 * max(written.values()), written
+    assert ["patient", "greedy"] * 5 == order
     greedy.close()
     patient.close()
 
@@ -351,6 +358,21 @@ def test_a_full_disk_is_a_definite_error_and_the_store_goes_on(store: SqliteStor
     writer.execute("PRAGMA max_page_count=1000000")
     assert [Appended(2, 2, NOON)] == put(store, append(event(ALICE, 2), request=1))
     assert 2 == len(whole_log(store))
+
+
+def test_an_error_of_the_disk_before_the_commit_is_definite_and_closes_the_store(path: Path) -> None:
+    store = SqliteStore(str(path))
+    fault_points.install(fault_points.parse("append.after_insert:1:eio"))
+
+    with pytest.raises(StoreFailed):
+        put(store, append(event(ALICE, 1)))
+    fault_points.install(None)
+    with pytest.raises(StoreClosed):
+        put(store, append(event(ALICE, 1)), known_head=0)
+
+    after = SqliteStore(str(path))
+    assert Head(0, 0) == after.head()
+    after.close()
 
 
 def test_after_an_error_of_the_disk_nothing_more_is_taken(path: Path) -> None:
