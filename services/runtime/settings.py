@@ -297,8 +297,10 @@ def _server(netloc: str) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    return f"{name} is no setting" + (f"; did you mean {' or '.join(close)}?" if close else "")
+    # The prefix that all of them share would make every name look close.
+    names = {each.removeprefix(PREFIX): each for each in known}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=3, cutoff=0.6)
+    return f"{name} is no setting" + (f"; did you mean {' or '.join(names[each] for each in close)}?" if close else "")
 
 
 def _variable(field_name: str) -> str:

@@ -1,0 +1,127 @@
+"""Validation of requests: all rules of the protos and of times, every violation at once, never a value."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ledger.domain.errors import Invalid, Violation
+from rapport.consent.v1 import consent_service_pb2
+from rapport.events.v1 import consent_pb2, interaction_pb2
+from rapport.interaction.v1 import interaction_service_pb2 as pb
+from services.runtime.validation import check, request_id, violations_of
+
+ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+def record(**more: Any) -> pb.RecordInteractionRequest:
+    interaction = interaction_pb2.InteractionRecorded(
+        kind=interaction_pb2.INTERACTION_KIND_CALL, direction=interaction_pb2.DIRECTION_INBOUND
+    )
+    given: dict[str, Any] = {
+        "organization_id": "acme",
+        "customer_id": "c-1",
+        "request_id": ID,
+        "interaction": interaction,
+    }
+    return pb.RecordInteractionRequest(**{**given, **more})
+
+
+def fields(message: Any) -> list[str]:
+    return [violation.field for violation in violations_of(message)]
+
+
+def test_a_request_that_keeps_the_rules_passes() -> None:
+    check(record(occur_time=Timestamp(seconds=1, nanos=999_999_000)))
+
+
+def test_every_violation_is_found_at_once_with_what_the_caller_adds() -> None:
+    request = record(organization_id="A", customer_id="", request_id="x", occur_time=Timestamp(nanos=1))
+
+    with pytest.raises(Invalid) as refused:
+        check(request, Violation("more", "of the caller"))
+
+    found = [violation.field for violation in refused.value.violations]
+    assert ["organization_id", "customer_id", "request_id", "occur_time", "more"] == found
+
+
+def test_no_message_holds_the_value_at_fault() -> None:
+    secret = "alice@example.org"
+    request = record(organization_id=secret, customer_id=secret, request_id=secret)
+    request.interaction.campaign = secret
+    request.interaction.attribute_texts.add(key=secret, text="x" * 5000)
+
+    assert secret not in str(violations_of(request))
+    assert 6 == len(violations_of(request))
+
+
+@pytest.mark.parametrize(
+    "time, fine",
+    [
+        (Timestamp(seconds=-62_135_596_800), True),
+        (Timestamp(seconds=-62_135_596_801, nanos=999_999_000), False),
+        (Timestamp(seconds=253_402_300_799, nanos=999_999_000), True),
+        (Timestamp(seconds=253_402_300_800), False),
+        (Timestamp(nanos=1_000), True),
+        (Timestamp(nanos=999), False),
+        (Timestamp(nanos=-1_000), False),
+        (Timestamp(nanos=1_000_000_000), False),
+    ],
+)
+def test_times_are_of_the_calendar_and_in_whole_microseconds(time: Timestamp, fine: bool) -> None:
+    assert ([] if fine else ["occur_time"]) == fields(record(occur_time=time))
+
+
+def test_times_are_found_in_lists_and_in_nested_messages() -> None:
+    bad = Timestamp(nanos=1)
+    given = consent_pb2.ConsentGiven(purposes=["a"], valid_from_time=bad, validity=consent_pb2.Validity(until_time=bad))
+    acts = [
+        consent_service_pb2.ConsentAct(customer_id="c-1", withdrawn=consent_pb2.ConsentWithdrawn()),
+        consent_service_pb2.ConsentAct(customer_id="c-1", occur_time=bad, given=given),
+    ]
+    request = consent_service_pb2.ApplyConsentsRequest(organization_id="acme", request_id=ID, items=acts)
+
+    assert {
+        "items[1].occur_time",
+        "items[1].given.valid_from_time",
+        "items[1].given.validity.until_time",
+    } == set(fields(request))
+
+
+def test_the_time_of_a_withdrawal_is_nobodys_reason_to_refuse_it() -> None:
+    request = consent_service_pb2.WithdrawConsentRequest(
+        organization_id="acme", customer_id="c-1", request_id=ID, occur_time=Timestamp(nanos=1)
+    )
+
+    check(request)
+
+
+def test_unknown_fields_are_dropped_because_they_have_no_data_class() -> None:
+    unknown = b"\xfa\x3f\x03abc"  # Field 1023, length 3.
+    request = pb.RecordInteractionRequest.FromString(record().SerializeToString() + unknown)
+
+    check(request)
+
+    assert record().SerializeToString() == request.SerializeToString()
+
+
+@pytest.mark.parametrize("text", [ID, ID.upper(), str(uuid.uuid4())])
+def test_a_request_id_is_sixteen_bytes(text: str) -> None:
+    assert uuid.UUID(text).bytes == request_id(record(request_id=text))
+
+
+@pytest.mark.parametrize("text", ["", "x", ID[:-1], ID + "0", "urn:uuid:" + ID, "g" + ID[1:]])
+def test_a_request_id_that_is_no_uuid_is_named_with_all_else(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        request_id(record(request_id=text, customer_id=""))
+
+    found = {violation.field for violation in refused.value.violations}
+    assert {"request_id", "customer_id"} == found
+
+
+@pytest.mark.parametrize("text", [ID.replace("-", ""), "{" + ID + "}", ID.replace("-", " ")])
+def test_other_spellings_of_a_uuid_are_refused_by_the_rule(text: str) -> None:
+    assert ["request_id"] == fields(record(request_id=text))
