@@ -1,0 +1,73 @@
+"""How the command ends: exit codes, and one clear message on standard error.
+
+0    done
+1    the server refused
+2    the command was not understood, or a file of the caller's cannot be used
+3    no answer: nobody at the target, the service is stopping, or its store does not work
+4    an import that went through, with lines that were rejected
+130  interrupted
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from services.client import DeadlineExceeded, RapportError, Unavailable
+
+OK: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+DONE_WITH_REJECTS: Final = 4
+INTERRUPTED: Final = 130
+
+
+class UsageFault(Exception):
+    """What the caller gave cannot be used; the message says what to do."""
+
+
+_ADVICE: Final = {
+    reasons.ERROR_REASON_OCCUR_TIME_IN_FUTURE: "correct the time, or the clock it came from",
+    reasons.ERROR_REASON_REQUEST_INVALID: "mend the fields named",
+    reasons.ERROR_REASON_STORE_UNAVAILABLE: "try again later; the operator finds the cause in the server's log",
+    reasons.ERROR_REASON_SHUTTING_DOWN: "try again in a moment",
+    reasons.ERROR_REASON_TOO_MANY_CALLS: "try again in a moment",
+    reasons.ERROR_REASON_TOO_MANY_STREAMS: "close other readers, or try again in a moment",
+    reasons.ERROR_REASON_METHOD_UNKNOWN: "check --target and the server's version",
+    reasons.ERROR_REASON_DEADLINE_TOO_SHORT: "allow more time with --timeout",
+    reasons.ERROR_REASON_RELATIONSHIP_UNKNOWN: "check both ids, and the point of view",
+    reasons.ERROR_REASON_ASSET_UNKNOWN: "register it with `rapport asset register`, or correct code and scale",
+    reasons.ERROR_REASON_ASSET_CODE_TAKEN: "use the registered kind; limits only rise",
+    reasons.ERROR_REASON_KNOWN_AT_NOT_SETTLED: "ask for an earlier time, or give a position",
+    reasons.ERROR_REASON_KNOWN_AT_IN_FUTURE: "ask for a position up to the head, see `rapport log head`",
+    reasons.ERROR_REASON_KNOWN_AT_INSIDE_BATCH: "ask for the batch's last position",
+    reasons.ERROR_REASON_POSITION_BEYOND_HEAD: "find out which log this is: it went backwards, or it is another one",
+    reasons.ERROR_REASON_PROJECTION_BEHIND: "try again, or allow more time with --timeout",
+    reasons.ERROR_REASON_LOG_DAMAGED: "stop writing and restore; see the operating guide",
+    reasons.ERROR_REASON_PROJECTION_UNKNOWN: "use one of the names of `rapport projection list`",
+    reasons.ERROR_REASON_PROJECTION_REBUILDING: "wait for the rebuild that is running",
+    reasons.ERROR_REASON_REBUILD_DIFFERS: "keep both and report the defect; --replace-different swaps all the same",
+    reasons.ERROR_REASON_INTERNAL: "report the correlation id",
+}
+
+
+def exit_code(error: RapportError) -> int:
+    """Return the exit code for an error of the client."""
+    return UNREACHABLE if isinstance(error, (Unavailable, DeadlineExceeded)) else REFUSED
+
+
+def message(error: RapportError, target: str) -> str:
+    """Return what to tell a person: what happened, the fields at fault, and what to do."""
+    if isinstance(error, Unavailable) and error.reason == reasons.ERROR_REASON_UNSPECIFIED:
+        return (
+            f"no answer from {target} ({error})\n"
+            "start a server with `rapport serve`, or name another with --target or RAPPORT_TARGET"
+        )
+    lines = [str(error)]
+    lines += [f"  {each.field}: {each.description}" for each in error.violations if each.description not in str(error)]
+    lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items()) if value not in str(error)]
+    advice = _ADVICE.get(error.reason)
+    if advice is not None:
+        lines.append(advice)
+    return "\n".join(lines)

@@ -1,0 +1,61 @@
+"""Facts in a few words, for tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2
+from services.cli.output import amount_cell, enum_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.message import Message
+
+
+def summary(fact: Message) -> str:
+    """Return what a fact says, without its personal fields. Empty: nothing that fits a line."""
+    match fact:
+        case interaction_pb2.InteractionRecorded():
+            return _interaction(fact)
+        case interaction_pb2.InteractionCorrected():
+            return f"corrects {fact.original_position}: {_interaction(fact.replacement)}"
+        case interaction_pb2.InteractionRetracted():
+            return _words([f"retracts {fact.original_position}", fact.reason])
+        case exchange_pb2.ExchangeRecorded():
+            return _exchange(fact)
+        case exchange_pb2.ExchangeReversed():
+            return _words([f"reverses {fact.exchange_id}", fact.reason])
+        case consent_pb2.ConsentGiven() | consent_pb2.ConsentRefused() | consent_pb2.ConsentWithdrawn():
+            return _scope(fact.purposes, fact.channels, fact.brands)
+        case policy_pb2.AssetRegistered():
+            most = amount_cell(fact.max_units_per_leg, fact.asset)
+            return f"{fact.asset} {enum_cell(policy_pb2.AssetKind.DESCRIPTOR, fact.kind)}, at most {most}"
+        case _:
+            return ""
+
+
+def _interaction(fact: interaction_pb2.InteractionRecorded) -> str:
+    channel = enum_cell(interaction_pb2.Channel.DESCRIPTOR, fact.channel) if fact.channel else ""
+    kind = enum_cell(interaction_pb2.InteractionKind.DESCRIPTOR, fact.kind)
+    direction = enum_cell(interaction_pb2.Direction.DESCRIPTOR, fact.direction)
+    return _words([kind, direction, channel, fact.campaign, fact.order_id])
+
+
+def _exchange(fact: exchange_pb2.ExchangeRecorded) -> str:
+    sides = []
+    for party, name in ((exchange_pb2.PARTY_CUSTOMER, "customer gave"), (exchange_pb2.PARTY_ORGANIZATION, "we gave")):
+        legs = [amount_cell(leg.amount.units, leg.amount.asset) for leg in fact.legs if leg.giver == party]
+        if legs:
+            sides.append(f"{name} {', '.join(legs)}")
+    one_sided = enum_cell(exchange_pb2.OneSided.DESCRIPTOR, fact.one_sided) if fact.one_sided else ""
+    return _words(["; ".join(sides), one_sided, fact.exchange_id])
+
+
+def _scope(purposes: Iterable[str], channels: Iterable[int], brands: Iterable[str]) -> str:
+    names = [enum_cell(interaction_pb2.Channel.DESCRIPTOR, channel) for channel in channels]
+    return _words([", ".join(purposes) or "every purpose", "by " + ", ".join(names) if names else "", *brands])
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(word for word in words if word)

@@ -1,0 +1,96 @@
+"""Answers for people and for programs.
+
+On a terminal tables are drawn; elsewhere cells are parted by tabs, one line a row. With `--json` every message is one
+line of proto3 JSON: an answer as the service gave it, a list or a stream item by item.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.json_format import MessageToJson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.client import amount_text, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.descriptor import EnumDescriptor
+    from google.protobuf.message import Message
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+ROWS_AT_ONCE: Final = 200
+"""Rows that a table on a terminal is drawn from; longer lists become several tables."""
+
+
+def print_json(message: Message) -> None:
+    """Print a message as one line, at once."""
+    print(MessageToJson(message, indent=None, ensure_ascii=False), flush=True)
+
+
+class Rows:
+    """A table that is printed as its rows come."""
+
+    def __init__(self, *columns: str) -> None:
+        self._columns = columns
+        self._console = Console(highlight=False)
+        self._rows: list[Sequence[str]] = []
+        if not self._console.is_terminal:
+            print("\t".join(columns))
+
+    def add(self, *cells: object) -> None:
+        """Add a row."""
+        row = [str(cell) for cell in cells]
+        if not self._console.is_terminal:
+            print("\t".join(_one_line(cell) for cell in row))
+            return
+        self._rows.append(row)
+        if len(self._rows) == ROWS_AT_ONCE:
+            self.end()
+
+    def end(self) -> None:
+        """Print what is not printed yet."""
+        if self._rows:
+            table = Table(*self._columns, box=None, header_style="bold", pad_edge=False)
+            for row in self._rows:
+                table.add_row(*[Text(cell) for cell in row])  # Text: brackets in an id are no markup.
+            self._console.print(table)
+            self._rows.clear()
+
+
+def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print names with their values, one a line; empty values are passed over."""
+    shown = [(name, str(value)) for name, value in pairs if str(value)]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        print(f"{name:<{width}}  {_one_line(value)}")
+
+
+def time_cell(time: Timestamp | None) -> str:
+    """Return a time in UTC, or nothing for an absent one."""
+    return "" if time is None or time.ByteSize() == 0 else time_text(time)
+
+
+def enum_cell(enum: EnumDescriptor, number: int) -> str:
+    """Return an enum value without its prefix; its number where this version does not know it."""
+    value = enum.values_by_number.get(number)
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return str(number) if value is None else value.name.removeprefix(prefix)
+
+
+def amount_cell(units: int, asset: str) -> str:
+    """Return an amount with its scale. Example: `12.50 EUR`."""
+    return amount_text(units, asset)
+
+
+def warn(message: str) -> None:
+    """Print a message for people, on standard error."""
+    print(f"rapport: {message}", file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) if any(mark in text for mark in "\t\r\n") else text

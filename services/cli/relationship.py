@@ -1,0 +1,180 @@
+"""`rapport relationship get|list`: relationships, now or as of a past moment."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING, Final
+
+from rapport.consent.v1.consent_cell_pb2 import CellStatus
+from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
+from rapport.relationship.v1 import relationship_service_pb2 as messages
+from rapport.type.v1.as_of_pb2 import AsOf
+from services.cli.arguments import Commands, add_common, add_relationship, add_view, client_of, position, view_of
+from services.cli.output import Rows, amount_cell, enum_cell, print_json, print_pairs, time_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rapport.relationship.v1.relationship_pb2 import Quantity, Relationship
+
+_ORDERS: Final = {
+    "customer": messages.RELATIONSHIP_ORDER_CUSTOMER_ID,
+    "last": messages.RELATIONSHIP_ORDER_LAST_OCCUR_TIME_DESCENDING,
+    "interactions": messages.RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING,
+    "units": messages.RELATIONSHIP_ORDER_UNITS_DESCENDING,
+}
+
+
+def add(commands: Commands) -> None:
+    """Add the commands to the command line."""
+    nouns = commands.add_parser("relationship", help="relationships, now or as of a past moment")
+    verbs = nouns.add_subparsers(metavar="COMMAND", required=True)
+    get = verbs.add_parser("get", help="show one relationship")
+    add_relationship(get)
+    add_view(get)
+    add_common(get)
+    get.set_defaults(run=run_get)
+    listing = verbs.add_parser("list", help="list the relationships of an organization")
+    listing.add_argument("organization", metavar="ORGANIZATION", help="company side")
+    listing.add_argument("--prefix", metavar="TEXT", default="", help="customer ids that begin with this")
+    listing.add_argument(
+        "--order", choices=_ORDERS, default="customer", help="default: %(default)s; the others: most first"
+    )
+    listing.add_argument("--giver", choices=("customer", "organization"), default="customer", help="with --order units")
+    listing.add_argument("--asset", metavar="CODE/SCALE", help="which total to order by, with --order units")
+    listing.add_argument("--limit", metavar="N", type=position, default=0, help="at most so many (default: all)")
+    add_view(listing)
+    add_common(listing)
+    listing.set_defaults(run=run_list)
+
+
+async def run_get(arguments: Namespace) -> int:
+    """Print one relationship."""
+    async with client_of(arguments) as client:
+        answer = await client.get_relationship(arguments.organization, arguments.customer, as_of=view_of(arguments))
+    if arguments.json:
+        print_json(answer)
+    else:
+        _show(answer.relationship)
+    return 0
+
+
+async def run_list(arguments: Namespace) -> int:
+    """Print the relationships of an organization, page by page."""
+    rows = (
+        None
+        if arguments.json
+        else Rows("CUSTOMER", "FIRST", "LAST", "INTERACTIONS", "EXCHANGES", "CUSTOMER GAVE", "WE GAVE")
+    )
+    async with client_of(arguments) as client:
+        listed = client.list_relationships(
+            arguments.organization,
+            filter=_filter(arguments),
+            order_by=_ORDERS[arguments.order],
+            as_of=view_of(arguments),
+            page_size=min(arguments.limit, 500) or 500,
+        )
+        left = arguments.limit
+        async for relationship in listed:
+            if rows is None:
+                print_json(relationship)
+            else:
+                _add_row(rows, relationship)
+            left -= 1
+            if left == 0:
+                break
+    if rows is not None:
+        rows.end()
+    return 0
+
+
+def _filter(arguments: Namespace) -> messages.RelationshipFilter:
+    selected = messages.RelationshipFilter(customer_id_prefix=arguments.prefix)
+    if arguments.asset:
+        selected.units.asset = arguments.asset
+        selected.units.giver = exchange_pb2.Party.Value(f"PARTY_{arguments.giver.upper()}")
+    return selected
+
+
+def _add_row(rows: Rows, relationship: Relationship) -> None:
+    rows.add(
+        relationship.customer_id,
+        time_cell(relationship.first_occur_time),
+        time_cell(relationship.last_occur_time),
+        relationship.interactions.count,
+        relationship.exchanges.count,
+        gave(relationship.quantities, exchange_pb2.PARTY_CUSTOMER),
+        gave(relationship.quantities, exchange_pb2.PARTY_ORGANIZATION),
+    )
+
+
+def gave(quantities: Iterable[Quantity], party: exchange_pb2.Party.ValueType) -> str:
+    """Return what a party gave, posted less reversed, summed over categories. Example: `89.00 USD, 6 CD`."""
+    totals: dict[str, int] = {}
+    for quantity in quantities:
+        if quantity.giver == party:
+            totals[quantity.asset] = totals.get(quantity.asset, 0) + quantity.posted - quantity.reversed
+    return ", ".join(amount_cell(units, asset) for asset, units in sorted(totals.items()))
+
+
+def _show(relationship: Relationship) -> None:
+    interactions, exchanges = relationship.interactions, relationship.exchanges
+    directions = f"{interactions.inbound} inbound, {interactions.outbound} outbound, {interactions.observed} observed"
+    print_pairs(
+        [
+            ("relationship", f"{relationship.organization_id}/{relationship.customer_id}"),
+            ("view", view_text(relationship.as_of)),
+            ("version", relationship.version),
+            ("first fact", time_cell(relationship.first_occur_time)),
+            ("last fact", time_cell(relationship.last_occur_time)),
+            ("interactions", f"{interactions.count} ({directions})"),
+            ("kinds", _counts((each.kind, each.count) for each in interactions.by_kind)),
+            ("attention", f"{interactions.attention_seconds} s" if interactions.attention_seconds else ""),
+            (
+                "exchanges",
+                f"{exchanges.count} ({exchanges.one_sided} one-sided), and {exchanges.reversed} reversed",
+            ),
+        ]
+    )
+    if relationship.quantities:
+        print()
+        rows = Rows("GIVER", "CATEGORY", "POSTED", "REVERSED")
+        for each in relationship.quantities:
+            rows.add(
+                enum_cell(exchange_pb2.Party.DESCRIPTOR, each.giver),
+                enum_cell(exchange_pb2.Category.DESCRIPTOR, each.category),
+                amount_cell(each.posted, each.asset),
+                amount_cell(each.reversed, each.asset) if each.reversed else "",
+            )
+        rows.end()
+    if relationship.consents:
+        print()
+        show_consents(relationship.consents)
+
+
+def show_consents(cells: Iterable[CellStatus]) -> None:
+    """Print the status of consent cells as a table."""
+    rows = Rows("PURPOSE", "CHANNEL", "POINT", "BRAND", "STATUS", "SINCE", "UNTIL", "BASIS")
+    for each in cells:
+        channel, basis = each.cell.channel, each.legal_basis
+        rows.add(
+            each.cell.purpose or "any",
+            enum_cell(interaction_pb2.Channel.DESCRIPTOR, channel) if channel else "any",
+            each.cell.contact_point_id or "any",
+            each.cell.brand or "any",
+            enum_cell(consent_pb2.ConsentStatus.DESCRIPTOR, each.status),
+            time_cell(each.since_time),
+            time_cell(each.until_time),
+            enum_cell(consent_pb2.LegalBasis.DESCRIPTOR, basis) if basis else "",
+        )
+    rows.end()
+
+
+def view_text(as_of: AsOf) -> str:
+    """Return a point of view as it was resolved."""
+    return f"as of {time_cell(as_of.occur_time)}, known at position {as_of.position}"
+
+
+def _counts(counts: Iterable[tuple[int, int]]) -> str:
+    kinds = interaction_pb2.InteractionKind.DESCRIPTOR
+    return ", ".join(f"{enum_cell(kinds, kind)} {count}" for kind, count in counts)
