@@ -73,16 +73,39 @@ class _Topics(dict[str, bytes]):
         return written
 
 
+class _Shape(NamedTuple):
+    """What is the same for all events whose metadata and open part have the same two sizes."""
+
+    parts_of: Callable[[bytes], tuple[int, bytes, int, bytes, int]]
+    """Takes a state apart: size and content of the metadata, size and content of the event, size of the sealed part."""
+    metadata: bytes
+    """How field `metadata` begins."""
+    event: bytes
+    """How field `event` begins."""
+    sealed_at: int
+    """Where the sealed part begins in the state."""
+
+
+class _Shapes(dict[tuple[int, int], _Shape]):
+    """Shapes by the sizes of metadata and event; a bounded number of them is kept."""
+
+    def __missing__(self, sizes: tuple[int, int]) -> _Shape:
+        metadata, event = sizes
+        layout = struct.Struct(f">I{metadata}sI{event}sI")
+        shape = _Shape(layout.unpack_from, b"\x32" + varint(metadata), b"\x3a" + varint(event), layout.size)
+        if len(self) < 4_096:
+            self[sizes] = shape
+        return shape
+
+
 _NONE: Final = b"\x40\x01"
 _WITHHELD: Final = b"\x40\x03"
 _POSITION_LOW: Final = [bytes((0x08, low | 0x80)) for low in range(128)]
 _stream_size = _Numbers(b"\x1a")
 _version = _Numbers(b"\x20")
 _topic = _Topics()
-_metadata_size = _Numbers(b"\x32")
-_event_size = _Numbers(b"\x3a")
+_shapes = _Shapes()
 _recorded_size = _Numbers(b"\x0a")  # Field `events` of a batch.
-_unpack_length = struct.Struct(">I").unpack_from
 
 
 def batches(rows: Sequence[EventRow], tail: Tail | None = None) -> Iterator[Frame]:
@@ -93,20 +116,14 @@ def batches(rows: Sequence[EventRow], tail: Tail | None = None) -> Iterator[Fram
     Raises:
         LogDamaged: the stored bytes of an event cannot be told apart.
     """
-    parts: list[bytes] = [b""]
-    size = 0
-    last = 0
-    for event in _recorded(rows, tail):
-        prefix = _recorded_size[len(event)]
-        more = len(prefix) + len(event)
-        if len(parts) > 2 * FRAME_EVENTS_MAX or (size and size + more > FRAME_BYTES_MAX - 8):
-            yield _frame(parts, size, rows[last - 1].position)
-            parts, size = [b""], 0
-        parts += (prefix, event)
-        size += more
-        last += 1
-    if size:
-        yield _frame(parts, size, rows[last - 1].position)
+    for start in range(0, len(rows), FRAME_EVENTS_MAX):
+        chunk = rows[start : start + FRAME_EVENTS_MAX]
+        events = _recorded(chunk, tail)
+        sizes = list(map(len, events))
+        if sum(sizes) + 5 * len(sizes) < FRAME_BYTES_MAX:
+            yield _frame(events, sizes, chunk[-1].position)
+        else:
+            yield from _cut(chunk, events, sizes)
 
 
 def recorded_event(row: EventRow, tail: Tail | None = None) -> bytes:
@@ -115,51 +132,73 @@ def recorded_event(row: EventRow, tail: Tail | None = None) -> bytes:
     Raises:
         LogDamaged: the stored bytes cannot be told apart.
     """
-    return next(_recorded((row,), tail))
+    (event,) = _recorded((row,), tail)
+    return event
 
 
-def _frame(parts: list[bytes], size: int, last: int) -> Frame:
-    parts[0] = b"\x0a" + varint(size)  # Field `batch` of the response.
+def _frame(events: Sequence[bytes], sizes: Sequence[int], last: int) -> Frame:
+    """Return the response whose batch holds these serialised events."""
+    prefixes = [_recorded_size[size] for size in sizes]
+    parts = [b""] * (2 * len(events) + 1)
+    parts[1::2] = prefixes
+    parts[2::2] = events
+    parts[0] = b"\x0a" + varint(sum(sizes) + sum(map(len, prefixes)))  # Field `batch` of the response.
     return Frame(b"".join(parts), last)
 
 
-def _recorded(rows: Sequence[EventRow], tail: Tail | None) -> Iterator[bytes]:
-    """Yield each row as a serialised `RecordedEvent`."""
+def _cut(rows: Sequence[EventRow], events: Sequence[bytes], sizes: Sequence[int]) -> Iterator[Frame]:
+    """Yield events that are too large for one frame in several."""
+    first, size = 0, 0
+    for index, more in enumerate(sizes):
+        if index > first and size + more + 5 > FRAME_BYTES_MAX - 5:
+            yield _frame(events[first:index], sizes[first:index], rows[index - 1].position)
+            first, size = index, 0
+        size += more + 5  # An event's tag and size take at most 5 bytes, and so do those of the batch.
+    yield _frame(events[first:], sizes[first:], rows[-1].position)
+
+
+def _recorded(rows: Sequence[EventRow], tail: Tail | None) -> list[bytes]:
+    """Return each row as a serialised `RecordedEvent`."""
     # Replay passes here once per event. Of neighbours, position differs in its last seven bits, and all events of a
-    # group commit share their record time: both are written once for many.
-    unpack = _unpack_length
+    # group commit share their record time: both are written once for many. Entries are below 64 KiB, so the lower
+    # two bytes of a size are all of it; that the others are 0 is seen when the state is taken apart.
+    shapes, positions, stream_sizes, versions, topics = _shapes, _POSITION_LOW, _stream_size, _version, _topic
+    join = b"".join
+    recorded: list[bytes] = []
     high, time, shared = -1, -1, b""
     for row in rows:
         position, stream_id, version, topic, record_time, _, state = row
         try:
-            (metadata_size,) = unpack(state)
-            event_at = metadata_size + 8
-            (event_size,) = unpack(state, event_at - 4)
-            sealed_at = event_at + event_size + 4
-            (sealed_size,) = unpack(state, sealed_at - 4)
-        except struct.error:
+            metadata_size = state[2] << 8 | state[3]
+            event_size = state[metadata_size + 6] << 8 | state[metadata_size + 7]
+            parts_of, metadata_tag, event_tag, sealed_at = shapes[metadata_size, event_size]
+            metadata_told, metadata, event_told, event, sealed_size = parts_of(state)
+        except (IndexError, struct.error):
             raise _damaged(row) from None
-        if sealed_at + sealed_size != len(state):
+        if metadata_told != metadata_size or event_told != event_size or sealed_at + sealed_size != len(state):
             raise _damaged(row)
         if position >> 7 != high or record_time != time:
             high, time = position >> 7, record_time
             shared = _end_of_position_and_time(high, time)
         stream = stream_id.encode()
-        yield b"".join(
-            (
-                _POSITION_LOW[position & 0x7F],
-                shared,
-                _stream_size[len(stream)],
-                stream,
-                _version[version],
-                _topic[topic],
-                _metadata_size[metadata_size],
-                state[4 : event_at - 4],
-                _event_size[event_size],
-                state[event_at : sealed_at - 4],
-                tail(row, sealed_at) if tail is not None else _WITHHELD if sealed_size else _NONE,
+        recorded.append(
+            join(
+                (
+                    positions[position & 0x7F],
+                    shared,
+                    stream_sizes[len(stream)],
+                    stream,
+                    versions[version],
+                    topics[topic],
+                    metadata_tag,
+                    metadata,
+                    event_tag,
+                    event,
+                    tail(row, sealed_at) if tail is not None else _WITHHELD if sealed_size else _NONE,
+                )
             )
         )
+    return recorded
 
 
 def _end_of_position_and_time(high: int, record_time: int) -> bytes:
