@@ -52,12 +52,7 @@ class ServiceModule(Protocol):
 
 def main(modules: Sequence[ServiceModule], environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; exit with 0 then, 1 after a failure, 2 when it could not start."""
-    try:
-        settings = from_environment(environ)
-        if spec := environ.get(FAULT_VARIABLE):
-            fault_points.install(fault_points.parse(spec))
-    except SettingsError as error:
-        sys.exit("\n".join(("these settings cannot be used:", *error.faults)))
+    settings = _read(environ)
     logging = configure(settings.log_format, settings.log_level)
     for warning in (*process.harden(), *warnings(settings)):
         get_log().warning("process.warned", warning=warning)
@@ -73,6 +68,22 @@ def main(modules: Sequence[ServiceModule], environ: Mapping[str, str]) -> None:
         sys.exit(1)
     finally:
         logging.sink.flush()
+
+
+def _read(environ: Mapping[str, str]) -> Settings:
+    """Return the settings, and install the faults that a test asks for; exit with 2 where either cannot be used."""
+    try:
+        settings = from_environment(environ)
+        if spec := environ.get(FAULT_VARIABLE):
+            fault_points.install(fault_points.parse(spec))
+    except SettingsError as error:
+        faults = error.faults
+    except ValueError as error:
+        faults = (f"{FAULT_VARIABLE}: {error}",)
+    else:
+        return settings
+    sys.stderr.write("\n".join(("these settings cannot be used:", *faults)) + "\n")
+    sys.exit(2)
 
 
 async def _until_told(

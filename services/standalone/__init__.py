@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from services.audit import servicer as audit
 from services.consent import servicer as consent
 from services.exchange import servicer as exchange
 from services.interaction import servicer as interaction
 from services.policy import servicer as policy
 from services.runtime.run import ServiceModule
 
-SERVICES: Final[tuple[ServiceModule, ...]] = (interaction, consent, exchange, policy)
+SERVICES: Final[tuple[ServiceModule, ...]] = (interaction, consent, exchange, policy, audit)
 """What a standalone process serves, in the order in which it is mounted."""
