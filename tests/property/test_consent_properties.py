@@ -107,14 +107,18 @@ def subsets(values: Sequence[str] | Sequence[int], least: int = 0) -> st.SearchS
 
 
 instants = st.integers(1, 5)
+# Mostly not narrowed, so that acts meet.
+channels = st.just(()) | subsets(CHANNELS)
+points = st.just(()) | st.just(()) | subsets(POINTS)
+brands = st.just(()) | st.just(()) | subsets(BRANDS)
 yeses = st.builds(
     Act,
     status=st.just(c.CONSENT_STATUS_GIVEN),
     occur_time=instants,
     purposes=subsets(PURPOSES, least=1),
-    channels=subsets(CHANNELS),
-    points=subsets(POINTS),
-    brands=subsets(BRANDS),
+    channels=channels,
+    points=points,
+    brands=brands,
     listed=subsets(PURPOSES),
     valid_from=st.none() | instants,
     until=st.none() | st.integers(1, 8),
@@ -124,10 +128,10 @@ noes = st.builds(
     Act,
     status=st.sampled_from((c.CONSENT_STATUS_REFUSED, c.CONSENT_STATUS_WITHDRAWN)),
     occur_time=instants,
-    purposes=subsets(PURPOSES),
-    channels=subsets(CHANNELS),
-    points=subsets(POINTS),
-    brands=subsets(BRANDS),
+    purposes=st.just(()) | subsets(PURPOSES),
+    channels=channels,
+    points=points,
+    brands=brands,
 )
 histories = st.lists(yeses | noes, max_size=6)
 
@@ -254,15 +258,16 @@ def test_the_cells_are_the_combinations_that_acts_name(acts: list[Act]) -> None:
     assert sorted(named) == cells(fold(acts))
 
 
-def decided(acts: Sequence[Act]) -> Iterator[tuple[Act, RelationshipState, Rejected | WithdrawalEffect | None]]:
-    """Decide acts one after the other; yield each with the state before it and what became of it."""
-    state, position = RelationshipState(), 0
+def decided(acts: Sequence[Act]) -> Iterator[tuple[Act, list[Act], Rejected | WithdrawalEffect | None]]:
+    """Decide acts one after the other; yield each with those recorded before it, and what became of it."""
+    state = RelationshipState()
+    recorded: list[Act] = []
     for act in acts:
         outcome = decide(act, state)
-        yield act, state, outcome
+        yield act, list(recorded), outcome
         if not isinstance(outcome, Rejected):
-            position += 1
-            state.evolve(act.fact(position))
+            recorded.append(act)
+            state.evolve(act.fact(len(recorded)))
 
 
 def decide(act: Act, state: RelationshipState) -> Rejected | WithdrawalEffect | None:
@@ -281,46 +286,52 @@ def decide(act: Act, state: RelationshipState) -> Rejected | WithdrawalEffect | 
 
 @given(histories)
 def test_a_yes_is_refused_exactly_when_a_cell_of_it_is_denied_at_or_after_its_time(acts: list[Act]) -> None:
-    recorded: list[Act] = []
-    for act, _, outcome in decided(acts):
-        if act.is_yes:
-            overlapped = [
-                no
-                for no in recorded
-                if not no.is_yes and no.occur_time >= act.occur_time
-                if any(no.covers(cell) and act.covers(cell) for cell in CELLS)
-            ]
-            assert bool(overlapped and not act.imported) == isinstance(outcome, Rejected)
-            if isinstance(outcome, Rejected):
-                assert reasons.ERROR_REASON_CONSENT_WITHDRAWN_SINCE == outcome.reason
-                assert recorded[int(outcome.metadata["position"]) - 1] in overlapped
-                assert outcome.metadata["purpose"] in {*act.purposes, *act.listed}
-                continue
-        recorded.append(act)
+    for act, recorded, outcome in decided(acts):
+        standing = [
+            position
+            for position, no in enumerate(recorded, start=1)
+            if act.is_yes and not no.is_yes and no.occur_time >= act.occur_time
+            if any(no.covers(cell) and act.covers(cell) for cell in CELLS)
+        ]
+        assert bool(standing and not act.imported) == isinstance(outcome, Rejected)
+        if isinstance(outcome, Rejected):
+            latest = max(standing, key=lambda position: (recorded[position - 1].occur_time, position))
+            assert reasons.ERROR_REASON_CONSENT_WITHDRAWN_SINCE == outcome.reason
+            assert str(latest) == outcome.metadata["position"]
+            assert recorded[latest - 1].covers(Cell(outcome.metadata["purpose"]))
 
 
 @given(histories)
 def test_a_yes_that_was_not_refused_is_live_in_every_cell_while_its_term_lasts(acts: list[Act]) -> None:
-    for act, state, outcome in decided(acts):
-        if act.is_yes and not act.imported and not isinstance(outcome, Rejected):
-            begun = (act.valid_from or act.occur_time) <= NOW < (act.until or NOW + 1)
-            state.evolve(act.fact(99))
-            assert not begun or all(
-                permits(status(state.consents, cell, NOW).status) for cell in CELLS if act.covers(cell)
-            )
-            return
+    for act, recorded, outcome in decided(acts):
+        holds = (act.valid_from or act.occur_time) <= NOW < (act.until or NOW + 1)
+        if act.is_yes and holds and not act.imported and not isinstance(outcome, Rejected):
+            assert {cell for cell in CELLS if act.covers(cell)} <= live(fold([*recorded, act]))
 
 
-@given(histories)
+@given(histories, noes)
 @settings(max_examples=200)
-def test_a_withdrawal_says_that_it_ended_something_exactly_when_it_did(acts: list[Act]) -> None:
-    for act, state, outcome in decided(acts):
+def test_a_withdrawal_says_that_it_ended_something_exactly_when_it_did(acts: list[Act], no: Act) -> None:
+    for act, recorded, outcome in decided([*acts, no._replace(status=c.CONSENT_STATUS_WITHDRAWN)]):
         if isinstance(outcome, WithdrawalEffect):
-            before = live(state.consents)
-            state.evolve(act.fact(99))
-            ended = before - live(state.consents)
+            ended = live(fold(recorded)) - live(fold([*recorded, act]))
             assert (WithdrawalEffect.ENDED if ended else WithdrawalEffect.NONE) is outcome
-            return
+
+
+@given(histories, st.integers(0, 9))
+def test_a_grant_is_in_force_in_full_when_it_counts_in_every_cell_it_covers(acts: list[Act], at: int) -> None:
+    state = fold(acts)
+
+    for position, act in enumerate(acts, start=1):
+        begun = act.occur_time <= at and (act.valid_from or act.occur_time) <= at
+        ended_by = [
+            no
+            for place, no in enumerate(acts, start=1)
+            if not no.is_yes and no.occur_time <= at and (place > position or no.occur_time >= act.occur_time)
+            if any(no.covers(cell) and act.covers(cell) for cell in CELLS)
+        ]
+        expected = act.is_yes and begun and at < (act.until or 99) and not ended_by
+        assert expected == state.grant_in_force(position, at)
 
 
 @given(histories)

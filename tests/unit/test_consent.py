@@ -316,8 +316,17 @@ def test_a_withdrawal_says_whether_it_ended_anything(history: History) -> None:
     history.record(give(DIRECT, at=NOON - DAY))
     assert WithdrawalEffect.ENDED is effect(history, withdraw())
     assert WithdrawalEffect.NONE is effect(history, withdraw("service"))
-    history.record(withdraw())
+    history.record(withdraw(at=NOON - DAY))
     assert WithdrawalEffect.NONE is effect(history, withdraw())
+    history.record(give(DIRECT, at=NOON))
+    assert WithdrawalEffect.ENDED is effect(history, withdraw())
+
+
+def test_an_older_yes_of_the_same_scope_that_still_holds_is_ended(history: History) -> None:
+    history.record(give(DIRECT, at=NOON - 2 * DAY))
+    history.record(give(DIRECT, at=NOON - DAY, validity=Validity(until_time=timestamp(NOON))))
+
+    assert WithdrawalEffect.ENDED is effect(history, withdraw())
 
 
 def test_denials_that_together_leave_nothing_live_leave_nothing_to_end(history: History) -> None:
@@ -409,7 +418,7 @@ def test_a_yes_is_refused_whole_for_any_of_its_cells(history: History) -> None:
 def test_the_no_named_is_the_latest(history: History) -> None:
     history.record(refuse(DIRECT, at=NOON - 2 * DAY))
     latest = history.record(withdraw("marketing", at=NOON - DAY))
-    history.record(refuse(DIRECT, at=NOON - 3 * DAY))
+    history.record(refuse(at=NOON - 3 * DAY))
 
     with pytest.raises(Rejected) as refusal:
         history.decide(give(DIRECT, at=NOON - 5 * DAY))
@@ -525,11 +534,15 @@ def test_a_grant_is_in_force_until_a_no_touches_it(history: History) -> None:
 def test_a_grant_after_a_no_is_in_force_and_one_before_it_never_again(history: History) -> None:
     history.record(withdraw(at=NOON - 2 * DAY))
     imported = history.record(give(DIRECT, at=NOON - 3 * DAY, context=IMPORT))
+    tied = history.record(give(DIRECT, at=NOON - 2 * DAY, context=IMPORT))
     given = history.record(give(DIRECT, at=NOON - DAY))
 
     consents = history.state().consents
     assert not consents.grant_in_force(imported.position, NOON)
+    assert not consents.grant_in_force(tied.position, NOON)
     assert consents.grant_in_force(given.position, NOON)
+    history.record(withdraw(at=NOON - 30 * DAY))  # Arrives late.
+    assert not history.state().consents.grant_in_force(given.position, NOON)
 
 
 # The vocabulary.
