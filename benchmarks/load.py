@@ -1,0 +1,204 @@
+"""The load: requests as bytes, made from a seed before the clock starts.
+
+Customers are drawn by a zipf law (0.99, reciprocity.md 10.5) over a number of relationships. Request ids are UUIDv7, as
+the client library makes them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import accumulate
+from typing import Any, Final, NamedTuple
+
+from rapport.audit.v1.audit_service_pb2 import ReadEventsRequest
+from rapport.events.v1 import exchange_pb2, interaction_pb2
+from rapport.exchange.v1.exchange_service_pb2 import ApplyExchangesRequest
+from rapport.exchange.v1.operation_pb2 import Operation
+from rapport.interaction.v1 import interaction_service_pb2 as interactions
+from rapport.relationship.v1.relationship_service_pb2 import GetRelationshipRequest
+from services.client.request_ids import new_request_id
+
+ORGANIZATION: Final = "acme"
+RELATIONSHIPS: Final = 10_000
+ZIPF: Final = 0.99
+BEGIN_S: Final = 1_760_000_000
+"""A moment of October 2025, from which occur times go on."""
+
+_KINDS: Final = (
+    interaction_pb2.INTERACTION_KIND_MESSAGE,
+    interaction_pb2.INTERACTION_KIND_CALL,
+    interaction_pb2.INTERACTION_KIND_VISIT,
+    interaction_pb2.INTERACTION_KIND_PURCHASE,
+)
+_CHANNELS: Final = (
+    interaction_pb2.CHANNEL_EMAIL,
+    interaction_pb2.CHANNEL_VOICE_LIVE,
+    interaction_pb2.CHANNEL_WEB,
+    interaction_pb2.CHANNEL_IN_PERSON,
+)
+
+
+class Load(NamedTuple):
+    """Prepared calls of one method."""
+
+    method: str
+    requests: list[bytes]
+    weight: int = 1
+    """Items that one call carries."""
+
+
+def customer(number: int) -> str:
+    """Return the id of a customer by number, from 0."""
+    return f"customer-{number:07}"
+
+
+class Customers:
+    """Draws customers, the first ones most often."""
+
+    def __init__(self, rng: random.Random, count: int = RELATIONSHIPS, hot_percent: int = 0) -> None:
+        """hot_percent: of the draws, that go to the first ten customers alone."""
+        self._rng = rng
+        self._names = [customer(number) for number in range(count)]
+        self._weights = _weights(count)
+        self._hot_percent = hot_percent
+
+    def draw(self, count: int) -> list[str]:
+        """Return `count` customers."""
+        names = self._rng.choices(self._names, cum_weights=self._weights, k=count)
+        if not self._hot_percent:
+            return names
+        rng, hot = self._rng, self._names[:10]
+        return [rng.choice(hot) if rng.randrange(100) < self._hot_percent else name for name in names]
+
+
+@cache
+def _weights(count: int) -> list[float]:
+    return list(accumulate((number + 1) ** -ZIPF for number in range(count)))
+
+
+def interaction(number: int) -> interaction_pb2.InteractionRecorded:
+    """Return a small interaction, without personal content."""
+    return interaction_pb2.InteractionRecorded(
+        kind=_KINDS[number % 4],
+        direction=interaction_pb2.DIRECTION_INBOUND if number % 2 else interaction_pb2.DIRECTION_OUTBOUND,
+        initiator=interaction_pb2.INITIATOR_CUSTOMER if number % 2 else interaction_pb2.INITIATOR_ORGANIZATION,
+        channel=_CHANNELS[number % 4],
+        campaign="spring-2026",
+    )
+
+
+def record(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return RecordInteraction calls."""
+    names = Customers(rng, options.get("relationships", RELATIONSHIPS), options.get("hot_percent", 0)).draw(count)
+    requests = []
+    for number, name in enumerate(names):
+        request = interactions.RecordInteractionRequest(
+            organization_id=ORGANIZATION, customer_id=name, request_id=new_request_id(), interaction=interaction(number)
+        )
+        request.occur_time.seconds = BEGIN_S + number
+        requests.append(request.SerializeToString())
+    return Load("/rapport.interaction.v1.InteractionService/RecordInteraction", requests)
+
+
+def batch(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return BatchRecordInteractions calls."""
+    size = options.get("size", 500)
+    customers = Customers(rng, options.get("relationships", RELATIONSHIPS))
+    requests = []
+    for _ in range(count):
+        request = interactions.BatchRecordInteractionsRequest(
+            organization_id=ORGANIZATION, request_id=new_request_id()
+        )
+        for number, name in enumerate(customers.draw(size)):
+            item = request.items.add(customer_id=name, interaction=interaction(number))
+            item.occur_time.seconds = BEGIN_S + number
+        requests.append(request.SerializeToString())
+    return Load("/rapport.interaction.v1.InteractionService/BatchRecordInteractions", requests, size)
+
+
+def exchange(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return ApplyExchanges calls of the exchange mix; the weight is their legs, two on average."""
+    size = options.get("size", 100)
+    customers = Customers(rng, options.get("relationships", RELATIONSHIPS), options.get("hot_percent", 0))
+    mix = ExchangeMix(rng)
+    requests, legs = [], 0
+    for _ in range(count):
+        if requests and rng.random() < 0.05:
+            requests.append(rng.choice(requests[-100:]))  # A resend: the same request id, the same content.
+            continue
+        request = ApplyExchangesRequest(organization_id=ORGANIZATION, request_id=new_request_id())
+        for name in customers.draw(size):
+            legs += mix.add(request.operations.add(), name)
+        requests.append(request.SerializeToString())
+    return Load("/rapport.exchange.v1.ExchangeService/ApplyExchanges", requests, max(1, round(legs / len(requests))))
+
+
+class ExchangeMix:
+    """Makes operations: one to four legs, 2 % backdated by up to 90 days, 1 % reversals of what came before."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._run = rng.randrange(16**12)
+        self._number = 0
+        self._last: dict[str, str] = {}
+
+    def add(self, operation: Operation, customer_id: str) -> int:
+        """Fill an operation for a customer; return its legs."""
+        rng = self._rng
+        self._number += 1
+        operation.customer_id = customer_id
+        if customer_id in self._last and rng.random() < 0.01:
+            operation.reverse.exchange_id = self._last.pop(customer_id)
+            operation.reverse.reversal_id = f"r-{self._run:012x}-{self._number}"
+            operation.reverse.at_original = True
+            return 1
+        exchange_id = operation.record.exchange_id = f"x-{self._run:012x}-{self._number}"
+        self._last[customer_id] = exchange_id
+        backdated = rng.randrange(90 * 86_400) if rng.random() < 0.02 else 0
+        operation.record.occur_time.seconds = BEGIN_S + self._number - backdated
+        legs = rng.choice((1, 1, 2, 2, 2, 2, 3, 4))
+        if legs == 1:
+            operation.record.one_sided = exchange_pb2.ONE_SIDED_LATER
+        for leg in range(legs):
+            giver = exchange_pb2.PARTY_ORGANIZATION if leg % 2 else exchange_pb2.PARTY_CUSTOMER
+            category = exchange_pb2.CATEGORY_GOODS if leg % 2 else exchange_pb2.CATEGORY_MONEY_PAYMENT
+            added = operation.record.legs.add(giver=giver, category=category)
+            added.amount.units = rng.randrange(100, 100_000)
+            added.amount.asset = "EUR/2"
+        return legs
+
+
+def get(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return GetRelationship calls: now, or at some time of the past.
+
+    Options: `customers` to ask for (numbers, from 0; default: drawn by zipf), `as_of_s` (seconds since 1970).
+    """
+    chosen = options.get("customers")
+    if chosen is None:
+        names = Customers(rng, options.get("relationships", RELATIONSHIPS)).draw(count)
+    else:
+        names = [customer(rng.choice(chosen)) for _ in range(count)]
+    requests = []
+    for name in names:
+        request = GetRelationshipRequest(organization_id=ORGANIZATION, customer_id=name)
+        if "as_of_s" in options:
+            request.as_of.occurred_by.seconds = options["as_of_s"]
+        requests.append(request.SerializeToString())
+    return Load("/rapport.relationship.v1.RelationshipService/GetRelationship", requests)
+
+
+def read(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:  # noqa: ARG001
+    """Return ReadEvents calls, each of the whole log."""
+    return Load("/rapport.audit.v1.AuditService/ReadEvents", [ReadEventsRequest().SerializeToString()] * count)
+
+
+WORKS: Final[dict[str, Callable[[int, random.Random, Mapping[str, Any]], Load]]] = {
+    "record": record,
+    "batch": batch,
+    "exchange": exchange,
+    "get": get,
+    "read": read,
+}
+"""What a generator can be told to do."""
