@@ -24,7 +24,7 @@ PROGRESS_S: Final = 5.0
 
 
 class Told:
-    """How far a reader was told, by frames that it took, and when."""
+    """How far a reader was told, by frames that were written, and when."""
 
     __slots__ = ("at", "position")
 
@@ -33,7 +33,7 @@ class Told:
         self.at = monotonic()
 
     def now(self, position: int) -> None:
-        """Note that a frame was taken that ends at `position`."""
+        """Note that a frame was written that ends at `position`."""
         self.position = position
         self.at = monotonic()
 
@@ -48,15 +48,14 @@ class Told:
         return behind >= PROGRESS_POSITIONS or (behind > 0 and self.silent_s >= PROGRESS_S)
 
 
-async def replay(
-    plan: ReplayPlan, reads: Reads, view: View, stopping: asyncio.Event, told: Told
-) -> AsyncGenerator[bytes, None]:
-    """Yield the frames of a replay, serialised; `told` begins at `plan.after` and follows what was taken.
+async def replay(plan: ReplayPlan, reads: Reads, view: View, stopping: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    """Yield the frames of a replay, serialised.
 
     Raises:
         Stopping: the service stops; a Progress frame said where to resume.
         LogDamaged: an event is missing, or cannot be read.
     """
+    told = Told(plan.after)
     pages = scan(reads, plan.selection, plan.after, plan.to)
     position, delivered = plan.after, 0
     while position < plan.to and not (plan.events_max and delivered >= plan.events_max):

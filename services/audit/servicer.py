@@ -9,7 +9,7 @@ import grpc
 from ledger.domain.times import microseconds, timestamp
 from rapport.audit.v1 import audit_service_pb2 as messages
 from services.audit.frames import batches
-from services.audit.replay import Told, replay
+from services.audit.replay import replay
 from services.audit.subscription import Subscriptions
 from services.audit.translate import (
     check_event_request,
@@ -62,25 +62,23 @@ class AuditServicer:
         """Yield the frames of a replay, serialised."""
         plan = await replay_plan(self._ledger, request)
         view = view_of(self._ledger, self._app.settings, request)
-        told = Told(plan.after)
-        async with aclosing(replay(plan, self._reads, view, self._app.stopping, told)) as frames:
+        async with aclosing(replay(plan, self._reads, view, self._app.stopping)) as frames:
             try:
                 async for frame in frames:
                     yield frame
             except SlowReader:
-                raise SubscriberTooSlow(told.position) from None
+                raise _too_slow(plan.after) from None
 
     async def subscribe(self, request: messages.SubscribeRequest, _: Context) -> AsyncGenerator[bytes, None]:
         """Yield the frames of a subscription, serialised."""
         plan = await subscription_plan(self._ledger, request)
         view = view_of(self._ledger, self._app.settings, request)
-        told = Told(plan.after)
-        async with aclosing(self._subscriptions.frames(plan, view, told)) as frames:
+        async with aclosing(self._subscriptions.frames(plan, view)) as frames:
             try:
                 async for frame in frames:
                     yield frame
             except SlowReader:
-                raise SubscriberTooSlow(told.position) from None
+                raise _too_slow(plan.after) from None
 
     async def resolve_position(
         self, request: messages.ResolvePositionRequest, _: Context
@@ -92,6 +90,12 @@ class AuditServicer:
         head = await self._reads(self._ledger.store.head)
         position = await self._reads(self._ledger.store.position_at, record_time)
         return messages.ResolvePositionResponse(position=position, final=head.record_time > record_time)
+
+
+def _too_slow(after: int) -> SubscriberTooSlow:
+    # What is under way when a call ends in an error may be dropped by either end's gRPC, and was seen to be: megabytes
+    # that the server had written. So the one position that the reader surely has is where it began; it knows better.
+    return SubscriberTooSlow(after)
 
 
 def mount(server: grpc.aio.Server, app: App) -> None:

@@ -36,8 +36,8 @@ class Subscriptions:
         self._cursors: set[Cursor] = set()
         self._watch: asyncio.Task[None] | None = None
 
-    async def frames(self, plan: SubscriptionPlan, view: View, told: Told) -> AsyncGenerator[bytes, None]:
-        """Yield the frames of a subscription, serialised; `told` begins at `plan.after` and follows what was taken.
+    async def frames(self, plan: SubscriptionPlan, view: View) -> AsyncGenerator[bytes, None]:
+        """Yield the frames of a subscription, serialised.
 
         Raises:
             LogDamaged: an event is missing, or cannot be read.
@@ -45,6 +45,7 @@ class Subscriptions:
         """
         cursor = Cursor(self._follower, plan.after, plan.selection)
         ends_at = monotonic() + self._age_max_s
+        told = Told(plan.after)
         self._cursors.add(cursor)
         self._watch_for_the_end()
         try:
