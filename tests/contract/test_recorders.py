@@ -360,6 +360,16 @@ def test_a_full_disk_is_a_definite_error_and_the_store_goes_on(store: SqliteStor
     assert 2 == len(whole_log(store))
 
 
+def test_a_disk_that_is_full_at_the_commit_is_a_definite_error_too(store: SqliteStore) -> None:
+    fault_points.install(fault_points.parse("append.before_commit:1:enospc"))
+
+    with pytest.raises(StoreFailed):
+        put(store, append(event(ALICE, 1), request=1))
+    fault_points.install(None)
+
+    assert [Appended(1, 1, NOON)] == put(store, append(event(ALICE, 1), request=1))
+
+
 def test_an_error_of_the_disk_before_the_commit_is_definite_and_closes_the_store(path: Path) -> None:
     store = SqliteStore(str(path))
     fault_points.install(fault_points.parse("append.after_insert:1:eio"))
