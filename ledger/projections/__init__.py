@@ -1,0 +1,1 @@
+"""Caches of folds, disposable: rebuilt from the log whenever somebody doubts them."""

@@ -1,0 +1,41 @@
+"""Moving a generation along the log: read, fold, apply, one transaction for each batch.
+
+Events are read in pages and let go of at once, so memory holds one page and the sums of one batch, whatever the size
+of the log. A batch has at most one change for each row, however many events are behind it.
+"""
+
+from typing import Final
+
+from ledger.log.reading import pages
+from ledger.log.store import Store
+from ledger.projections.database import Database, Generation
+from ledger.projections.tables import Projection
+
+BATCH_EVENTS: Final = 32_768
+"""Events of a batch at most: some hundred milliseconds of folding, and some tens of megabytes."""
+
+
+def advance(
+    projection: Projection,
+    database: Database,
+    store: Store,
+    generation: Generation,
+    to: int,
+    batch_events: int = BATCH_EVENTS,
+) -> Generation:
+    """Apply one batch of events, at most up to position `to`; return the generation as it is then.
+
+    Events that do not concern the projection move its checkpoint all the same.
+
+    Raises:
+        CheckpointMoved: somebody else applied a batch. Nothing was changed.
+        LogDamaged: an event is missing, or cannot be read.
+        StoreFailed, StoreClosed: a database does not answer.
+    """
+    to = min(to, generation.position + batch_events)
+    if to <= generation.position:
+        return generation
+    folding = projection.begin()
+    for page in pages(store, generation.position, to):
+        folding.fold(page)
+    return database.apply(projection, generation, to, folding.changes(store, to))

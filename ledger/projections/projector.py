@@ -1,0 +1,279 @@
+"""The live projection of a process: kept up to the log, asked, rebuilt.
+
+It is woken by the follower when the log grows, and asks at least once a second whatever it hears. Folding happens in a
+thread, so that the event loop goes on answering. Of several processes only the one that holds the lock folds; the
+others look how far it is, and one of them takes over when it ends. Were two to fold all the same, the checkpoint lets
+only one of them through.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+from ledger.domain.errors import Rejected, StoreClosed
+from ledger.log.following import Follower
+from ledger.log.store import Store
+from ledger.projections.advancing import BATCH_EVENTS, advance
+from ledger.projections.database import CheckpointMoved, Database, Generation, Lock, Query
+from ledger.projections.rebuilding import Rebuild, lock_name, tidy
+from ledger.projections.tables import Projection
+from rapport.errors.v1 import error_reason_pb2 as reasons
+
+T = TypeVar("T")
+
+POLL_S: Final = 1.0
+"""Seconds that silence of the log is trusted, at most."""
+PACE_S: Final = 0.05
+"""Seconds between batches while nobody waits: many small ones would cost those who record more than they gain."""
+BACK_OFF_MIN_S: Final = 0.1
+BACK_OFF_MAX_S: Final = 30.0
+_LOOK_S: Final = 0.02
+"""Seconds between looks at what another process folds, while somebody waits for it."""
+_THREADS: Final = 4  # One folds, one may rebuild, two answer.
+
+
+class Standing(NamedTuple):
+    """Where a projection stands."""
+
+    generation: Generation | None
+    """None: nothing was folded yet."""
+    rows: int
+    rebuilding: bool
+
+
+class Projector:
+    """One projection in one process. Lives on one event loop."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        database: Database,
+        store: Store,
+        follower: Follower,
+        *,
+        log_id: str,
+        clock: Callable[[], int],
+        on_failure: Callable[[Exception, float], None] | None = None,
+        batch_events: int = BATCH_EVENTS,
+    ) -> None:
+        """`on_failure` is told each error that folding met, and in how many seconds it is tried again."""
+        self.projection = projection
+        self.position = 0
+        """Checkpoint of the live generation, as last seen here; may be read from any thread."""
+        self._database = database
+        self._store = store
+        self._follower = follower
+        self._log_id = log_id
+        self._clock = clock
+        self._on_failure = on_failure
+        self._batch_events = batch_events
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"projection-{projection.name}")
+        self._ready_position: int | None = None
+        self._lock: Lock | None = None
+        self._generation: Generation | None = None
+        self._head = 0
+        self._moved = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._waiting = 0
+        self._rebuilds: set[Rebuild] = set()
+        self._closed = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep up with the log until `stop` is set, then let go of everything."""
+        failures = 0
+        try:
+            while not stop.is_set():
+                try:
+                    await self._in_thread(self._step)
+                    failures = 0
+                    self._tell_moved()
+                    await self._rest(stop)
+                except Exception as error:  # noqa: BLE001  # Whatever it is, lists are stale and not wrong; try again.
+                    failures += 1
+                    back_off_s = min(BACK_OFF_MIN_S * 2 ** min(failures - 1, 10), BACK_OFF_MAX_S)
+                    if self._on_failure is not None and not stop.is_set():
+                        self._on_failure(error, back_off_s)
+                    await _first(back_off_s, stop.wait())
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End rebuilds, let go of locks and the database. Calling it twice is the same as calling it once."""
+        if self._closed:
+            return
+        self._closed = True
+        for rebuild in self._rebuilds:
+            rebuild.abandon()
+        await asyncio.to_thread(self._executor.shutdown)
+        if self._lock is not None:
+            self._lock.release()
+        self._database.close()
+
+    async def wait_for(self, position: int, timeout_s: float) -> None:
+        """Return once everything up to `position` is in it, and it is no half of a first fold.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND, after `timeout_s`.
+        """
+        if self._is_at(position):
+            return
+        self._waiting += 1
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._is_at(position):
+                    await self._moved.wait()
+        except TimeoutError:
+            raise Rejected(
+                reasons.ERROR_REASON_PROJECTION_BEHIND,
+                "the list did not reach the position in time",
+                position=self.position,
+                wanted=max(position, self._ready_position or 0),
+            ) from None
+        finally:
+            self._waiting -= 1
+
+    async def read(self, ask: Callable[[Query], T]) -> T:
+        """Return what `ask` finds out, in a thread, from one moment of the live generation.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND: there is none yet.
+            StoreFailed, StoreClosed: the database does not answer.
+        """
+        found = await self._in_thread(partial(self._database.read, self.projection, lambda query: (ask(query),)))
+        if found is None:
+            raise Rejected(
+                reasons.ERROR_REASON_PROJECTION_BEHIND, "the list is not there yet", position=0, wanted=self._head
+            )
+        return found[0]
+
+    async def standing(self) -> Standing:
+        """Return where it stands."""
+        return await self._in_thread(self._standing)
+
+    def rebuild(self, *, replace_different: bool = False) -> tuple[Rebuild, "asyncio.Future[None]"]:
+        """Begin to rebuild it; return where its progress is told, and how it ends: with the errors of `Rebuild.run`."""
+        rebuild = Rebuild(
+            projection=self.projection,
+            database=self._database,
+            store=self._store,
+            log_id=self._log_id,
+            clock=self._clock,
+            replace_different=replace_different,
+        )
+        self._rebuilds.add(rebuild)
+        ended = asyncio.ensure_future(self._in_thread(rebuild.run))
+        ended.add_done_callback(lambda _: self._rebuilds.discard(rebuild))
+        return rebuild, ended
+
+    # In a thread, one call after the other.
+
+    def _step(self) -> None:
+        """Fold one batch, or see how far another process is."""
+        if self._lock is not None and not self._lock.held():
+            self._lock.release()
+            self._lock = self._generation = None
+        self._head = self._store.head().position
+        if self._lock is None:
+            self._lock = self._database.try_lock(_live_lock(self.projection.name, self.projection.fold_version))
+        if self._lock is None:
+            self._see(self._database.live(self.projection))
+            return
+        if self._generation is None:
+            self._generation = self._prepared()
+        try:
+            self._generation = advance(
+                self.projection, self._database, self._store, self._generation, self._head, self._batch_events
+            )
+        except CheckpointMoved:
+            self._generation = self._prepared()  # A rebuild was swapped in, or the lock was lost on the way.
+        self._see(self._generation)
+
+    def _see(self, generation: Generation | None) -> None:
+        self._ready_position = None if generation is None else generation.ready_position
+        self.position = 0 if generation is None else generation.position
+
+    def _prepared(self) -> Generation:
+        """Return the live generation; begin one where there is none, or where it is of another log."""
+        for generation in self._database.generations(self.projection.name):
+            # The head was read before: a log that ends earlier than its projection was put back from a copy.
+            if generation.log_id != self._log_id or generation.position > self._head:
+                self._database.drop(generation)
+        live = self._database.live(self.projection)
+        if live is None:
+            live = self._database.create(
+                self.projection, self._log_id, built_time=self._clock(), ready_position=self._head, live=True
+            )
+        self._drop_leftovers(live)
+        return live
+
+    def _drop_leftovers(self, live: Generation) -> None:
+        """Drop what rebuilds that did not end left, and what other releases kept and nobody folds any more."""
+        if (lock := self._database.try_lock(lock_name(self.projection))) is not None:
+            try:
+                tidy(self._database, self.projection)
+            finally:
+                lock.release()
+        for generation in self._database.generations(self.projection.name):
+            if generation.fold_version != live.fold_version:
+                lock = self._database.try_lock(_live_lock(generation.name, generation.fold_version))
+                if lock is not None:
+                    try:
+                        self._database.drop(generation)
+                    finally:
+                        lock.release()
+
+    def _standing(self) -> Standing:
+        generations = self._database.generations(self.projection.name)
+        live = self._database.live(self.projection)
+        rebuilding = False
+        if any(generation.number != (live and live.number) for generation in generations):
+            lock = self._database.try_lock(lock_name(self.projection))
+            rebuilding = lock is None
+            if lock is not None:
+                lock.release()
+        return Standing(live, self._database.count(live) if live is not None else 0, rebuilding)
+
+    # On the event loop.
+
+    def _is_at(self, position: int) -> bool:
+        return self._ready_position is not None and self.position >= max(position, self._ready_position)
+
+    def _tell_moved(self) -> None:
+        self._moved.set()
+        self._moved.clear()
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait until there is something to do."""
+        if self._lock is None:
+            await _first(_LOOK_S if self._waiting else POLL_S, stop.wait(), self._hurry.wait())
+        elif self.position >= self._head:
+            await _first(POLL_S, stop.wait(), self._follower.wait_for(self.position + 1, POLL_S))
+            if not self._waiting:
+                await _first(PACE_S, stop.wait(), self._hurry.wait())
+        self._hurry.clear()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreClosed("the projections are closed")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _live_lock(name: str, fold_version: int) -> str:
+    """Return the lock that the process holds which folds a projection, as its fold version is."""
+    return f"{name}.v{fold_version}"
+
+
+async def _first(timeout_s: float, *waits: Coroutine[Any, Any, object]) -> None:
+    """Return when the first of some waits ends, or time is up; the error of one that ended is raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
