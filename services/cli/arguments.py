@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from services.client import DEFAULT_TARGET, Client, view
 from services.client.targets import parse_targets
@@ -13,8 +13,8 @@ from services.client.targets import parse_targets
 if TYPE_CHECKING:
     from rapport.type.v1.as_of_pb2 import AsOf
 
-    Commands = _SubParsersAction[ArgumentParser]
-
+Commands: TypeAlias = "_SubParsersAction[Parser]"
+"""Where a command adds itself."""
 _DAY: Final = timedelta(days=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 

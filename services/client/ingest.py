@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from services.client.calls import Calls
     from services.client.retry import Attempts
 
+_LEAVING_S: Final = 2.0
+"""Seconds that the server is given to end a stream that is finished."""
 MOST_ITEMS: Final = 1000
 """Most items of one frame, as the protos say."""
 
@@ -88,6 +90,7 @@ class IngestStream(Generic[Item, Result]):
         self._waiting: deque[_Frame[Item, Result]] = deque()
         self._sent: deque[_Frame[Item, Result]] = deque()
         self._changed = asyncio.Event()
+        self._leaving = False
         self._runner: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,8 +98,13 @@ class IngestStream(Generic[Item, Result]):
         self._runner.add_done_callback(self._stopped)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, error_type: object, *_: object) -> None:
         assert self._runner is not None
+        self._leaving = True
+        self._changed.set()
+        if error_type is None and not self._sent and not self._waiting:
+            # Everything is answered: let the server see a stream that was finished, not one that was broken off.
+            await asyncio.wait({self._runner}, timeout=_LEAVING_S)
         await cancelled(self._runner)
 
     async def send(self, items: Sequence[Item]) -> list[Outcome[Result]]:
@@ -148,9 +156,12 @@ class IngestStream(Generic[Item, Result]):
         """Keep a stream open while there is something to send; frames carry the errors."""
         attempts = self._calls.attempts()
         while True:
-            await self._until(lambda: bool(self._waiting))
+            await self._until(lambda: bool(self._waiting) or self._leaving)
+            if self._leaving:
+                return
             try:
                 await self._exchange(attempts)
+                return
             except RapportError as error:
                 # What was not answered goes first, in its old order, under its old request ids.
                 self._waiting.extendleft(reversed(self._sent))
@@ -162,7 +173,7 @@ class IngestStream(Generic[Item, Result]):
                     attempts = self._calls.attempts()
 
     async def _exchange(self, attempts: Attempts) -> None:
-        """Open a stream and work on it until it breaks.
+        """Open a stream and work on it until it breaks, or is finished because the block was left.
 
         Raises:
             RapportError: Why it broke.
@@ -172,6 +183,8 @@ class IngestStream(Generic[Item, Result]):
         try:
             while True:
                 response = await self._read(call)
+                if response is None:
+                    return
                 attempts.succeeded()
                 self._settle(self._sent.popleft(), response)
                 self._changed.set()
@@ -182,7 +195,10 @@ class IngestStream(Generic[Item, Result]):
     async def _write(self, call: aio.StreamStreamCall[Any, Any]) -> None:
         """Send waiting frames while the window allows; ends when the call does, whose error the reader tells."""
         while True:
-            await self._until(lambda: bool(self._waiting) and len(self._sent) < self._window)
+            await self._until(lambda: self._leaving or (bool(self._waiting) and len(self._sent) < self._window))
+            if self._leaving:
+                await call.done_writing()
+                return
             frame = self._waiting.popleft()
             frame.sent_time = asyncio.get_running_loop().time()
             self._sent.append(frame)
@@ -192,10 +208,10 @@ class IngestStream(Generic[Item, Result]):
                 return
 
     async def _read(self, call: aio.StreamStreamCall[Any, Any]) -> Any:
-        """Return the next answer.
+        """Return the next answer; None when the stream ended because we finished it.
 
         Raises:
-            RapportError: The stream broke, ended, or the oldest frame was not answered in time.
+            RapportError: The stream broke, ended too early, or the oldest frame was not answered in time.
         """
         # Not wait_for: cancelling a read ends the call, also one that is merely idle.
         reading = asyncio.ensure_future(call.read())
@@ -211,6 +227,8 @@ class IngestStream(Generic[Item, Result]):
         finally:
             await cancelled(reading)
         if response is aio.EOF:
+            if self._leaving and not self._sent:
+                return None
             raise ended_early("stream")
         if not self._sent or len(response.results) != len(self._sent[0].items):
             raise protocol_broken("the server answered with another number of results than items were sent")

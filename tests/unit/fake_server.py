@@ -75,6 +75,7 @@ class FakeIngest(interaction_grpc.InteractionServiceServicer, exchange_grpc.Exch
         self.items: dict[str, Any] = {}
         self.frames = 0
         self.streams = 0
+        self.finished = 0
         self.tries: dict[str, int] = {}
         self.before_frame: Callable[[int, Context], Awaitable[None]] | None = None
         self.before_answer: Callable[[int, Context], Awaitable[None]] | None = None
@@ -111,6 +112,7 @@ class FakeIngest(interaction_grpc.InteractionServiceServicer, exchange_grpc.Exch
                     for position, replayed, error in results
                 ]
             )
+        self.finished += 1
 
     async def IngestExchanges(
         self, request_iterator: AsyncIterator[exchange.IngestExchangesRequest], context: Context

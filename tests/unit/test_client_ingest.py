@@ -158,6 +158,17 @@ async def test_leaving_the_stream_lets_nobody_wait_for_ever(server: FakeServer) 
             await stream.send(items(1))
 
 
+async def test_a_stream_that_is_left_with_everything_answered_ends_well(server: FakeServer) -> None:
+    async with Client(server.target) as client:
+        for _ in range(2):
+            async with client.ingest_interactions("acme") as stream:
+                await stream.send(items(3))
+        async with client.ingest_interactions("acme"):
+            pass
+
+    assert 2 == server.ingest.finished
+
+
 async def test_a_frame_has_one_to_a_thousand_items(server: FakeServer) -> None:
     async with Client(server.target) as client, client.ingest_interactions("acme") as stream:
         for count in (0, 1001):
