@@ -1,0 +1,63 @@
+"""Killed at every named fault point, under load, the server loses nothing acknowledged and doubles nothing (I1, I4)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.fault.history import faults
+from tests.fault.load import Load
+from tests.fault.stored import embedded_log
+from tests.server import ServerProcess
+
+POINTS = [
+    "append.before_lock",
+    "append.after_lock",
+    "append.after_insert",
+    "append.before_commit",
+    "append.after_commit",
+    "keys.before_commit",
+    "keys.after_commit",
+    "group.before_ack",
+    "follow.before_deliver",
+    "projection.before_commit",
+    "projection.after_commit",
+]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("nth", [2, 9])
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_kill_at_a_fault_point_loses_and_doubles_nothing(
+    tmp_path: Path, point: str, nth: int, seed: int
+) -> None:
+    nth = min(nth, 3) if point.startswith("keys") else nth  # Keys are made once a customer, for many at once.
+    load = Load(seed)
+    server = ServerProcess(tmp_path, settings={"RAPPORT_TEST_FAULT": f"{point}:{nth}:kill"})
+    # The first commits are those of the new log itself: killed there, it must start again as if nothing had been.
+    with suppress(AssertionError), server:
+        await load.write([server.target], count=400, clients=8)
+
+    with ServerProcess(tmp_path) as restarted:
+        await load.finish(restarted.target)
+
+    assert -9 == server.returncode, f"{point} was not reached {nth} times"
+    assert [] == faults(load.history, embedded_log(tmp_path)), f"seed {seed}"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("action", ["eio", "enospc"])
+@pytest.mark.parametrize("point", ["append.after_insert", "append.before_commit", "append.after_commit"])
+async def test_an_error_of_the_disk_is_never_an_ok_that_is_later_absent(
+    tmp_path: Path, point: str, action: str, seed: int
+) -> None:
+    load = Load(seed)
+    with ServerProcess(tmp_path, settings={"RAPPORT_TEST_FAULT": f"{point}:4:{action}"}) as server:
+        await load.write([server.target], count=120, clients=8)
+
+    with ServerProcess(tmp_path) as server:
+        await load.finish(server.target)
+
+    assert [] == faults(load.history, embedded_log(tmp_path)), f"seed {seed}"
