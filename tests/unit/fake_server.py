@@ -171,6 +171,9 @@ class FakePolicies(policy_grpc.PolicyServiceServicer):
         self.requests.append(request)
         return policy.RegisterAssetsResponse(position=1)
 
+    async def ListAssets(self, request: policy.ListAssetsRequest, context: Context) -> policy.ListAssetsResponse:
+        return policy.ListAssetsResponse()
+
 
 class FakeRelationships(relationship_grpc.RelationshipServiceServicer):
     """Lists `customers` in pages as large as asked for."""
@@ -200,7 +203,7 @@ class FakeServer:
         self.consents = FakeConsents()  # type: ignore[abstract]  # The tests need only these methods.
         self.ingest = FakeIngest()  # type: ignore[abstract]  # The tests need only these methods.
         self.audit = FakeAudit()  # type: ignore[abstract]  # The tests need only these methods.
-        self.policies = FakePolicies()  # type: ignore[abstract]  # The tests need only these methods.
+        self.policies = FakePolicies()
         self.relationships = FakeRelationships()  # type: ignore[abstract]  # The tests need only these methods.
         self.target = ""
         self.server: aio.Server

@@ -1,0 +1,178 @@
+"""What the command understands, and how it ends."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+
+import grpc
+import pytest
+
+from rapport.audit.v1.audit_service_pb2 import GetHeadResponse
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
+from rapport.relationship.v1.relationship_pb2 import Quantity
+from rapport.type.v1.amount_pb2 import Amount
+from services.cli import exits
+from services.cli.__main__ import main, parser
+from services.cli.arguments import known_at, time, view_of
+from services.cli.facts import summary
+from services.cli.output import Rows, print_json
+from services.cli.relationship import gave
+from services.client import RequestInvalid, Unavailable, Violation
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("1997-03-31", "1997-03-31T23:59:59.999999+00:00"),  # The whole day: that is what "as of a day" means.
+        ("1997-03-31T10:00:00Z", "1997-03-31T10:00:00+00:00"),
+        ("1997-03-31T10:00+02:00", "1997-03-31T10:00:00+02:00"),
+    ],
+)
+def test_times(text: str, expected: str) -> None:
+    assert expected == time(text).isoformat()
+
+
+@pytest.mark.parametrize("text", ["yesterday", "1997-03-31T10:00:00", "1997-02-30"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        time(text)
+
+
+def test_known_at_is_a_position_or_a_time() -> None:
+    by_position = view_of(Namespace(as_of=None, known_at=known_at("1997")))
+    by_time = view_of(Namespace(as_of=time("1997-01-01"), known_at=known_at("1997-03-31T00:00:00Z")))
+
+    assert by_position is not None
+    assert ("position", 1997) == (by_position.WhichOneof("known_at"), by_position.position)
+    assert by_time is not None
+    assert ("record_time", 859766400) == (by_time.WhichOneof("known_at"), by_time.record_time.seconds)
+    assert view_of(Namespace(as_of=None, known_at=None)) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["log"],
+        ["import", "file"],
+        ["relationship", "get", "acme"],
+        ["log", "read", "--after", "-1"],
+        ["log", "read", "--aft", "1"],
+        ["log", "head", "--target", "a:1,"],
+        ["relationship", "get", "acme", "c-1", "--as-of", "soon"],
+        ["log", "head", "--timeout", "0"],
+    ],
+)
+def test_what_is_not_understood_ends_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert exits.USAGE == ended.value.code
+
+
+def test_the_target_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "127.0.0.1:50051" == parser().parse_args(["log", "head"]).target
+    monkeypatch.setenv("RAPPORT_TARGET", "10.0.0.1:5")
+    assert "10.0.0.1:5" == parser().parse_args(["log", "head"]).target
+    assert "10.0.0.2:5" == parser().parse_args(["log", "head", "--target", "10.0.0.2:5"]).target
+
+
+def test_nobody_at_the_target_ends_with_3_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits.UNREACHABLE == main(["log", "head", "--target", "127.0.0.1:1"])
+
+    told = capsys.readouterr()
+    assert "" == told.out
+    assert "127.0.0.1:1" in told.err
+    assert "rapport serve" in told.err
+
+
+def test_a_mapping_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits.USAGE == main(["import", "nothing.txt", "--mapping", "nowhere.toml"])
+    assert "nowhere.toml" in capsys.readouterr().err
+
+
+def test_an_error_names_fields_values_and_what_to_do() -> None:
+    error = RequestInvalid(
+        "REQUEST_INVALID: fields break their rules",
+        code=grpc.StatusCode.INVALID_ARGUMENT,
+        reason=reasons.ERROR_REASON_REQUEST_INVALID,
+        violations=[Violation("customer_id", "does not match", "")],
+        metadata={"limit": "3"},
+    )
+
+    told = exits.message(error, "a:1").splitlines()
+
+    assert ["REQUEST_INVALID: fields break their rules", "  customer_id: does not match", "  limit: 3"] == told[:3]
+    assert "mend the fields named" == told[3]
+    assert exits.REFUSED == exits.exit_code(error)
+
+
+def test_a_store_that_does_not_work_ends_with_3_as_well() -> None:
+    error = Unavailable("gone", code=grpc.StatusCode.UNAVAILABLE, reason=reasons.ERROR_REASON_STORE_UNAVAILABLE)
+
+    assert exits.UNREACHABLE == exits.exit_code(error)
+    assert "rapport serve" not in exits.message(error, "a:1")
+
+
+def test_advice_is_only_for_reasons_that_exist() -> None:
+    assert set(exits._ADVICE) <= set(reasons.ErrorReason.values())
+
+
+def test_json_is_one_message_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json(GetHeadResponse(position=7, log_id="x"))
+
+    assert '{"position": "7", "logId": "x"}\n' == capsys.readouterr().out
+
+
+def test_rows_are_parted_by_tabs_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Rows("A", "B")
+    rows.add("x\ty", 1)
+    rows.end()
+
+    assert "A\tB\nx y\t1\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "fact, expected",
+    [
+        (
+            interaction_pb2.InteractionRecorded(
+                kind=interaction_pb2.INTERACTION_KIND_PURCHASE,
+                direction=interaction_pb2.DIRECTION_INBOUND,
+                channel=interaction_pb2.CHANNEL_WEB,
+                order_id="o-1",
+            ),
+            "PURCHASE INBOUND WEB o-1",
+        ),
+        (interaction_pb2.InteractionRetracted(original_position=4, reason="twice"), "retracts 4 twice"),
+        (
+            exchange_pb2.ExchangeRecorded(
+                exchange_id="e-1",
+                one_sided=exchange_pb2.ONE_SIDED_GIFT,
+                legs=[exchange_pb2.Leg(giver=exchange_pb2.PARTY_ORGANIZATION, amount=Amount(units=2, asset="CD/0"))],
+            ),
+            "we gave 2 CD GIFT e-1",
+        ),
+        (consent_pb2.ConsentWithdrawn(), "every purpose"),
+        (
+            consent_pb2.ConsentGiven(purposes=["news"], channels=[interaction_pb2.CHANNEL_EMAIL], brands=["b"]),
+            "news by EMAIL b",
+        ),
+    ],
+)
+def test_facts_in_a_few_words(fact: interaction_pb2.InteractionRecorded, expected: str) -> None:
+    assert expected == summary(fact)
+
+
+def test_what_a_party_gave_is_posted_less_reversed_over_all_categories() -> None:
+    customer, organization = exchange_pb2.PARTY_CUSTOMER, exchange_pb2.PARTY_ORGANIZATION
+    quantities = [
+        Quantity(giver=customer, asset="USD/2", posted=1000, reversed=250),
+        Quantity(giver=customer, asset="USD/2", posted=50),
+        Quantity(giver=customer, asset="MIN/0", posted=3),
+        Quantity(giver=organization, asset="CD/0", posted=1),
+    ]
+
+    assert "3 MIN, 8.00 USD" == gave(quantities, customer)
