@@ -82,7 +82,7 @@ def _lost(acknowledged: Sequence[Operation], log: Sequence[EventRow]) -> Iterabl
 
 
 def _twice_or_unasked(operations: Sequence[Operation], log: Sequence[EventRow]) -> Iterable[str]:
-    stored = Counter(UUID(bytes=request_id) for row in log if (request_id := _request_id(row)))
+    stored = Counter(UUID(bytes=stored_id) for row in log if (stored_id := _request_id(row)))
     asked = {operation.request_id: operation for operation in operations}
     for request_id, count in stored.items():
         if count > 1:

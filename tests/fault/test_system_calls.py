@@ -97,3 +97,5 @@ def _collect(history: History, lines: list[str]) -> None:
                     assert (operation.position, operation.version) == (int(position), int(version)), "another answer"
                 operation.position, operation.version = int(position), int(version)
                 operation.ended = operation.ended or time.monotonic()
+            case _:
+                pass  # "closed", or "sent" once more.
