@@ -184,6 +184,12 @@ def test_legs_are_counted(count: int) -> None:
     assert {"legs": str(count)} == rejected.metadata
 
 
+def test_of_too_many_legs_only_so_many_are_looked_at() -> None:
+    step = record("x1", *[pays(0), goods(1)] * 1000)
+
+    assert LEGS_MAX // 2 + 1 == len(refusal(Pair(), step).violations)
+
+
 def test_as_many_legs_as_allowed() -> None:
     assert 1 == len(Pair().decide(record("x1", *[pays(1), goods(1)] * (LEGS_MAX // 2))))
 
@@ -194,6 +200,12 @@ def test_one_side_alone_must_say_why(only: Leg) -> None:
 
     assert reasons.ERROR_REASON_ONE_SIDED_NOT_DECLARED == rejected.reason
     assert ["one_sided"] == fields(rejected)
+
+
+def test_whose_legs_are_missing_is_not_guessed() -> None:
+    nobodys = leg(x.PARTY_UNSPECIFIED, x.CATEGORY_GOODS, 1, "CD/0")
+
+    assert ["legs[0].giver"] == fields(refusal(Pair(), record("x1", nobodys)))
 
 
 @pytest.mark.parametrize("why", [x.ONE_SIDED_GIFT, x.ONE_SIDED_LATER, x.ONE_SIDED_UNOBSERVED])
