@@ -207,16 +207,23 @@ class SqliteDatastore(SQLiteDatastore):
         """Empty the write-ahead log when it has grown; an error of the disk closes the store for later calls."""
         try:
             size = os.stat(self.path + "-wal").st_size
-            if size < self._checkpoint_from:
-                return
-            # Not waiting for readers: they would hold up all writers. What they keep is emptied next time.
-            self._writer.execute("PRAGMA busy_timeout=0").fetchone()
+            if size >= self._checkpoint_from:
+                self._checkpoint_from = WAL_BYTES_MAX if self._checkpoint() else size + WAL_BYTES_MAX
+        except (sqlite3.Error, OSError) as error:
+            # The commit before it is durable and stays acknowledged. On a full disk the log stays as it is and is
+            # tried again; after any other error nothing more is written to this disk.
+            if not _is_full(error):
+                self._fail()
+
+    def _checkpoint(self) -> bool:
+        """Empty the write-ahead log into the database; False where a reader still needs a part of it."""
+        # Not waiting for readers: they would hold up all writers. What they keep is emptied next time.
+        self._writer.execute("PRAGMA busy_timeout=0").fetchone()
+        try:
             busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
             self._writer.execute(f"PRAGMA busy_timeout={_milliseconds(self._timeout_s)}").fetchone()
-            self._checkpoint_from = size + WAL_BYTES_MAX if busy else WAL_BYTES_MAX
-        except (sqlite3.Error, OSError):
-            # The commit before it is durable and stays acknowledged; nothing more is written to this disk.
-            self._fail()
+        return not busy
 
     def _fail(self) -> None:
         """Close without a checkpoint: after a failed sync, what the log holds must not be taken for durable."""

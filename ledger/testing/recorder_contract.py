@@ -10,87 +10,31 @@ Subclass `StoreContract` in a test module and say where a fresh database is, and
 Each test stands for a rule of `Store`; several processes, threads and clocks take part where a rule is about them.
 """
 
-import multiprocessing
-import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.synchronize import Barrier
 
 import pytest
 
-from ledger.domain.errors import OutcomeUnknown, StoreClosed
 from ledger.log.recorders import open_store
-from ledger.log.store import (
-    Append,
-    Appended,
-    Conflict,
-    EventRow,
-    Head,
-    NewEvent,
-    Outcome,
-    Repeated,
-    RequestKey,
-    RequestRow,
-    Store,
+from ledger.log.store import Append, Appended, Conflict, Head, Outcome, Repeated, RequestRow, Store
+from ledger.testing.race_contract import RaceRules
+from ledger.testing.store_samples import (
+    ALICE,
+    BOB,
+    CAROL,
+    NOON,
+    append,
+    check_log,
+    event,
+    key,
+    put,
+    whole_log,
 )
-from ledger.testing import fault_points
-
-ALICE, BOB, CAROL = "shop/alice", "shop/bob", "shop/carol"
-NOON = 1_700_000_000_000_000
-"""A time in microseconds."""
-
-spawn = multiprocessing.get_context("spawn")
-"""Processes that share nothing: a fork would take connections and locks along."""
 
 
-def event(stream_id: str, version: int, state: bytes = b"state", topic: str = "topic.v1") -> NewEvent:
-    """Return an event that expects to be the `version`-th of its stream."""
-    return NewEvent(stream_id, version, topic, state)
-
-
-def key(number: int, organization_id: str = "shop") -> RequestKey:
-    """Return the key of a request."""
-    return RequestKey(organization_id, number.to_bytes(16, "big"))
-
-
-def append(*events: NewEvent, request: int | None = None, read: Sequence[tuple[str, int]] = ()) -> Append:
-    """Return an append; its fingerprint is made from the number of its request."""
-    if request is None:
-        return Append(events, read_set=tuple(read))
-    return Append(events, key(request), request.to_bytes(32, "big"), None, tuple(read))
-
-
-def put(store: Store, *group: Append, now: int = NOON, known_head: int | None = None) -> list[Outcome]:
-    """Append a group as one who has just looked at the head would; return the outcomes."""
-    outcomes, _ = store.append(group, store.head().position if known_head is None else known_head, now, 0)
-    return outcomes
-
-
-def whole_log(store: Store, page: int = 1000) -> list[EventRow]:
-    """Return all events, read page by page."""
-    rows: list[EventRow] = []
-    while found := store.read_log(len(rows), page):
-        rows += found
-    return rows
-
-
-def check_log(rows: Sequence[EventRow]) -> None:
-    """Assert that positions and versions are dense and that record times never decrease (I6, I8, I9)."""
-    assert list(range(1, len(rows) + 1)) == [row.position for row in rows]
-    assert sorted(row.record_time for row in rows) == [row.record_time for row in rows]
-    versions: dict[str, int] = {}
-    for row in rows:
-        assert versions.get(row.stream_id, 0) + 1 == row.version, row
-        versions[row.stream_id] = row.version
-
-
-class StoreContract:
+class StoreContract(RaceRules):
     """Tests that every store passes. `url` is the address of a fresh, empty database, a new one for each test."""
-
-    # How many groups each of several writers writes where writers race. More finds more and takes longer.
-    ROUNDS = 25
 
     @pytest.fixture
     def url(self) -> str:
@@ -110,11 +54,6 @@ class StoreContract:
         twin = open_store(url)
         yield twin
         twin.close()
-
-    @pytest.fixture(autouse=True)
-    def _no_faults(self) -> Iterator[None]:
-        yield
-        fault_points.install(None)
 
     # An empty log.
 
@@ -451,262 +390,3 @@ class StoreContract:
     def execute(self, url: str, statement: str) -> None:
         """Execute a statement by hand, past the store; a subclass says how."""
         raise NotImplementedError("say how to execute a statement by hand")
-
-    # Several writers.
-
-    @pytest.mark.timeout(120)
-    def test_twelve_threads_write_without_holes_forks_or_losses(self, store: Store) -> None:
-        with ThreadPoolExecutor(12) as threads:
-            acknowledged = list(threads.map(lambda seed: race(store, seed, self.ROUNDS), range(12)))
-
-        _check_race(store, acknowledged)
-
-    @pytest.mark.timeout(180)
-    def test_two_processes_write_and_a_reader_never_meets_a_hole_or_a_late_event(self, url: str, store: Store) -> None:
-        results, together = spawn.SimpleQueue(), spawn.Barrier(2)
-        writers = [
-            spawn.Process(target=_race_in_process, args=(url, seed, 8 * self.ROUNDS, results, together))
-            for seed in (1, 2)
-        ]
-        for writer in writers:
-            writer.start()
-        seen: list[EventRow] = []
-        acknowledged: list[Acknowledged] = []
-        while any(writer.is_alive() for writer in writers):
-            if not results.empty():  # A full pipe would hold a writer back.
-                acknowledged.append(results.get())
-            page = store.read_log(len(seen), 1000)
-            # Had a position been skipped before, or come after a later one, it would show here.
-            assert list(range(len(seen) + 1, len(seen) + len(page) + 1)) == [row.position for row in page]
-            seen += page
-            time.sleep(0.002)
-        seen += store.read_log(len(seen), 100_000)
-        acknowledged += _gather(writers, results)
-
-        assert seen == whole_log(store)
-        _check_race(store, acknowledged)
-
-    @pytest.mark.timeout(120)
-    def test_processes_that_start_at_once_on_an_empty_database_all_succeed(self, url: str) -> None:
-        results, together = spawn.SimpleQueue(), spawn.Barrier(4)
-        starters = [spawn.Process(target=_start_at_once, args=(url, seed, results, together)) for seed in range(4)]
-        for starter in starters:
-            starter.start()
-        acknowledged = _gather(starters, results)
-
-        store = open_store(url)
-        try:
-            _check_race(store, acknowledged)
-        finally:
-            store.close()
-
-    # Listening.
-
-    def test_listeners_hear_of_appends_of_this_and_of_other_stores(self, store: Store, twin: Store) -> None:
-        heard: dict[str, int] = {}
-        changed = threading.Condition()
-
-        def hear(name: str) -> Callable[[int], None]:
-            def wake(position: int) -> None:
-                with changed:
-                    heard[name] = max(position, heard.get(name, 0))
-                    changed.notify_all()
-
-            return wake
-
-        store.listen(hear("store"))
-        twin.listen(hear("twin"))
-        put(store, append(event(ALICE, 1)))
-        put(twin, append(event(ALICE, 2)))
-
-        with changed:
-            assert changed.wait_for(lambda: heard == {"store": 2, "twin": 2}, timeout=2.0), heard
-
-    def test_listeners_have_been_told_when_an_append_returns(self, store: Store) -> None:
-        heard: list[int] = []
-        store.listen(heard.append)
-
-        _, head = store.append([append(event(ALICE, 1), event(ALICE, 2))], 0, NOON, 0)
-
-        assert head.position in heard
-
-    # Faults.
-
-    def test_a_closed_store_says_so(self, store: Store) -> None:
-        store.close()
-        store.close()
-
-        with pytest.raises(StoreClosed):
-            store.append([append(event(ALICE, 1))], 0, NOON, 0)
-        with pytest.raises(StoreClosed):
-            store.head()
-
-    def test_an_error_before_the_commit_leaves_nothing(self, store: Store) -> None:
-        for place in ("append.before_lock", "append.after_lock"):
-            fault_points.install(fault_points.parse(f"{place}:1:raise"))
-            with pytest.raises(fault_points.FaultRaised):
-                put(store, append(event(ALICE, 1), request=1))
-            fault_points.install(None)
-
-            assert Head(0, 0) == store.head()
-        assert [Appended(1, 1, NOON)] == put(store, append(event(ALICE, 1), request=1))
-
-    def test_an_error_of_the_commit_leaves_the_outcome_unknown(self, url: str, store: Store) -> None:
-        fault_points.install(fault_points.parse("append.before_commit:1:eio"))
-
-        with pytest.raises(OutcomeUnknown):
-            put(store, append(event(ALICE, 1), request=1))
-
-        fault_points.install(None)
-        after = open_store(url)
-        try:
-            outcomes = put(after, append(event(ALICE, 1), request=1), known_head=0)
-            assert 1 == after.head().position
-            assert {Appended, Repeated} >= {type(outcome) for outcome in outcomes}
-        finally:
-            after.close()
-
-    def test_an_error_after_the_commit_leaves_the_outcome_unknown_and_the_events_there(
-        self, url: str, store: Store
-    ) -> None:
-        fault_points.install(fault_points.parse("append.after_commit:1:raise"))
-
-        with pytest.raises(OutcomeUnknown):
-            put(store, append(event(ALICE, 1), request=1))
-
-        fault_points.install(None)
-        after = open_store(url)
-        try:
-            (outcome,) = put(after, append(event(ALICE, 1), request=1), known_head=0)
-            assert isinstance(outcome, Repeated)
-            assert (1, 1) == (outcome.request.first_position, outcome.request.last_position)
-        finally:
-            after.close()
-
-    @pytest.mark.timeout(180)
-    @pytest.mark.parametrize(
-        "place",
-        ["before_lock", "after_lock", "after_insert", "before_commit", "after_commit"],
-    )
-    def test_a_writer_that_is_killed_loses_nothing_acknowledged_and_tears_nothing(self, url: str, place: str) -> None:
-        store = open_store(url)
-        try:
-            results = spawn.SimpleQueue()
-            writer = spawn.Process(target=_race_until_killed, args=(url, f"append.{place}:20:kill", results))
-            writer.start()
-            acknowledged: Acknowledged = []
-            while writer.is_alive() or not results.empty():
-                while not results.empty():
-                    acknowledged.append(results.get())
-                writer.join(0.01)
-
-            assert -9 == writer.exitcode
-            _check_race(store, [acknowledged])
-            # And whoever comes next can write.
-            assert [Appended] == [type(outcome) for outcome in put(store, append(event(ALICE, 1)))]
-        finally:
-            store.close()
-
-    def test_description_names_engine_and_version(self, store: Store) -> None:
-        description = store.description()
-
-        assert {"engine", "version"} <= set(description)
-        assert all(isinstance(value, str) for value in description.values())
-        assert all(isinstance(warning, str) for warning in store.warnings())
-
-
-Acknowledged = list[tuple[int, Appended]]
-"""What a racing writer was told: the number of each request, and where its events are."""
-
-
-def race(
-    store: Store, seed: int, rounds: int, tell: Callable[[tuple[int, Appended]], None] | None = None
-) -> Acknowledged:
-    """Write groups that conflict with those of others, from a cache of versions that is soon out of date."""
-    chance = random.Random(seed)  # noqa: S311  # A seed that can be repeated is what is wanted.
-    number = seed * 1_000_000
-    streams = [f"shop/hot-{n}" for n in range(3)] + [f"shop/own-{seed}-{n}" for n in range(5)]
-    known_head, versions = 0, dict.fromkeys(streams, 0)
-    acknowledged: Acknowledged = []
-    for _ in range(rounds):
-        size = chance.randint(1, 8)
-        group = [_racing_append(chance, versions, streams, seed, number + n) for n in range(size)]
-        outcomes, head = store.append(group, known_head, time.time_ns() // 1000 - chance.randrange(5_000_000), 0)
-        for each, outcome in enumerate(outcomes, number):
-            if isinstance(outcome, Appended):
-                acknowledged.append((each, outcome))
-                if tell is not None:
-                    tell((each, outcome))
-        number += size
-        known_head += sum(len(append.events) for append in group)
-        if head.position != known_head or not all(isinstance(outcome, Appended) for outcome in outcomes):
-            # Somebody else wrote, so the cache is not current at this head.
-            known_head, versions = store.head().position, store.versions(streams)
-    return acknowledged
-
-
-def _racing_append(
-    chance: random.Random, versions: dict[str, int], streams: Sequence[str], seed: int, number: int
-) -> Append:
-    hot, own = chance.choice(streams[:3]), chance.choice(streams[3:])
-    events = []
-    for stream_id in (hot, own) if chance.random() < 0.5 else (own,):
-        versions[stream_id] += 1
-        events.append(event(stream_id, versions[stream_id], str(seed).encode()))
-    return append(*events, request=number)
-
-
-def _gather(
-    processes: Sequence[multiprocessing.process.BaseProcess],
-    results: "multiprocessing.SimpleQueue[Acknowledged]",
-) -> list[Acknowledged]:
-    """Wait until all processes have ended well; return what they put."""
-    found: list[Acknowledged] = []
-    while any(process.is_alive() for process in processes) or not results.empty():
-        while not results.empty():  # A full pipe would hold a process back.
-            found.append(results.get())
-        time.sleep(0.005)
-    assert [0] * len(processes) == [process.exitcode for process in processes]
-    return found
-
-
-def _race_in_process(
-    url: str, seed: int, rounds: int, results: "multiprocessing.SimpleQueue[Acknowledged]", together: Barrier
-) -> None:
-    store = open_store(url)
-    together.wait()
-    try:
-        results.put(race(store, seed, rounds))
-    finally:
-        store.close()
-
-
-def _start_at_once(
-    url: str, seed: int, results: "multiprocessing.SimpleQueue[Acknowledged]", together: Barrier
-) -> None:
-    together.wait()
-    store = open_store(url)
-    try:
-        results.put(race(store, seed, 2))
-    finally:
-        store.close()
-
-
-def _race_until_killed(url: str, fault: str, results: "multiprocessing.SimpleQueue[tuple[int, Appended]]") -> None:
-    store = open_store(url)
-    fault_points.install(fault_points.parse(fault))
-    race(store, 7, 1000, results.put)
-
-
-def _check_race(store: Store, acknowledged: Sequence[Acknowledged]) -> None:
-    """Assert that everything acknowledged is there, once, and that nothing else is torn."""
-    rows = whole_log(store)
-    check_log(rows)
-    told = {number: appended for each in acknowledged for number, appended in each}
-    assert len(told) == sum(map(len, acknowledged))
-    found = store.find_requests([key(number) for number in told])
-    for number, appended in told.items():
-        row = found[key(number)]
-        assert (appended.first_position, appended.last_position) == (row.first_position, row.last_position)
-        writer = str(number // 1_000_000).encode()
-        assert {writer} == {each.state for each in rows[row.first_position - 1 : row.last_position]}

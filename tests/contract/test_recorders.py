@@ -22,17 +22,8 @@ from ledger.log.sqlite_store import SqliteStore
 from ledger.log.store import Appended, Head
 from ledger.log.writer_lock import WriterLock
 from ledger.testing import fault_points
-from ledger.testing.recorder_contract import (
-    ALICE,
-    NOON,
-    StoreContract,
-    append,
-    event,
-    key,
-    put,
-    spawn,
-    whole_log,
-)
+from ledger.testing.recorder_contract import StoreContract
+from ledger.testing.store_samples import ALICE, NOON, append, event, key, put, spawn, whole_log
 from tests import library_suites as library
 
 
@@ -407,7 +398,7 @@ def test_after_an_error_of_the_disk_nothing_more_is_taken(path: Path) -> None:
 _ON_A_BROKEN_DISK = """
 import resource, sys
 from ledger.log.sqlite_store import SqliteStore
-from ledger.testing.recorder_contract import ALICE, append, event, put
+from ledger.testing.store_samples import ALICE, append, event, put
 from ledger.domain.errors import LedgerError
 import os
 store = SqliteStore(sys.argv[1])

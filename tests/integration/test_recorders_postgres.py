@@ -20,7 +20,8 @@ from ledger.log.postgres_recorder import PostgresRecorder
 from ledger.log.postgres_store import PostgresStore
 from ledger.log.store import Append, Appended, Conflict, Head, Repeated
 from ledger.testing import fault_points
-from ledger.testing.recorder_contract import ALICE, BOB, NOON, StoreContract, append, event, key, put, whole_log
+from ledger.testing.recorder_contract import StoreContract
+from ledger.testing.store_samples import ALICE, BOB, NOON, append, event, key, put, whole_log
 from ledger.testing.tcp_proxy import TcpProxy
 from tests import library_suites as library
 from tests.postgres_server import address
