@@ -285,6 +285,7 @@ def decide(act: Act, state: RelationshipState) -> Rejected | WithdrawalEffect | 
 
 
 @given(histories)
+@settings(max_examples=300)
 def test_a_yes_is_refused_exactly_when_a_cell_of_it_is_denied_at_or_after_its_time(acts: list[Act]) -> None:
     for act, recorded, outcome in decided(acts):
         standing = [
@@ -310,7 +311,7 @@ def test_a_yes_that_was_not_refused_is_live_in_every_cell_while_its_term_lasts(a
 
 
 @given(histories, noes)
-@settings(max_examples=200)
+@settings(max_examples=300)
 def test_a_withdrawal_says_that_it_ended_something_exactly_when_it_did(acts: list[Act], no: Act) -> None:
     for act, recorded, outcome in decided([*acts, no._replace(status=c.CONSENT_STATUS_WITHDRAWN)]):
         if isinstance(outcome, WithdrawalEffect):
@@ -319,6 +320,7 @@ def test_a_withdrawal_says_that_it_ended_something_exactly_when_it_did(acts: lis
 
 
 @given(histories, st.integers(0, 9))
+@settings(max_examples=300)
 def test_a_grant_is_in_force_in_full_when_it_counts_in_every_cell_it_covers(acts: list[Act], at: int) -> None:
     state = fold(acts)
 
