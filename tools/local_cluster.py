@@ -190,7 +190,7 @@ def _end(name: str, pid: int) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201  # What a person who types `make up` reads.
+    print(line, flush=True)  # What a person who types `make up` reads.
 
 
 if __name__ == "__main__":
