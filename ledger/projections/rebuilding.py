@@ -16,7 +16,7 @@ from enum import Enum, auto
 from ledger.domain.errors import Rejected
 from ledger.log.store import Store
 from ledger.projections.advancing import advance
-from ledger.projections.database import BUILDING, Database, Difference, Generation, differences
+from ledger.projections.database import BUILDING, CheckpointMoved, Database, Difference, Generation, differences
 from ledger.projections.tables import Projection
 from rapport.errors.v1 import error_reason_pb2 as reasons
 
@@ -82,6 +82,12 @@ class Rebuild:
         try:
             tidy(self.database, self.projection)
             self._build_and_swap()
+        except CheckpointMoved:
+            raise Rejected(
+                reasons.ERROR_REASON_PROJECTION_REBUILDING,
+                "the projection was begun anew meanwhile; wait for that to end",
+                name=self.projection.name,
+            ) from None
         finally:
             lock.release()
 

@@ -1,0 +1,1 @@
+"""RelationshipService and ProjectionService: relationships now and as of any moment, and the index that lists them."""

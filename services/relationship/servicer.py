@@ -1,0 +1,220 @@
+"""The rpcs of RelationshipService. Mounted with the projection that lists need, and the service for that."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import grpc
+
+from ledger.domain.identifiers import relationship_stream
+from ledger.domain.times import END_OF_TIME
+from ledger.projections.listing import Key, Listed, Listing
+from ledger.projections.projector import Projector
+from ledger.views import Look, View
+from rapport.projection.v1 import projection_service_pb2_grpc as projection_stubs
+from rapport.relationship.v1 import relationship_service_pb2 as pb
+from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
+from rapport.relationship.v1.relationship_pb2 import Relationship
+from rapport.type.v1.as_of_pb2 import AsOf
+from services.relationship import page_tokens, timeline, translate
+from services.relationship.past import list_past
+from services.relationship.projections import ProjectionServicer, projector_of
+from services.relationship.timeline import Moment
+from services.relationship.translate import PAGE_SIZE_DEFAULT, relationship, wants_now
+from services.runtime.app import App
+from services.runtime.validation import check
+
+SERVICE: Final = "rapport.relationship.v1.RelationshipService"
+PROJECTION_SERVICE: Final = "rapport.projection.v1.ProjectionService"
+
+WAIT_S: Final = 5.0
+"""Seconds that a list waits for its `min_position`, at most."""
+_TOGETHER_EVENTS: Final = 50_000
+"""Events of the relationships whose states are brought in at once, about."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def mount(server: grpc.aio.Server, app: App) -> None:
+    """Add RelationshipService and ProjectionService to a server; the projection runs beside it."""
+    projector = projector_of(app)
+    app.metrics.watch_projection(projector.projection.name, lambda: projector.position)
+    app.run_beside(projector.run)
+    stubs.add_RelationshipServiceServicer_to_server(Servicer(app, projector), server)
+    projection_stubs.add_ProjectionServiceServicer_to_server(ProjectionServicer(app, (projector,)), server)
+
+
+class Servicer(stubs.RelationshipServiceServicer):
+    """Shows relationships. What is refused, and why, is said in `relationship_service.proto`."""
+
+    def __init__(self, app: App, projector: Projector) -> None:
+        self._ledger = app.ledger
+        self._projector = projector
+
+    async def GetRelationship(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.GetRelationshipRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.GetRelationshipResponse:
+        """Return one relationship."""
+        check(request)
+        organization_id, customer_id, as_of = request.organization_id, request.customer_id, request.as_of
+        stream_id = relationship_stream(organization_id, customer_id)
+        look = await self._ledger.look(stream_id, as_of, request.min_position)
+        if not look.version:
+            raise translate.unknown(organization_id, customer_id)
+        return pb.GetRelationshipResponse(relationship=_shown(organization_id, customer_id, look, as_of))
+
+    async def BatchGetRelationships(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.BatchGetRelationshipsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.BatchGetRelationshipsResponse:
+        """Return many relationships, all at one position."""
+        check(request)
+        organization_id, as_of = request.organization_id, request.as_of
+        streams = {name: relationship_stream(organization_id, name) for name in request.customer_ids}
+        response = pb.BatchGetRelationshipsResponse()
+        if wants_now(as_of):
+            looks = await self._ledger.current_many(tuple(streams.values()), request.min_position)
+        else:
+            view = await self._ledger.resolve(as_of, request.min_position)
+            looks = {stream_id: await self._ledger.state_at(stream_id, view) for stream_id in streams.values()}
+        for customer_id, stream_id in streams.items():
+            look = looks[stream_id]
+            if look.version:
+                response.relationships.append(_shown(organization_id, customer_id, look, as_of))
+            else:
+                response.unknown_customer_ids.append(customer_id)
+        return response
+
+    async def ListRelationships(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.ListRelationshipsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ListRelationshipsResponse:
+        """Return one page of an organization's relationships."""
+        listing = translate.listing(request)
+        size = request.page_size or PAGE_SIZE_DEFAULT
+        if wants_now(request.as_of):
+            return await self._list_now(request, listing, size)
+        return await self._list_past(request, listing, size)
+
+    async def ListTimeline(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.ListTimelineRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ListTimelineResponse:
+        """Return one page of what happened in a relationship."""
+        check(request)
+        stream_id = relationship_stream(request.organization_id, request.customer_id)
+        now = wants_now(request.as_of)
+        after, shown = None, 0
+        if request.page_token:
+            occur_time, position, given, shown, *last = cast(
+                "list[int]", page_tokens.read(request, int, int, int, int, int, int)
+            )
+            view, after = View(occur_time, position, bool(given)), Moment(*last)
+        else:
+            view = await self._ledger.resolve(request.as_of, request.min_position)
+            shown = view.occur_time
+            if now:
+                view = view._replace(occur_time=END_OF_TIME)  # What a faster clock recorded counts too.
+        look = await self._ledger.state_at(stream_id, view)
+        if not look.version:
+            raise translate.unknown(request.organization_id, request.customer_id)
+        if now:
+            shown = max(shown, look.state.last_occur_time or shown)
+        size = request.page_size or PAGE_SIZE_DEFAULT
+        entries = await timeline.page_of(self._ledger, stream_id, view, after, size + 1)
+        response = pb.ListTimelineResponse(
+            entries=[translate.timeline_entry(row, look.state, view.position) for _, row in entries[:size]],
+            position=view.position,
+            as_of=translate.view(shown, view.position),
+        )
+        if len(entries) > size:
+            last = list(entries[size - 1].moment)
+            response.next_page_token = page_tokens.write(
+                request, view.occur_time, view.position, int(view.given), shown, *last
+            )
+        return response
+
+    async def _list_now(
+        self, request: pb.ListRelationshipsRequest, listing: Listing, size: int
+    ) -> pb.ListRelationshipsResponse:
+        """Return a page of what the projection has, as of the position it is at."""
+        after = _key(page_tokens.read(request, int, str)) if request.page_token else None
+        await self._projector.wait_for(request.min_position, WAIT_S)
+        position, listed = await self._projector.read(
+            lambda query: (query.generation.position, listing.ask(query, after, size + 1))
+        )
+        response = pb.ListRelationshipsResponse(position=position)
+        for some in _portions(listed[:size]):
+            response.relationships.extend(await self._as_of_position(listing.organization_id, some, position))
+        if len(listed) > size:
+            response.next_page_token = page_tokens.write(request, *listed[size - 1].key)
+        return response
+
+    async def _as_of_position(self, organization_id: str, some: list[Listed], position: int) -> list[Relationship]:
+        """Return relationships with everything recorded up to a position: the cached state where that is the same."""
+        streams = {each.key.customer_id: relationship_stream(organization_id, each.key.customer_id) for each in some}
+        looks = await self._ledger.current_many(tuple(streams.values()))
+        told: dict[str, Relationship] = {}
+        moved: dict[str, Look] = {}
+        for customer_id, stream_id in streams.items():
+            look = looks[stream_id]
+            if look.last_position <= position:
+                told[customer_id] = relationship(organization_id, customer_id, look, position, translate.now_of(look))
+            else:
+                moved[customer_id] = look
+        for customer_id, current in moved.items():
+            look = await self._ledger.state_at(streams[customer_id], View(END_OF_TIME, position))
+            look = look._replace(view=View(current.view.occur_time, position))
+            told[customer_id] = relationship(organization_id, customer_id, look, position, translate.now_of(look))
+        return [told[customer_id] for customer_id in streams]
+
+    async def _list_past(
+        self, request: pb.ListRelationshipsRequest, listing: Listing, size: int
+    ) -> pb.ListRelationshipsResponse:
+        """Return a page of what is folded anew, as of the view of the first page."""
+        after = None
+        if request.page_token:
+            occur_time, position, *last = page_tokens.read(request, int, int, int, str)
+            view, after = View(cast("int", occur_time), cast("int", position)), _key(last)
+        else:
+            occur_time, position, _ = await self._ledger.resolve(request.as_of, request.min_position)
+            view = View(occur_time, position)  # A list is no place to refuse a relationship for a split batch.
+        keys = await list_past(self._ledger.store, listing, view, after, size + 1)
+        response = pb.ListRelationshipsResponse(position=view.position)
+        for _, customer_id in keys[:size]:
+            look = await self._ledger.state_at(relationship_stream(listing.organization_id, customer_id), view)
+            response.relationships.append(
+                relationship(listing.organization_id, customer_id, look, view.position, view.occur_time)
+            )
+        if len(keys) > size:
+            response.next_page_token = page_tokens.write(request, view.occur_time, view.position, *keys[size - 1])
+        return response
+
+
+def _shown(organization_id: str, customer_id: str, look: Look, as_of: AsOf) -> Relationship:
+    """Return a relationship as a look at it shows it."""
+    occur_time = translate.now_of(look) if wants_now(as_of) else look.view.occur_time
+    return relationship(organization_id, customer_id, look, look.view.position, occur_time)
+
+
+def _key(values: list[page_tokens.Value]) -> Key:
+    value, customer_id = values
+    return Key(cast("int", value), cast("str", customer_id))
+
+
+def _portions(listed: list[Listed]) -> list[list[Listed]]:
+    """Return a page in portions of so many events that their states may be in memory at once."""
+    portions: list[list[Listed]] = []
+    events = _TOGETHER_EVENTS
+    for each in listed:
+        if events + each.version > _TOGETHER_EVENTS:
+            portions.append([])
+            events = 0
+        portions[-1].append(each)
+        events += each.version
+    return portions

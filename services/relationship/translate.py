@@ -1,0 +1,212 @@
+"""Requests of RelationshipService to what is asked of the ledger, and states and facts to responses."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ledger.domain.amounts import INT64_MAX
+from ledger.domain.consent import Cell, CellVerdict, ConsentState, cells, status
+from ledger.domain.errors import Rejected, Violation
+from ledger.domain.exchange_state import ExchangeState
+from ledger.domain.interaction import InteractionState
+from ledger.domain.relationship import RelationshipState
+from ledger.domain.times import END_OF_TIME, MICROSECONDS, microseconds, timestamp
+from ledger.log.reading import fact, metadata, parts
+from ledger.log.store import EventRow
+from ledger.projections.listing import Account, Listing, Order
+from ledger.views import Look
+from rapport.consent.v1.consent_cell_pb2 import CellStatus, ConsentCell
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.relationship.v1 import relationship_pb2 as shapes
+from rapport.relationship.v1 import relationship_service_pb2 as messages
+from rapport.relationship.v1.timeline_pb2 import TimelineEntry
+from rapport.type.v1.as_of_pb2 import AsOf
+from services.runtime.validation import check
+
+PAGE_SIZE_DEFAULT: Final = 100
+
+_ORDERS: Final = {
+    messages.RELATIONSHIP_ORDER_UNSPECIFIED: Order.CUSTOMER_ID,
+    messages.RELATIONSHIP_ORDER_CUSTOMER_ID: Order.CUSTOMER_ID,
+    messages.RELATIONSHIP_ORDER_LAST_OCCUR_TIME_DESCENDING: Order.LAST_OCCUR_TIME_DESCENDING,
+    messages.RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING: Order.INTERACTIONS_DESCENDING,
+    messages.RELATIONSHIP_ORDER_UNITS_DESCENDING: Order.UNITS_DESCENDING,
+}
+_EVENT_FIELDS: Final = frozenset(field.name for field in TimelineEntry.DESCRIPTOR.oneofs_by_name["event"].fields)
+
+
+def wants_now(as_of: AsOf) -> bool:
+    """Tell whether a point of view that may be empty means now, with everything recorded."""
+    return not as_of.ListFields()
+
+
+def listing(request: messages.ListRelationshipsRequest) -> Listing:
+    """Return the question that a ListRelationships asks.
+
+    Raises:
+        Invalid: the request breaks rules; every violation is named.
+    """
+    check(request, *_listing_faults(request))
+    chosen = request.filter
+    return Listing(
+        organization_id=request.organization_id,
+        order=_ORDERS[request.order_by],
+        customer_id_prefix=chosen.customer_id_prefix,
+        first_occur_time_from=_time(chosen, "first_occur_time_from"),
+        last_occur_time_from=_time(chosen, "last_occur_time_from"),
+        last_occur_time_before=_time(chosen, "last_occur_time_before"),
+        interactions_min=min(chosen.interactions_min, INT64_MAX),
+        exchanges_min=min(chosen.exchanges_min, INT64_MAX),
+        account=Account(chosen.units.giver, chosen.units.asset) if chosen.HasField("units") else None,
+        units_min=chosen.units_min,
+        units_max=chosen.units_max,
+    )
+
+
+def now_of(look: Look) -> int:
+    """Return the instant, in microseconds, of an answer that shows everything recorded.
+
+    It is the clock's, unless a server with a faster clock recorded something later: that counts, and so is not in the
+    future of the answer.
+    """
+    return max(look.view.occur_time, look.state.last_occur_time or look.view.occur_time)
+
+
+def relationship(
+    organization_id: str, customer_id: str, look: Look, position: int, occur_time: int
+) -> shapes.Relationship:
+    """Return a relationship as it is seen from (occur_time, position)."""
+    state: RelationshipState = look.state
+    told = shapes.Relationship(
+        organization_id=organization_id,
+        customer_id=customer_id,
+        position=position,
+        as_of=view(occur_time, position),
+        version=look.version,
+        last_position=look.last_position,
+        interactions=_interactions(state.interactions),
+        exchanges=_exchanges(state.exchanges),
+        quantities=[shapes.Quantity(**quantity._asdict()) for quantity in state.exchanges.quantities()],
+        consents=_consents(state.consents, occur_time),
+    )
+    _set_time(told.first_occur_time, state.first_occur_time)
+    _set_time(told.last_occur_time, state.last_occur_time)
+    return told
+
+
+def view(occur_time: int, position: int) -> AsOf:
+    """Return a point of view as it is echoed."""
+    return AsOf(occur_time=timestamp(occur_time), position=position)
+
+
+def unknown(organization_id: str, customer_id: str) -> Rejected:
+    """Return the refusal to show a relationship of which nothing is recorded in the view."""
+    return Rejected(
+        reasons.ERROR_REASON_RELATIONSHIP_UNKNOWN,
+        "nothing was recorded between the two in this view; check both ids",
+        organization_id=organization_id,
+        customer_id=customer_id,
+    )
+
+
+def timeline_entry(row: EventRow, state: RelationshipState, position: int) -> TimelineEntry:
+    """Return one fact of a relationship, with what of the events up to `position` undid it.
+
+    Raises:
+        LogDamaged: it cannot be read.
+    """
+    entry = TimelineEntry(
+        position=row.position,
+        version=row.version,
+        record_time=timestamp(row.record_time),
+        topic=row.topic,
+        metadata=metadata(row),
+        has_personal_part=bool(parts(row).sealed),
+    )
+    known = fact(row)
+    if known is not None:
+        undone_by = state.undone_by(known)
+        entry.undone_by_position = undone_by if undone_by <= position else 0
+        name = row.topic.rpartition(".")[0].replace(".", "_")
+        if name in _EVENT_FIELDS:
+            event: Message = getattr(entry, name)
+            event.CopyFrom(known.event)
+            event.SetInParent()  # Also where the fact says nothing beyond that it happened.
+    return entry
+
+
+def _listing_faults(request: messages.ListRelationshipsRequest) -> list[Violation]:
+    chosen = request.filter
+    faults = []
+    if request.order_by not in _ORDERS:
+        faults.append(Violation("order_by", "must be one of the orders that are there"))
+    if not chosen.HasField("units"):
+        faults += [
+            Violation("filter.units", f"must say whose giving of what {name} means")
+            for name, given in (
+                ("filter.units_min", chosen.units_min),
+                ("filter.units_max", chosen.units_max),
+                ("order_by", request.order_by == messages.RELATIONSHIP_ORDER_UNITS_DESCENDING),
+            )
+            if given
+        ]
+    return faults
+
+
+def _interactions(state: InteractionState) -> shapes.InteractionTotals:
+    totals = state.totals()
+    told = shapes.InteractionTotals(
+        count=totals.count,
+        inbound=totals.inbound,
+        outbound=totals.outbound,
+        observed=totals.observed,
+        # The enums' numbers, kept as integers in the domain.
+        by_kind=[shapes.KindCount(kind=kind, count=count) for kind, count in totals.by_kind],  # type: ignore[arg-type]
+        by_channel=[
+            shapes.ChannelCount(channel=channel, count=count)  # type: ignore[arg-type]
+            for channel, count in totals.by_channel
+        ],
+        attention_seconds=totals.attention_seconds,
+    )
+    _set_time(told.last_inbound_time, totals.last_inbound_time)
+    _set_time(told.last_outbound_time, totals.last_outbound_time)
+    return told
+
+
+def _exchanges(state: ExchangeState) -> shapes.ExchangeTotals:
+    return shapes.ExchangeTotals(count=state.count, reversed=state.reversed, one_sided=state.one_sided)
+
+
+def _consents(state: ConsentState, occur_time: int) -> list[CellStatus]:
+    return [_cell_status(cell, status(state, cell, occur_time)) for cell in cells(state)]
+
+
+def _cell_status(cell: Cell, verdict: CellVerdict) -> CellStatus:
+    told = CellStatus(
+        cell=ConsentCell(
+            purpose=cell.purpose,
+            channel=cell.channel,  # type: ignore[arg-type]  # A number of the enum, kept as an int in the domain.
+            contact_point_id=cell.contact_point_id,
+            brand=cell.brand,
+        ),
+        status=verdict.status,  # type: ignore[arg-type]  # The same.
+        legal_basis=verdict.legal_basis,  # type: ignore[arg-type]  # The same.
+        evidence_positions=verdict.evidence,
+    )
+    _set_time(told.since_time, verdict.since)
+    _set_time(told.until_time, None if verdict.until is None else min(verdict.until, END_OF_TIME - MICROSECONDS))
+    return told
+
+
+def _set_time(field: Timestamp, time: int | None) -> None:
+    if time is not None:
+        field.seconds, micros = divmod(time, MICROSECONDS)
+        field.nanos = micros * 1000
+        field.SetInParent()  # Also where it is the first instant of 1970.
+
+
+def _time(chosen: messages.RelationshipFilter, name: str) -> int | None:
+    return microseconds(getattr(chosen, name)) if chosen.HasField(name) else None  # type: ignore[arg-type]
