@@ -37,6 +37,8 @@ KEEPALIVE_S: Final = 60
 PING_INTERVAL_MIN_S: Final = 20
 _HEALTH: Final = "grpc.health.v1.Health"
 _WATCH_S: Final = 1.0
+_REFUSE_S: Final = 0.25  # Less than the 0.5 s after which callers who were refused come back.
+_DRAIN_POLL_S: Final = 0.01
 
 
 class ServiceModule(Protocol):
@@ -148,8 +150,22 @@ async def _run(server: grpc.aio.Server, app: App, stop: asyncio.Event) -> None:
             app.limits.stopping = True
             app.health.stop()
             app.stopping.set()
-            await server.stop(app.settings.shutdown_grace_s)
+            await server.stop(await _drain(app))
             drained.set()
+
+
+async def _drain(app: App) -> float:
+    """Wait until no call is in flight and callers have heard that they are refused; return what is left of the grace.
+
+    Whatever reaches a gRPC server while it closes its connections is told CANCELLED, without a reason. So the
+    connections stay open for a moment in which callers are told SHUTTING_DOWN, and to come back later.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    until = began + app.settings.shutdown_grace_s
+    while loop.time() < until and (app.limits.calls or loop.time() < began + _REFUSE_S):  # noqa: ASYNC110  # See below.
+        await asyncio.sleep(_DRAIN_POLL_S)  # Counting costs nothing; an event per call would.
+    return max(until - loop.time(), 0.0)
 
 
 async def _background(work: Callable[[asyncio.Event], Any], drained: asyncio.Event) -> None:
