@@ -8,29 +8,30 @@ Where several rules refuse a command, the first by the table of reciprocity.md 9
 `decide` asks in that order.
 """
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.decider import Occurrence, Setting, occurrence
 from ledger.domain.errors import Rejected, Violation
-from ledger.domain.exchange_rules import CATEGORIES_OF_POINTS, category_name, check_form
+from ledger.domain.exchange_rules import (
+    CATEGORIES_OF_POINTS,
+    PlainLeg,
+    category_name,
+    check_form,
+    plain_legs,
+)
 from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED, ExchangeState, Known
 from ledger.domain.fact import Decision, NewFact
 from ledger.domain.fields import field_path, first_difference, same_time
 from ledger.domain.identifiers import organization_of, policy_stream
+from ledger.domain.legs import account
 from ledger.domain.policy import PolicyState
 from ledger.domain.times import microseconds, text, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
-from rapport.events.v1.exchange_pb2 import (
-    CATEGORY_DATA_LICENSED,
-    Category,
-    ExchangeRecorded,
-    ExchangeReversed,
-    Party,
-)
+from rapport.events.v1.exchange_pb2 import CATEGORY_DATA_LICENSED, ExchangeRecorded, ExchangeReversed
 from rapport.type.v1.event_context_pb2 import EventContext
 
 ALREADY_APPLIED: Final = Decision(())
@@ -81,10 +82,12 @@ class RecordExchange:
     path: str = ""
     """Where the exchange stands in the request; refusals put it before the names of fields."""
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The organization's policy stream: its asset registry."""
-        return (policy_stream(organization_of(self.stream_id)),)
+    reads: tuple[str, ...] = field(init=False, repr=False)
+    """The organization's policy stream: its asset registry."""
+
+    def __post_init__(self) -> None:
+        """Name the stream once: it is asked for several times on the way."""
+        object.__setattr__(self, "reads", (policy_stream(organization_of(self.stream_id)),))
 
     def decide(self, state: Relationship, setting: Setting) -> Decision:
         """Return the exchange as a fact, or ALREADY_APPLIED.
@@ -93,16 +96,17 @@ class RecordExchange:
             Rejected: a rule says no. Faults of legs and sides are all named.
         """
         policy: PolicyState = setting.others[self.reads[0]]
-        check_form(self.event, policy.assets, self.path)
+        legs = plain_legs(self.event)
+        check_form(legs, self.event.one_sided, policy.assets, self.path)
         known = state.exchanges.find(self.event.exchange_id)
         if known is not None:
             return self._again(known, setting)
-        self._refuse_points()
-        self._refuse_unlicensed(state.consents, setting)
+        self._refuse_points(legs)
+        self._refuse_unlicensed(legs, state.consents, setting)
         self._refuse_unreversed(state.exchanges)
         when = occurrence(self.occur_time, setting)
         check_version(self.expected_version, state.version)
-        self._refuse_overflow(state.exchanges)
+        self._refuse_overflow(legs, state.exchanges)
         fact = NewFact(
             topic=EXCHANGE_RECORDED,
             event=self.event,
@@ -126,8 +130,8 @@ class RecordExchange:
         leeway = setting.future_tolerance if known.clamped else 0
         return None if same_time(known.occur_time, self.occur_time, leeway) else "occur_time"
 
-    def _refuse_points(self) -> None:
-        for index, leg in enumerate(self.event.legs):
+    def _refuse_points(self, legs: Sequence[PlainLeg]) -> None:
+        for index, leg in enumerate(legs):
             if leg.category in CATEGORIES_OF_POINTS:
                 raise _refusal(
                     reasons.ERROR_REASON_CATEGORY_NOT_AVAILABLE,
@@ -136,10 +140,10 @@ class RecordExchange:
                     category=category_name(leg.category),
                 )
 
-    def _refuse_unlicensed(self, consents: Consents, setting: Setting) -> None:
+    def _refuse_unlicensed(self, legs: Sequence[PlainLeg], consents: Consents, setting: Setting) -> None:
         # A time ahead of the clock is set back to it, or refused below; no consent is judged in the future.
         at = setting.now if self.occur_time is None else min(self.occur_time, setting.now)
-        for index, leg in enumerate(self.event.legs):
+        for index, leg in enumerate(legs):
             licensed = leg.category == CATEGORY_DATA_LICENSED
             if licensed and not (leg.consent_position and consents.grant_in_force(leg.consent_position, at)):
                 raise _refusal(
@@ -159,17 +163,17 @@ class RecordExchange:
                 exchange_id=replaced,
             )
 
-    def _refuse_overflow(self, exchanges: ExchangeState) -> None:
-        added: Counter[tuple[Party.ValueType, Category.ValueType, str]] = Counter()
-        for index, leg in enumerate(self.event.legs):
-            key = (leg.giver, leg.category, leg.amount.asset)
-            added[key] += leg.amount.units
-            if exchanges.posted(*key) + added[key] > INT64_MAX:
+    def _refuse_overflow(self, legs: Sequence[PlainLeg], exchanges: ExchangeState) -> None:
+        totals: dict[str, int] = {}
+        for index, leg in enumerate(legs):
+            name = account(leg.giver, leg.category, leg.asset)
+            totals[name] = totals.get(name, 0) + leg.units
+            if exchanges.posted(name) + totals[name] > INT64_MAX:
                 raise _refusal(
                     reasons.ERROR_REASON_VALUE_OUT_OF_RANGE,
                     "the total of this party, category and asset would leave 64 bits",
                     field_path(self.path, f"legs[{index}].amount.units"),
-                    asset=leg.amount.asset,
+                    asset=leg.asset,
                 )
 
 

@@ -3,7 +3,7 @@
 The table is that of reciprocity.md 1; the order in which faults are told is that of reciprocity.md 9.2 (settled.md 37).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import policy_pb2 as p
-from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, Leg, Party
+from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, OneSided, Party
 from rapport.events.v1.policy_pb2 import AssetKind
 
 LEGS_MAX: Final = 64
@@ -84,7 +84,28 @@ class Fault(NamedTuple):
     """What the refusal tells as metadata, if this fault is the one that names its reason."""
 
 
-def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset], path: str = "") -> None:
+class PlainLeg(NamedTuple):
+    """A leg read out of its message: each reading costs as much as a rule, and many rules ask."""
+
+    giver: Party.ValueType
+    category: Category.ValueType
+    units: int
+    asset: str
+    consent_position: int
+
+
+def plain_legs(exchange: ExchangeRecorded) -> list[PlainLeg]:
+    """Return the legs of an exchange, in order."""
+    found = []
+    for leg in exchange.legs:
+        amount = leg.amount
+        found.append(PlainLeg(leg.giver, leg.category, amount.units, amount.asset, leg.consent_position))
+    return found
+
+
+def check_form(
+    legs: Sequence[PlainLeg], one_sided: OneSided.ValueType, assets: Mapping[str, Asset], path: str = ""
+) -> None:
     """Refuse an exchange whose legs or sides break a rule; every fault is named, the first by the table is the reason.
 
     `path` is where the exchange stands in the request, and comes before the names of fields.
@@ -93,7 +114,7 @@ def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset], path: st
         Rejected: AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN, CATEGORY_MISMATCH, LEGS_COUNT,
             ONE_SIDED_NOT_DECLARED or ONE_SIDED_CONTRADICTED.
     """
-    faults = [*_faults_of_legs(exchange, assets), *_faults_of_sides(exchange)]
+    faults = [*_faults_of_legs(legs, assets), *_faults_of_sides(legs, one_sided)]
     if faults:
         told = min(faults, key=lambda fault: _TOLD_FIRST[fault.violation.reason])
         violations = [v._replace(field=field_path(path, v.field)) for v, _ in faults]
@@ -101,43 +122,55 @@ def check_form(exchange: ExchangeRecorded, assets: Mapping[str, Asset], path: st
         raise Rejected(told.violation.reason, message, violations, **told.values)
 
 
-def _faults_of_legs(exchange: ExchangeRecorded, assets: Mapping[str, Asset]) -> Iterator[Fault]:
+def _faults_of_legs(legs: Sequence[PlainLeg], assets: Mapping[str, Asset]) -> list[Fault]:
+    faults: list[Fault] = []
     # Legs beyond the limit are counted and not looked at: a refusal stays a refusal of reasonable size.
-    for index, leg in enumerate(exchange.legs[:LEGS_MAX]):
-        asset = assets.get(leg.amount.asset)
-        place = f"legs[{index}]"
-        if leg.amount.units < 1:
-            yield _not_positive(place)
-        if asset is None:
-            yield _unknown_asset(place, leg.amount.asset)
-        elif leg.amount.units > asset.max_units_per_leg:
-            yield _over_limit(place, leg.amount.asset, asset)
-        yield from _mismatches(place, leg, asset)
-    count = len(exchange.legs)
-    if not 1 <= count <= LEGS_MAX:
-        yield _fault("legs", f"must have 1 to {LEGS_MAX} legs", reasons.ERROR_REASON_LEGS_COUNT, legs=count)
+    for index, leg in enumerate(legs[:LEGS_MAX]):
+        asset, rule = assets.get(leg.asset), RULES.get(leg.category)
+        if (
+            asset is None
+            or rule is None
+            or not 1 <= leg.units <= asset.max_units_per_leg
+            or leg.giver not in rule.givers
+            or asset.kind not in rule.kinds
+        ):
+            faults += _faults_of_amount(f"legs[{index}].amount", leg, asset)
+            faults += _mismatches(f"legs[{index}]", leg, asset, rule)
+    if not 1 <= len(legs) <= LEGS_MAX:
+        faults.append(
+            _fault("legs", f"must have 1 to {LEGS_MAX} legs", reasons.ERROR_REASON_LEGS_COUNT, legs=len(legs))
+        )
+    return faults
 
 
-def _mismatches(place: str, leg: Leg, asset: Asset | None) -> Iterator[Fault]:
-    rule = RULES.get(leg.category)
+def _faults_of_amount(place: str, leg: PlainLeg, asset: Asset | None) -> Iterator[Fault]:
+    if leg.units < 1:
+        yield _fault(f"{place}.units", "must be at least 1", reasons.ERROR_REASON_AMOUNT_NOT_POSITIVE)
+    if asset is None:
+        yield _unknown_asset(f"{place}.asset", leg.asset)
+    elif leg.units > asset.max_units_per_leg:
+        limit, reason = asset.max_units_per_leg, reasons.ERROR_REASON_AMOUNT_OVER_LIMIT
+        yield _fault(f"{place}.units", f"must be at most {limit} of {leg.asset}", reason, asset=leg.asset, limit=limit)
+
+
+def _mismatches(place: str, leg: PlainLeg, asset: Asset | None, rule: Rule | None) -> Iterator[Fault]:
     if rule is None:
         yield _mismatch(f"{place}.category", "must say what kind of value it is", leg, asset)
         return
     if leg.giver not in rule.givers:
         party = "a party" if leg.giver == x.PARTY_UNSPECIFIED else "this party"
-        yield _mismatch(
-            f"{place}.giver", f"must be {_names(Party.DESCRIPTOR, rule.givers)}: {party} cannot give it", leg, asset
-        )
+        allowed = _names(Party.DESCRIPTOR, rule.givers)
+        yield _mismatch(f"{place}.giver", f"must be {allowed}: {party} cannot give it", leg, asset)
     if asset is not None and asset.kind not in rule.kinds:
         allowed = _names(AssetKind.DESCRIPTOR, rule.kinds)
         yield _mismatch(f"{place}.amount.asset", f"must be of kind {allowed} for this category", leg, asset)
 
 
-def _faults_of_sides(exchange: ExchangeRecorded) -> Iterator[Fault]:
-    givers = {leg.giver for leg in exchange.legs}
+def _faults_of_sides(legs: Sequence[PlainLeg], one_sided: OneSided.ValueType) -> Iterator[Fault]:
+    givers = {leg.giver for leg in legs}
     if not givers or not givers <= _EITHER:
         return  # Whose legs are missing cannot be told; the legs' own faults are.
-    declared = exchange.one_sided != x.ONE_SIDED_UNSPECIFIED
+    declared = one_sided != x.ONE_SIDED_UNSPECIFIED
     if len(givers) == 1 and not declared:
         yield _fault(
             "one_sided",
@@ -148,26 +181,14 @@ def _faults_of_sides(exchange: ExchangeRecorded) -> Iterator[Fault]:
         yield _fault("one_sided", "must be unset when both parties give", reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED)
 
 
-def _not_positive(place: str) -> Fault:
-    return _fault(f"{place}.amount.units", "must be at least 1", reasons.ERROR_REASON_AMOUNT_NOT_POSITIVE)
-
-
-def _unknown_asset(place: str, name: str) -> Fault:
-    field = f"{place}.amount.asset"
+def _unknown_asset(field: str, name: str) -> Fault:
     if not is_asset(name):
         # What is no code may be anything, personal content too: it is not repeated.
         return _fault(field, "must be CODE/scale, for example EUR/2", reasons.ERROR_REASON_ASSET_UNKNOWN)
     return _fault(field, f"{name} is not in the registry", reasons.ERROR_REASON_ASSET_UNKNOWN, asset=name)
 
 
-def _over_limit(place: str, name: str, asset: Asset) -> Fault:
-    limit = asset.max_units_per_leg
-    description = f"must be at most {limit} of {name}"
-    reason = reasons.ERROR_REASON_AMOUNT_OVER_LIMIT
-    return _fault(f"{place}.amount.units", description, reason, asset=name, limit=limit)
-
-
-def _mismatch(field: str, description: str, leg: Leg, asset: Asset | None) -> Fault:
+def _mismatch(field: str, description: str, leg: PlainLeg, asset: Asset | None) -> Fault:
     kind = p.ASSET_KIND_UNSPECIFIED if asset is None else asset.kind
     return _fault(
         field,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.fact import Fact
-from ledger.domain.legs import account, legs, parts
+from ledger.domain.legs import legs, parts
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, ExchangeReversed, Party
 
@@ -150,9 +150,9 @@ class ExchangeState:
         reversal_id = self._reversed_by.get(exchange_id)
         return None if reversal_id is None else self.find_reversal(reversal_id)
 
-    def posted(self, giver: Party.ValueType, category: Category.ValueType, asset: str) -> int:
-        """Return the units that a party gave of a category and asset, reversed ones included."""
-        return self._posted.get(account(giver, category, asset), 0)
+    def posted(self, account: str) -> int:
+        """Return the units of an account (`legs.account`), reversed ones included."""
+        return self._posted.get(account, 0)
 
     def quantities(self) -> list[Quantity]:
         """Return the totals, ordered by giver, category and asset."""

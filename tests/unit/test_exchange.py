@@ -7,6 +7,7 @@ import pytest
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.exchange import ALREADY_APPLIED, RecordExchange
 from ledger.domain.exchange_rules import LEGS_MAX, RULES
+from ledger.domain.legs import account
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1.exchange_pb2 import ExchangeRecorded, Leg
@@ -367,7 +368,7 @@ def test_a_total_never_leaves_64_bits() -> None:
     assert reasons.ERROR_REASON_VALUE_OUT_OF_RANGE == rejected.reason
     assert (["legs[2].amount.units"], {"asset": "CD/0"}) == (fields(rejected), rejected.metadata)
     pair.apply(record("x2", goods(3), pays(), goods(2)))
-    assert INT64_MAX == pair.exchanges.posted(ORGANIZATION, x.CATEGORY_GOODS, "CD/0")
+    assert INT64_MAX == pair.exchanges.posted(account(ORGANIZATION, x.CATEGORY_GOODS, "CD/0"))
 
 
 def test_what_was_taken_back_still_counts_towards_the_bound_because_counters_only_grow() -> None:
