@@ -33,6 +33,7 @@ from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.event_context_pb2 import EventContext
+from services.runtime.times import set_time
 from services.runtime.validation import check
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -103,30 +104,29 @@ def item_steps(organization_id: str, item: pb.IngestConsentsItem) -> Sequence[St
 
 def given(receipt: Receipt) -> pb.GiveConsentResponse:
     """Return the answer to a GiveConsent."""
-    place, record_time = _single(receipt)
-    return pb.GiveConsentResponse(
-        position=place.position, version=place.version, record_time=record_time, replayed=receipt.replayed
-    )
+    place = _place(receipt)
+    response = pb.GiveConsentResponse(position=place.position, version=place.version, replayed=receipt.replayed)
+    set_time(response.record_time, receipt.record_time)
+    return response
 
 
 def refused(receipt: Receipt) -> pb.RefuseConsentResponse:
     """Return the answer to a RefuseConsent."""
-    place, record_time = _single(receipt)
-    return pb.RefuseConsentResponse(
-        position=place.position, version=place.version, record_time=record_time, replayed=receipt.replayed
-    )
+    place = _place(receipt)
+    response = pb.RefuseConsentResponse(position=place.position, version=place.version, replayed=receipt.replayed)
+    set_time(response.record_time, receipt.record_time)
+    return response
 
 
 def withdrawn(receipt: Receipt) -> pb.WithdrawConsentResponse:
     """Return the answer to a WithdrawConsent."""
-    place, record_time = _single(receipt)
-    return pb.WithdrawConsentResponse(
-        position=place.position,
-        version=place.version,
-        record_time=record_time,
-        replayed=receipt.replayed,
-        effect=_EFFECTS[WithdrawalEffect.noted(receipt.steps[0].note)],
+    place = _place(receipt)
+    effect = _EFFECTS[WithdrawalEffect.noted(receipt.steps[0].note)]
+    response = pb.WithdrawConsentResponse(
+        position=place.position, version=place.version, replayed=receipt.replayed, effect=effect
     )
+    set_time(response.record_time, receipt.record_time)
+    return response
 
 
 def batch_applied(receipt: Receipt) -> pb.ApplyConsentsResponse:
@@ -141,7 +141,7 @@ def batch_applied(receipt: Receipt) -> pb.ApplyConsentsResponse:
 
 def item_recorded(receipt: Receipt) -> pb.IngestConsentsResult:
     """Return the result of an item that was recorded."""
-    place, _ = _single(receipt)
+    place = _place(receipt)
     return pb.IngestConsentsResult(position=place.position, version=place.version, replayed=receipt.replayed)
 
 
@@ -253,5 +253,5 @@ def _cell_status(cell: Cell, verdict: CellVerdict) -> consent_cell_pb2.CellStatu
     return told
 
 
-def _single(receipt: Receipt) -> tuple[Place, Timestamp]:
-    return receipt.steps[0].places[0], timestamp(receipt.record_time)
+def _place(receipt: Receipt) -> Place:
+    return receipt.steps[0].places[0]

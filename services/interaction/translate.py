@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
 from ledger.domain.decider import Step
@@ -16,6 +15,7 @@ from ledger.requests import Place, Receipt
 from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRetracted
 from rapport.interaction.v1 import interaction_service_pb2 as pb
 from rapport.type.v1.event_context_pb2 import EventContext
+from services.runtime.times import set_time
 from services.runtime.validation import check
 
 
@@ -69,26 +69,26 @@ def retract_steps(request: pb.RetractInteractionRequest) -> Sequence[Step]:
 
 def recorded(receipt: Receipt) -> pb.RecordInteractionResponse:
     """Return the answer to a RecordInteraction."""
-    position, version, record_time = _single(receipt)
-    return pb.RecordInteractionResponse(
-        position=position, version=version, record_time=record_time, replayed=receipt.replayed
-    )
+    place = _place(receipt)
+    response = pb.RecordInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
+    set_time(response.record_time, receipt.record_time)
+    return response
 
 
 def corrected(receipt: Receipt) -> pb.CorrectInteractionResponse:
     """Return the answer to a CorrectInteraction."""
-    position, version, record_time = _single(receipt)
-    return pb.CorrectInteractionResponse(
-        position=position, version=version, record_time=record_time, replayed=receipt.replayed
-    )
+    place = _place(receipt)
+    response = pb.CorrectInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
+    set_time(response.record_time, receipt.record_time)
+    return response
 
 
 def retracted(receipt: Receipt) -> pb.RetractInteractionResponse:
     """Return the answer to a RetractInteraction."""
-    position, version, record_time = _single(receipt)
-    return pb.RetractInteractionResponse(
-        position=position, version=version, record_time=record_time, replayed=receipt.replayed
-    )
+    place = _place(receipt)
+    response = pb.RetractInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
+    set_time(response.record_time, receipt.record_time)
+    return response
 
 
 def batch_recorded(receipt: Receipt) -> pb.BatchRecordInteractionsResponse:
@@ -152,11 +152,6 @@ def _original_faults(field: str, event: InteractionCorrected | InteractionRetrac
     if event.original_position:
         return []
     return [Violation(f"{field}.original_position", "must be the position of the original interaction, from 1")]
-
-
-def _single(receipt: Receipt) -> tuple[int, int, Timestamp]:
-    place = _place(receipt)
-    return place.position, place.version, timestamp(receipt.record_time)
 
 
 def _place(receipt: Receipt) -> Place:
