@@ -253,10 +253,13 @@ class PostgresDatastore(LibraryDatastore):
 
     def _revive_writer(self) -> None:
         """Connect anew if the session is known to be dead, so that nothing is sent into the void."""
-        if not self._writer.closed and select.select([self._writer.fileno()], [], [], 0)[0]:
-            # The server says something unasked, such as that it ends; reading it tells.
-            with suppress(psycopg.Error):
-                self._writer.pgconn.consume_input()
+        if not self._writer.closed:
+            readable = select.poll()  # Not select(), which takes no file number beyond 1023.
+            readable.register(self._writer.fileno(), select.POLLIN)
+            if readable.poll(0):
+                # The server says something unasked, such as that it ends; reading it tells.
+                with suppress(psycopg.Error):
+                    self._writer.pgconn.consume_input()
         if self._writer.closed or self._writer.pgconn.status != psycopg.pq.ConnStatus.OK:
             _close(self._writer)
             self._writer = self._connect_writer()
