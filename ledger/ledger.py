@@ -336,10 +336,10 @@ class Ledger:
                 case Conflict(streams=streams):
                     again += _retried(decided.waiting, streams)
         if deciding.declined:
-            again += await self._answer_declined(deciding)
+            again += await self._answer_declined(deciding, outcomes)
         return again
 
-    async def _answer_declined(self, deciding: Pass) -> list[Waiting]:
+    async def _answer_declined(self, deciding: Pass, outcomes: Sequence[Outcome]) -> list[Waiting]:
         """Answer refusals: with the first answer where the request was carried out before, else with the refusal.
 
         A refusal that rests on a state which was overtaken is no answer: it is decided again.
@@ -353,7 +353,7 @@ class Ledger:
             row = rows.get(each.waiting.key)
             if row is not None and each.waiting.fingerprint:  # None can be made once the subject is erased (I4).
                 await self._replay(each.waiting, row)
-            elif rests_on_old(each, deciding, versions):
+            elif rests_on_old(each, deciding, outcomes, versions):
                 again += self._decide_afresh(each)
             else:
                 each.waiting.fail(each.refusal)

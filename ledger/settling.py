@@ -60,13 +60,17 @@ def first_receipt(row: RequestRow, rows: Sequence[EventRow], head_position: int)
     return Receipt(decode_notes(row.answer, places), row.record_time, position, replayed=True)
 
 
-def rests_on_old(declined: Declined, group: Pass, versions: Mapping[str, int]) -> bool:
+def rests_on_old(declined: Declined, group: Pass, outcomes: Sequence[Outcome], versions: Mapping[str, int]) -> bool:
     """Tell whether a refusal was made on a state that had been overtaken, or that did not come true.
 
     `versions`: what the store holds after the commit. Without foreign events that is what the group left behind.
+    A state that was folded ahead may also have come true at other positions than predicted, which refusals name.
     """
+    shifts = _shifts(group, outcomes) or {}
     return any(
-        versions.get(touched.stream_id, 0) != group.touched[touched.stream_id].version for touched in declined.touched
+        versions.get(touched.stream_id, 0) != group.touched[touched.stream_id].version
+        or any(shifts.get(written.offset) for written in touched.evolved)
+        for touched in declined.touched
     )
 
 

@@ -67,10 +67,9 @@ class Rejected(Refused):
         """The values given when it was raised, as text."""
         return self._metadata
 
-    def at_step(self, index: int, prefix: str) -> "Rejected":
-        """Return the same refusal, told for item `index` of a batch: field paths begin with `prefix`."""
-        moved = [violation._replace(field=f"{prefix}.{violation.field}") for violation in self.violations]
-        told = Rejected(self.reason, str(self), moved)
+    def at_step(self, index: int) -> "Rejected":
+        """Return the same refusal, told for item `index` of a batch."""
+        told = Rejected(self.reason, str(self), self.violations)
         told._metadata = {**self._metadata, "operation_index": str(index)}
         return told
 

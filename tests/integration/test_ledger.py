@@ -409,6 +409,25 @@ async def test_a_refusal_is_answered_as_a_repetition_when_the_request_was_carrie
     assert (True, first.steps) == (again.replayed, again.steps)
 
 
+async def test_a_refusal_names_where_things_really_stand_not_where_they_were_predicted(ledger: Ledger) -> None:
+    await register_assets(ledger)
+    await ledger.execute(request(), [purchase("x-1")])
+    repeated = request()
+    await ledger.execute(repeated, [visit("acme/bert")])
+
+    # One group: what repeats is left out, so that everything behind it stands one position earlier than predicted.
+    _, won, lost = await asyncio.gather(
+        ledger.execute(repeated, [visit("acme/bert")]),
+        ledger.execute(request(), [reversal("x-1", "r-1")]),
+        ledger.execute(request(), [reversal("x-1", "r-2")]),
+        return_exceptions=True,
+    )
+
+    assert isinstance(won, Receipt)
+    assert isinstance(lost, Rejected)
+    assert str(won.position) == lost.metadata["position"]
+
+
 async def test_closing_answers_what_was_queued(another: Opener) -> None:
     ledger = await another()
     waiting = [asyncio.create_task(ledger.execute(request(), [visit()])) for _ in range(20)]
