@@ -177,7 +177,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Client action: read again and decide again.
     """
     ERROR_REASON_ASSET_CODE_TAKEN: _ErrorReason.ValueType  # 37
-    """Cause: the asset is registered with another kind, or with a higher limit. Metadata: asset, kind, max_units_per_leg.
+    """Cause: the asset is registered with another kind or scale, or with a higher limit. Metadata: asset, kind, max_units_per_leg.
     Client action: use the registered kind; limits only rise.
     """
     ERROR_REASON_CATEGORY_NOT_AVAILABLE: _ErrorReason.ValueType  # 38
@@ -398,7 +398,7 @@ ERROR_REASON_VERSION_CONFLICT: ErrorReason.ValueType  # 36
 Client action: read again and decide again.
 """
 ERROR_REASON_ASSET_CODE_TAKEN: ErrorReason.ValueType  # 37
-"""Cause: the asset is registered with another kind, or with a higher limit. Metadata: asset, kind, max_units_per_leg.
+"""Cause: the asset is registered with another kind or scale, or with a higher limit. Metadata: asset, kind, max_units_per_leg.
 Client action: use the registered kind; limits only rise.
 """
 ERROR_REASON_CATEGORY_NOT_AVAILABLE: ErrorReason.ValueType  # 38

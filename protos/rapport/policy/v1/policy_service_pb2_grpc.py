@@ -61,7 +61,7 @@ class PolicyServiceServicer:
 
     def ListAssets(self, request, context):
         """Lists the organization's assets, ordered by code, now or as of a past moment.
-        Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE.
+        Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH, PROJECTION_BEHIND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -22,7 +22,7 @@ class PolicyServiceStub:
     """
     ListAssets: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListAssetsRequest, _policy_service_pb2.ListAssetsResponse]
     """Lists the organization's assets, ordered by code, now or as of a past moment.
-    Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE.
+    Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH, PROJECTION_BEHIND.
     """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -45,7 +45,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_policy_service_pb2.ListAssetsRequest, _abc.Awaitable[_policy_service_pb2.ListAssetsResponse]],
     ) -> _abc.Awaitable[_policy_service_pb2.ListAssetsResponse]:
         """Lists the organization's assets, ordered by code, now or as of a past moment.
-        Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE.
+        Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH, PROJECTION_BEHIND.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _aio.Server) -> None: ...
