@@ -16,6 +16,7 @@ from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, MICROSECONDS, microseconds, timestamp
 from ledger.log.reading import fact, metadata, parts
 from ledger.log.store import EventRow
+from ledger.log.topics import MESSAGE_BY_TOPIC
 from ledger.projections.listing import Account, Listing, Order
 from ledger.views import Look
 from rapport.consent.v1.consent_cell_pb2 import CellStatus, ConsentCell
@@ -35,7 +36,13 @@ _ORDERS: Final = {
     messages.RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING: Order.INTERACTIONS_DESCENDING,
     messages.RELATIONSHIP_ORDER_UNITS_DESCENDING: Order.UNITS_DESCENDING,
 }
-_EVENT_FIELDS: Final = frozenset(field.name for field in TimelineEntry.DESCRIPTOR.oneofs_by_name["event"].fields)
+_EVENT_FIELDS: Final = {
+    topic: field.name
+    for topic, message in MESSAGE_BY_TOPIC.items()
+    for field in TimelineEntry.DESCRIPTOR.oneofs_by_name["event"].fields
+    if field.message_type is message.DESCRIPTOR
+}
+"""Where a timeline shows the fact of each topic."""
 
 
 def wants_now(as_of: AsOf) -> bool:
@@ -130,9 +137,8 @@ def timeline_entry(row: EventRow, state: RelationshipState, position: int) -> Ti
     if known is not None:
         undone_by = state.undone_by(known)
         entry.undone_by_position = undone_by if undone_by <= position else 0
-        name = row.topic.rpartition(".")[0].replace(".", "_")
-        if name in _EVENT_FIELDS:
-            event: Message = getattr(entry, name)
+        if row.topic in _EVENT_FIELDS:
+            event: Message = getattr(entry, _EVENT_FIELDS[row.topic])
             event.CopyFrom(known.event)
             event.SetInParent()  # Also where the fact says nothing beyond that it happened.
     return entry
