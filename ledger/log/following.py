@@ -163,12 +163,12 @@ class Follower:
     ) -> None:
         """Prepare to follow `store`; nothing happens before `start`.
 
-        executor: where the store is read. Default: on the loop for SQLite, whose reads are shorter than a hop to a
-        thread and back, else two threads of the follower's own. on_failure: called once, should the follower end by
-        a hole in the log or a defect: an alarm.
+        executor: where the store is read. Default: on the loop where reads are local, which makes them shorter than
+        a hop to a thread and back; else two threads of the follower's own.
+        on_failure: called once, should the follower end by a hole in the log or a defect: an alarm.
         """
         self._own_executor: ThreadPoolExecutor | None = None
-        if executor is None and store.description().get("engine") != "sqlite":
+        if executor is None and not store.reads_are_local:
             executor = self._own_executor = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="follower")
         self.reads = Reads(store, executor)
         """The store, to be read from this loop; for everybody who reads pages of the log."""
