@@ -19,7 +19,7 @@ from ledger.projections.relationships import Relationships, RelationshipsFolding
 from ledger.projections.sqlite_database import SqliteDatabase
 from ledger.projections.tables import OWNER, Changes, Column, Folding, Merge, Table
 from ledger.testing import fault_points
-from rapport.events.v1.exchange_pb2 import CATEGORY_GOODS, CATEGORY_SERVICE, PARTY_CUSTOMER, ExchangeRecorded, Leg
+from rapport.events.v1.exchange_pb2 import CATEGORY_DISCOUNT, CATEGORY_GOODS, PARTY_CUSTOMER, ExchangeRecorded, Leg
 from rapport.relationship.v1.relationship_service_pb2 import ListRelationshipsRequest, ListTimelineRequest
 from rapport.type.v1.amount_pb2 import Amount
 from services.relationship import page_tokens
@@ -170,10 +170,9 @@ def test_a_file_that_is_none_of_ours_is_told_and_may_be_deleted(tmp_path: Path) 
 
 
 def test_units_of_several_categories_are_held_at_64_bits() -> None:
-    legs = [
-        Leg(giver=PARTY_CUSTOMER, category=category, amount=Amount(units=INT64_MAX, asset="EUR/2"))
-        for category in (CATEGORY_GOODS, CATEGORY_SERVICE)
-    ]
+    amount = Amount(units=INT64_MAX, asset="EUR/2")
+    categories = (CATEGORY_GOODS, CATEGORY_DISCOUNT)
+    legs = [Leg(giver=PARTY_CUSTOMER, category=category, amount=amount) for category in categories]
     stored = join_state(split_state(state()).metadata, ExchangeRecorded(exchange_id="x", legs=legs).SerializeToString())
     folding = RelationshipsFolding()
     folding.fold([EventRow(1, "acme/a", 1, "exchange.recorded.v1", START, b"", stored)])
