@@ -120,7 +120,15 @@ async def serve(
     """
     app = await open_app(settings, environ, logging)
     try:
-        for warning in app.ledger.store.warnings():
+        ledger = app.ledger
+        get_log().info(
+            "ledger.opened",
+            log_id=ledger.log_id,
+            position=ledger.head.position,
+            store=ledger.store.description(),
+            keys=ledger.keys.description(),
+        )
+        for warning in ledger.store.warnings():
             get_log().warning("store.warned", warning=warning)
         server, address = await _start(modules, app)
         exposition = expose(app.metrics, settings.metrics_listen) if settings.metrics_listen else None
@@ -174,12 +182,13 @@ async def _background(work: Callable[[asyncio.Event], Any], drained: asyncio.Eve
 
 def _watch_ledger(app: App) -> Callable[[asyncio.Event], Any]:
     async def watch(drained: asyncio.Event) -> None:
-        """End the process when the ledger can write no more: another one may, and nobody is told lies."""
+        """End the process when the ledger can write, or follow the log, no more; another one may."""
         while not drained.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_WATCH_S):
                     await drained.wait()
-            if (failure := app.ledger.failure) is not None:
+            failure = app.ledger.failure or app.ledger.follower.failure
+            if failure is not None and not drained.is_set():
                 app.health.stop()
                 raise failure
 
