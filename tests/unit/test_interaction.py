@@ -271,6 +271,31 @@ def test_the_next_in_time_becomes_the_last_when_the_last_is_taken_out(history: H
     assert (NOON - 2 * DAY, NOON - DAY // 2) == span(history)
 
 
+def test_only_the_first_of_many_alike_is_taken_out(history: History) -> None:
+    facts = [history.record(RecordInteraction(STREAM, QUESTION, NOON - days * DAY)) for days in (3, 2, 1)]
+
+    history.record(retract(facts[0].position))
+
+    assert (NOON - 2 * DAY, NOON - DAY) == span(history)
+
+
+def test_a_replacement_of_one_in_the_middle_may_become_the_last(history: History) -> None:
+    facts = [history.record(RecordInteraction(STREAM, QUESTION, NOON - days * DAY)) for days in (3, 2, 1)]
+
+    history.record(correct(facts[1].position, QUESTION, NOON))
+
+    assert (NOON - 3 * DAY, NOON) == span(history)
+
+
+def test_a_replacement_that_became_the_last_is_taken_out_too(history: History) -> None:
+    facts = [history.record(RecordInteraction(STREAM, QUESTION, NOON - days * DAY)) for days in (3, 2, 1)]
+    history.record(correct(facts[1].position, QUESTION, NOON))
+
+    history.record(retract(facts[1].position))
+
+    assert (NOON - 3 * DAY, NOON - DAY) == span(history)
+
+
 def test_the_last_inbound_falls_back_when_a_correction_turns_it_around(history: History) -> None:
     history.record(RecordInteraction(STREAM, QUESTION, NOON - DAY))
     last = history.record(RecordInteraction(STREAM, QUESTION, NOON))
