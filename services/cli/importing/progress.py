@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import time
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -13,11 +14,18 @@ if TYPE_CHECKING:
     from services.client import RapportError
 
 
+SHORT_S: Final = 0.5
+"""A wait that is over before it is read about."""
+QUIET_S: Final = 10.0
+"""Seconds between two words about a server that is away."""
+
+
 class ProgressBar:
     """The bar of one import, on standard error, so that standard output stays for the answer."""
 
     def __init__(self, console: Console, name: str, size: int) -> None:
         self._console = console
+        self._told = -QUIET_S
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -46,6 +54,9 @@ class ProgressBar:
         self._progress.update(self._task, completed=bytes_done, rate=rate)
 
     def waiting(self, error: RapportError, delay_s: float) -> None:
-        """Say that the server is away, or turned something down for now, and that the import goes on trying."""
-        if delay_s >= 0.5:  # Shorter waits are over before they are read.
-            self._console.print(f"waiting for the server: {error}", style="yellow", markup=False, highlight=False)
+        """Say that the server is away and that the import goes on trying; not at every attempt."""
+        now = time.monotonic()
+        if delay_s < SHORT_S or now - self._told < QUIET_S:
+            return
+        self._told = now
+        self._console.print(f"waiting for the server: {error}", soft_wrap=True, markup=False, highlight=False)
