@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ledger.log.following import Follower
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.store import Store
 from ledger.projections.advancing import advance
-from ledger.projections.database import CheckpointMoved, Database, Generation
+from ledger.projections.database import CheckpointMoved, Database, Generation, Standstill
 from ledger.projections.postgres_database import PostgresDatabase
 from ledger.projections.projector import Projector
 from ledger.projections.rebuilding import Phase, Rebuild
@@ -282,6 +283,29 @@ def test_a_rebuild_replaces_what_is_wrong_when_it_may(database: Database, store:
     rebuild(database, store, replace_different=True).run()
 
     assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
+
+
+def test_what_is_folded_until_the_last_moment_is_not_lost_by_a_swap(
+    place: Place, database: Database, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.grow(100)
+    caught_up(database, store, begun(database))
+    other, standstill = place.database(), database.standstill
+    positions = []
+
+    def after_more(generation: Generation) -> AbstractContextManager[Standstill]:
+        log.grow(10)
+        live = other.live(PROJECTION)
+        assert live is not None
+        positions.append(caught_up(other, store, live).position)
+        return standstill(generation)
+
+    monkeypatch.setattr(database, "standstill", after_more)
+    rebuild(database, store).run()
+
+    assert [110, 120] == positions
+    assert (120, rows_by_fold(store, 120)) == rows_of(database)
+    other.close()
 
 
 def test_only_one_rebuild_runs_at_a_time(place: Place, database: Database, store: Store) -> None:
