@@ -57,7 +57,7 @@ def kept() -> Iterator[tuple[str, int]]:
 def stored() -> dict[str, Descriptor]:
     """Return every message of ours that is stored: the envelope, the events, and what they are made of."""
     found: dict[str, Descriptor] = {}
-    pending = [descriptor(message) for message in (EventMetadata, *MESSAGE_BY_TOPIC.values())]
+    pending = [descriptor(EventMetadata), *map(descriptor, MESSAGE_BY_TOPIC.values())]
     while pending:
         message = pending.pop()
         if message.name not in found and message.full_name.startswith(STATED):
