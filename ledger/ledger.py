@@ -318,7 +318,9 @@ class Ledger:
             if isinstance(error, OutcomeUnknown):
                 self._states.era += 1
             raise
-        if head.position != self._head.position + deciding.events:
+        # The sum alone would not tell: another process may have written as many events as were left out of the group.
+        in_place = head.position == self._head.position + deciding.events
+        if not in_place or not all(isinstance(outcome, Appended) for outcome in outcomes):
             self._states.era += 1
         self._head = head
         return outcomes
