@@ -397,7 +397,13 @@ class Cursor:
                 self._live = self._follower.open(self._selection)
                 to = max(to, self._live.after)
             self._scan = scan(reads, self._selection, self.position, max(to, self.position))
-        page = await self._scan.next()
+        try:
+            page = await self._scan.next()
+        except BaseException:
+            # It may have read what it did not return: begin again at `position`, and with a new place at the follower.
+            self._scan = None
+            self.close()
+            raise
         self.position = page.examined
         return page
 

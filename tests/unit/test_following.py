@@ -366,6 +366,19 @@ async def test_a_store_that_does_not_answer_is_asked_again(
     assert [1] == await read_until(cursor, 1)
 
 
+@pytest.mark.parametrize("events", [10, 3_000])
+async def test_a_cursor_goes_on_where_storage_failed(
+    follower: Follower, store: FaultyStore, writer: Writer, events: int
+) -> None:
+    writer.append(["acme/c-1"] * events)
+    cursor = Cursor(follower, 0)
+    store.failures = 1
+    with pytest.raises(StoreFailed):
+        await cursor.next(5)
+
+    assert list(range(1, events + 1)) == await catch_up(cursor)
+
+
 async def test_closing_ends_every_wait(store: FaultyStore) -> None:
     follower = Follower(store)
     await follower.start()
