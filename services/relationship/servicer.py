@@ -14,13 +14,11 @@ from ledger.views import Look, View
 from rapport.projection.v1 import projection_service_pb2_grpc as projection_stubs
 from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
-from rapport.relationship.v1.relationship_pb2 import Relationship
-from rapport.type.v1.as_of_pb2 import AsOf
 from services.relationship import page_tokens, timeline, translate
 from services.relationship.past import list_past
 from services.relationship.projections import ProjectionServicer, projector_of
 from services.relationship.timeline import Moment
-from services.relationship.translate import PAGE_SIZE_DEFAULT, relationship, wants_now
+from services.relationship.translate import PAGE_SIZE_DEFAULT, tell, wants_now
 from services.runtime.app import App
 from services.runtime.validation import check
 
@@ -63,7 +61,11 @@ class Servicer(stubs.RelationshipServiceServicer):
         look = await self._ledger.look(stream_id, as_of, request.min_position)
         if not look.version:
             raise translate.unknown(organization_id, customer_id)
-        return pb.GetRelationshipResponse(relationship=_shown(organization_id, customer_id, look, as_of))
+        response = pb.GetRelationshipResponse()
+        view = look.view
+        occur_time = None if wants_now(as_of) else view.occur_time
+        tell(response.relationship, organization_id, customer_id, look, view.position, occur_time)
+        return response
 
     async def BatchGetRelationships(  # noqa: N802  # Named by the proto.
         self,
@@ -75,15 +77,18 @@ class Servicer(stubs.RelationshipServiceServicer):
         organization_id, as_of = request.organization_id, request.as_of
         streams = {name: relationship_stream(organization_id, name) for name in request.customer_ids}
         response = pb.BatchGetRelationshipsResponse()
+        occur_time = None
         if wants_now(as_of):
             looks = await self._ledger.current_many(tuple(streams.values()), request.min_position)
         else:
             view = await self._ledger.resolve(as_of, request.min_position)
+            occur_time = view.occur_time
             looks = {stream_id: await self._ledger.state_at(stream_id, view) for stream_id in streams.values()}
         for customer_id, stream_id in streams.items():
             look = looks[stream_id]
             if look.version:
-                response.relationships.append(_shown(organization_id, customer_id, look, as_of))
+                told = response.relationships.add()
+                tell(told, organization_id, customer_id, look, look.view.position, occur_time)
             else:
                 response.unknown_customer_ids.append(customer_id)
         return response
@@ -150,28 +155,30 @@ class Servicer(stubs.RelationshipServiceServicer):
         )
         response = pb.ListRelationshipsResponse(position=position)
         for some in _portions(listed[:size]):
-            response.relationships.extend(await self._as_of_position(listing.organization_id, some, position))
+            await self._tell_some(response, listing.organization_id, some)
         if len(listed) > size:
             response.next_page_token = page_tokens.write(request, *listed[size - 1].key)
         return response
 
-    async def _as_of_position(self, organization_id: str, some: list[Listed], position: int) -> list[Relationship]:
-        """Return relationships with everything recorded up to a position: the cached state where that is the same."""
+    async def _tell_some(
+        self, response: pb.ListRelationshipsResponse, organization_id: str, some: list[Listed]
+    ) -> None:
+        """Add relationships as of the answer's position: from the cached state where nothing came since."""
+        position = response.position
         streams = {each.key.customer_id: relationship_stream(organization_id, each.key.customer_id) for each in some}
         looks = await self._ledger.current_many(tuple(streams.values()))
-        told: dict[str, Relationship] = {}
+        told = {customer_id: response.relationships.add() for customer_id in streams}
         moved: dict[str, Look] = {}
         for customer_id, stream_id in streams.items():
             look = looks[stream_id]
             if look.last_position <= position:
-                told[customer_id] = relationship(organization_id, customer_id, look, position, translate.now_of(look))
+                tell(told[customer_id], organization_id, customer_id, look, position)
             else:
                 moved[customer_id] = look
         for customer_id, current in moved.items():
             look = await self._ledger.state_at(streams[customer_id], View(END_OF_TIME, position))
             look = look._replace(view=View(current.view.occur_time, position))
-            told[customer_id] = relationship(organization_id, customer_id, look, position, translate.now_of(look))
-        return [told[customer_id] for customer_id in streams]
+            tell(told[customer_id], organization_id, customer_id, look, position)
 
     async def _list_past(
         self, request: pb.ListRelationshipsRequest, listing: Listing, size: int
@@ -188,18 +195,11 @@ class Servicer(stubs.RelationshipServiceServicer):
         response = pb.ListRelationshipsResponse(position=view.position)
         for _, customer_id in keys[:size]:
             look = await self._ledger.state_at(relationship_stream(listing.organization_id, customer_id), view)
-            response.relationships.append(
-                relationship(listing.organization_id, customer_id, look, view.position, view.occur_time)
-            )
+            told = response.relationships.add()
+            tell(told, listing.organization_id, customer_id, look, view.position, view.occur_time)
         if len(keys) > size:
             response.next_page_token = page_tokens.write(request, view.occur_time, view.position, *keys[size - 1])
         return response
-
-
-def _shown(organization_id: str, customer_id: str, look: Look, as_of: AsOf) -> Relationship:
-    """Return a relationship as a look at it shows it."""
-    occur_time = translate.now_of(look) if wants_now(as_of) else look.view.occur_time
-    return relationship(organization_id, customer_id, look, look.view.position, occur_time)
 
 
 def _key(values: list[page_tokens.Value]) -> Key:

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.consent import Cell, CellVerdict, ConsentState, cells, status
+from ledger.domain.consent import Cell, CellVerdict, cells, status
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.exchange_state import ExchangeState
 from ledger.domain.interaction import InteractionState
@@ -19,7 +19,7 @@ from ledger.log.store import EventRow
 from ledger.log.topics import MESSAGE_BY_TOPIC
 from ledger.projections.listing import Account, Listing, Order
 from ledger.views import Look
-from rapport.consent.v1.consent_cell_pb2 import CellStatus, ConsentCell
+from rapport.consent.v1.consent_cell_pb2 import CellStatus
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.relationship.v1 import relationship_pb2 as shapes
 from rapport.relationship.v1 import relationship_service_pb2 as messages
@@ -73,35 +73,38 @@ def listing(request: messages.ListRelationshipsRequest) -> Listing:
     )
 
 
-def now_of(look: Look) -> int:
-    """Return the instant, in microseconds, of an answer that shows everything recorded.
+def tell(
+    told: shapes.Relationship,
+    organization_id: str,
+    customer_id: str,
+    look: Look,
+    position: int,
+    occur_time: int | None = None,
+) -> None:
+    """Fill in a relationship as it is seen from (occur_time, position). None: now, with everything up to `position`.
 
-    It is the clock's, unless a server with a faster clock recorded something later: that counts, and so is not in the
-    future of the answer.
+    Now is the clock's, unless a server with a faster clock recorded something later: that counts, and so it is not in
+    the future of the answer.
     """
-    return max(look.view.occur_time, look.state.last_occur_time or look.view.occur_time)
-
-
-def relationship(
-    organization_id: str, customer_id: str, look: Look, position: int, occur_time: int
-) -> shapes.Relationship:
-    """Return a relationship as it is seen from (occur_time, position)."""
+    # Messages are filled where they stand: made apart, each would be copied into the one around it.
     state: RelationshipState = look.state
-    told = shapes.Relationship(
-        organization_id=organization_id,
-        customer_id=customer_id,
-        position=position,
-        as_of=view(occur_time, position),
-        version=look.version,
-        last_position=look.last_position,
-        interactions=_interactions(state.interactions),
-        exchanges=_exchanges(state.exchanges),
-        quantities=[shapes.Quantity(**quantity._asdict()) for quantity in state.exchanges.quantities()],
-        consents=_consents(state.consents, occur_time),
-    )
+    last_occur_time = state.last_occur_time
+    if occur_time is None:
+        now = look.view.occur_time
+        occur_time = now if last_occur_time is None else max(now, last_occur_time)
+    told.organization_id = organization_id
+    told.customer_id = customer_id
+    told.position = position
+    told.version = look.version
+    told.last_position = look.last_position
+    told.as_of.position = position
+    _set_time(told.as_of.occur_time, occur_time)
     _set_time(told.first_occur_time, state.first_occur_time)
-    _set_time(told.last_occur_time, state.last_occur_time)
-    return told
+    _set_time(told.last_occur_time, last_occur_time)
+    _tell_interactions(told.interactions, state.interactions)
+    _tell_exchanges(told, state.exchanges)
+    for cell in cells(state.consents):
+        _tell_status(told.consents.add(), cell, status(state.consents, cell, occur_time))
 
 
 def view(occur_time: int, position: int) -> AsOf:
@@ -162,49 +165,47 @@ def _listing_faults(request: messages.ListRelationshipsRequest) -> list[Violatio
     return faults
 
 
-def _interactions(state: InteractionState) -> shapes.InteractionTotals:
+def _tell_interactions(told: shapes.InteractionTotals, state: InteractionState) -> None:
+    told.SetInParent()  # Also where there are none.
     totals = state.totals()
-    told = shapes.InteractionTotals(
-        count=totals.count,
-        inbound=totals.inbound,
-        outbound=totals.outbound,
-        observed=totals.observed,
-        # The enums' numbers, kept as integers in the domain.
-        by_kind=[shapes.KindCount(kind=kind, count=count) for kind, count in totals.by_kind],  # type: ignore[arg-type]
-        by_channel=[
-            shapes.ChannelCount(channel=channel, count=count)  # type: ignore[arg-type]
-            for channel, count in totals.by_channel
-        ],
-        attention_seconds=totals.attention_seconds,
-    )
+    if not totals.count:
+        return
+    told.count = totals.count
+    told.inbound = totals.inbound
+    told.outbound = totals.outbound
+    told.observed = totals.observed
+    told.attention_seconds = totals.attention_seconds
+    for kind, count in totals.by_kind:
+        told.by_kind.add(kind=kind, count=count)
+    for channel, count in totals.by_channel:
+        told.by_channel.add(channel=channel, count=count)
     _set_time(told.last_inbound_time, totals.last_inbound_time)
     _set_time(told.last_outbound_time, totals.last_outbound_time)
-    return told
 
 
-def _exchanges(state: ExchangeState) -> shapes.ExchangeTotals:
-    return shapes.ExchangeTotals(count=state.count, reversed=state.reversed, one_sided=state.one_sided)
+def _tell_exchanges(told: shapes.Relationship, state: ExchangeState) -> None:
+    exchanges = told.exchanges
+    exchanges.SetInParent()  # Also where there are none.
+    exchanges.count = state.count
+    exchanges.reversed = state.reversed
+    exchanges.one_sided = state.one_sided
+    add = told.quantities.add
+    for giver, category, asset, posted, taken_back in state.quantities():
+        add(giver=giver, category=category, asset=asset, posted=posted, reversed=taken_back)
 
 
-def _consents(state: ConsentState, occur_time: int) -> list[CellStatus]:
-    return [_cell_status(cell, status(state, cell, occur_time)) for cell in cells(state)]
-
-
-def _cell_status(cell: Cell, verdict: CellVerdict) -> CellStatus:
-    told = CellStatus(
-        cell=ConsentCell(
-            purpose=cell.purpose,
-            channel=cell.channel,  # type: ignore[arg-type]  # A number of the enum, kept as an int in the domain.
-            contact_point_id=cell.contact_point_id,
-            brand=cell.brand,
-        ),
-        status=verdict.status,  # type: ignore[arg-type]  # The same.
-        legal_basis=verdict.legal_basis,  # type: ignore[arg-type]  # The same.
-        evidence_positions=verdict.evidence,
-    )
+def _tell_status(told: CellStatus, cell: Cell, verdict: CellVerdict) -> None:
+    about = told.cell
+    about.SetInParent()  # Also where it is all open.
+    about.purpose = cell.purpose
+    about.channel = cell.channel  # type: ignore[assignment]  # A number of the enum, kept as an int in the domain.
+    about.contact_point_id = cell.contact_point_id
+    about.brand = cell.brand
+    told.status = verdict.status  # type: ignore[assignment]  # The same.
+    told.legal_basis = verdict.legal_basis  # type: ignore[assignment]  # The same.
+    told.evidence_positions.extend(verdict.evidence)
     _set_time(told.since_time, verdict.since)
     _set_time(told.until_time, None if verdict.until is None else min(verdict.until, END_OF_TIME - MICROSECONDS))
-    return told
 
 
 def _set_time(field: Timestamp, time: int | None) -> None:
