@@ -125,7 +125,7 @@ def test_relationships_are_listed_now_and_as_of_a_day(server: ServerProcess) -> 
     (largest,) = messages(rapport(server, "relationship list cdnow --order units --asset USD/2 --limit 1 --json"))
 
     assert [["00001", "11.77 USD"], ["00002", "89.00 USD"], ["00003", ""]] == [[row[0], row[5]] for row in now]
-    assert ["00001", "00002"] == [row[0] for row in then]
+    assert ["00001", "00002"] == [row[0] for row in then if row[4] != "0"]
     assert "00002" == largest["customerId"]
 
 

@@ -19,6 +19,7 @@ from rapport.consent.v1 import consent_service_pb2 as consent
 from rapport.consent.v1 import consent_service_pb2_grpc as consent_grpc
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
 from rapport.exchange.v1 import exchange_service_pb2_grpc as exchange_grpc
+from rapport.exchange.v1.operation_pb2 import OUTCOME_APPLIED, OperationResult, Outcome
 from rapport.interaction.v1 import interaction_service_pb2 as interaction
 from rapport.interaction.v1 import interaction_service_pb2_grpc as interaction_grpc
 from rapport.policy.v1 import policy_service_pb2 as policy
@@ -76,6 +77,7 @@ class FakeIngest(interaction_grpc.InteractionServiceServicer, exchange_grpc.Exch
         self.frames = 0
         self.streams = 0
         self.finished = 0
+        self.outcome: Outcome.ValueType = OUTCOME_APPLIED
         self.tries: dict[str, int] = {}
         self.before_frame: Callable[[int, Context], Awaitable[None]] | None = None
         self.before_answer: Callable[[int, Context], Awaitable[None]] | None = None
@@ -112,7 +114,7 @@ class FakeIngest(interaction_grpc.InteractionServiceServicer, exchange_grpc.Exch
                     for position, replayed, error in results
                 ]
             )
-        self.finished += 1
+        self.finished += not context.cancelled()
 
     async def IngestExchanges(
         self, request_iterator: AsyncIterator[exchange.IngestExchangesRequest], context: Context
@@ -122,7 +124,10 @@ class FakeIngest(interaction_grpc.InteractionServiceServicer, exchange_grpc.Exch
             results = await self._results(request, context)
             yield exchange.IngestExchangesResponse(
                 results=[
-                    exchange.IngestExchangesResult(replayed=replayed, error=error) for _, replayed, error in results
+                    exchange.IngestExchangesResult(
+                        result=OperationResult(outcome=self.outcome, position=position), replayed=replayed, error=error
+                    )
+                    for position, replayed, error in results
                 ]
             )
 

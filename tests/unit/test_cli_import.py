@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from rapport.events.v1 import policy_pb2
+from rapport.exchange.v1.operation_pb2 import OUTCOME_ALREADY_APPLIED
 from rapport.policy.v1.policy_service_pb2 import ListAssetsRequest, ListAssetsResponse
 from services.cli.importing import loading
 from services.cli.importing.loading import Loader, Totals
@@ -60,6 +61,16 @@ async def test_every_line_is_recorded_once_however_often_it_is_imported(server: 
     assert (95, 0, 190, 0) == (again.lines, again.recorded, again.replayed, again.rejected)
     assert 190 == len(server.ingest.recorded)
     assert not (tmp_path / "purchases.txt.rejects").exists()
+
+
+async def test_an_exchange_that_another_source_recorded_is_told_as_being_there(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.ingest.outcome = OUTCOME_ALREADY_APPLIED
+
+    totals = await load(server, purchases(tmp_path, 20))
+
+    assert (20, 20, 20) == (totals.lines, totals.recorded, totals.replayed)
 
 
 async def test_bad_lines_are_told_in_order_and_the_others_recorded(server: FakeServer, tmp_path: Path) -> None:

@@ -46,6 +46,24 @@ async def test_the_fifth_attempt_is_not_made(server: FakeServer) -> None:
     assert 4 == len(server.consents.requests)
 
 
+async def test_successes_earn_the_right_to_repeat_again(server: FakeServer) -> None:
+    failure = (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", None)
+    async with Client(server.target, retry=QUICK) as client:
+        for _ in range(3):
+            server.consents.failures = [failure] * 4
+            with pytest.raises(Unavailable):
+                await client.withdraw_consent("acme", "c-1")
+        throttled = len(server.consents.requests)
+        server.consents.failures = []
+        for _ in range(40):
+            await client.withdraw_consent("acme", "c-1")
+        server.consents.failures = [failure] * 2
+        await client.withdraw_consent("acme", "c-1")
+
+    assert throttled < 12  # Of the third call not every attempt was made: most calls failed.
+    assert throttled + 43 == len(server.consents.requests)
+
+
 async def test_a_refusal_is_not_repeated(server: FakeServer) -> None:
     server.consents.failures = [(grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", None)]
 

@@ -56,6 +56,21 @@ async def test_a_stream_that_breaks_is_resumed_and_nothing_is_recorded_twice(ser
     assert 4 == server.ingest.streams
 
 
+async def test_what_was_not_answered_is_sent_again_before_what_was_never_sent(server: FakeServer) -> None:
+    async def break_off(number: int, context: Any) -> None:
+        if number == 3:
+            await fail(context, grpc.StatusCode.UNAVAILABLE)
+
+    server.ingest.before_frame = break_off
+    sent = items(80)
+
+    async with Client(server.target, retry=QUICK) as client, client.ingest_interactions("acme", window=2) as stream:
+        frames = [sent[begin : begin + 10] for begin in range(0, 80, 10)]
+        await asyncio.gather(*(stream.send(frame) for frame in frames))
+
+    assert [item.request_id for item in sent] == list(server.ingest.recorded)
+
+
 async def test_an_item_that_met_a_passing_obstacle_is_sent_again_alone(server: FakeServer) -> None:
     sent = items(20)
     unlucky = sent[3].request_id
