@@ -182,7 +182,7 @@ class WithdrawConsent:
     def decide(self, state: HasConsents, setting: Setting) -> Decision:
         """Return the fact, with its WithdrawalEffect as note. Never refused: not for a scope, nor for a clock."""
         consents = state.consents
-        # A consent recorded by a server whose clock is ahead of this one's is live for the customer all the same.
+        # As in `status`: what a faster clock recorded is live for the customer all the same.
         at = max(setting.now, consents.last_time or setting.now)
         ended = ends_anything(consents.acts, _denial_scope(self.withdrawal), at)
         effect = WithdrawalEffect.ENDED if ended else WithdrawalEffect.NONE
@@ -254,9 +254,10 @@ def cells(state: ConsentState) -> list[Cell]:
 def status(state: ConsentState, cell: Cell, at: int) -> CellVerdict:
     """Return the status of a cell at an instant, in microseconds: a consent ends by its own term without an event.
 
-    Acts that occurred later than `at` do not count; for a view as of T fold with until=T and ask at T.
+    For a view as of T fold with until=T and ask at T. The instant is never before the last act that the state admits:
+    a clock that lags behind the one that recorded a withdrawal must not bring back what was withdrawn.
     """
-    return cell_verdict(state.acts, cell, at)
+    return cell_verdict(state.acts, cell, max(at, state.last_time or at))
 
 
 def _give(acts: Acts, fact: Fact) -> None:

@@ -500,6 +500,19 @@ def test_a_view_as_of_a_past_time_does_not_know_what_happened_after(history: His
     assert c.CONSENT_STATUS_WITHDRAWN == verdict(history, Cell(DIRECT)).status
 
 
+def test_a_clock_that_lags_does_not_bring_back_what_was_withdrawn(history: History) -> None:
+    history.record(give(DIRECT, at=NOON - DAY))
+    history.record(withdraw(at=NOON))
+
+    assert c.CONSENT_STATUS_WITHDRAWN == verdict(history, Cell(DIRECT), NOON - 1).status
+
+
+def test_a_clock_that_lags_sees_what_was_just_given(history: History) -> None:
+    history.record(give(DIRECT, at=NOON))
+
+    assert is_live(history, DIRECT, at=NOON - 1)
+
+
 def test_the_span_of_acts_is_kept(history: History) -> None:
     assert (None, None) == (history.state().consents.first_time, history.state().consents.last_time)
     history.record(give(DIRECT, at=NOON - DAY))
