@@ -32,6 +32,11 @@ class Health:
         """Whether the process takes calls."""
         return not self._stopped.is_set()
 
+    @property
+    def services(self) -> frozenset[str]:
+        """The services that are known; the empty name is the process."""
+        return frozenset(self._services)
+
     def add(self, service: str) -> None:
         """Let a service be known."""
         self._services.add(service)

@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 from google.protobuf import message_factory
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from buf.validate import validate_pb2
 from ledger.domain.errors import Invalid, Violation
 from rapport.consent.v1 import consent_service_pb2
 from rapport.events.v1 import consent_pb2, interaction_pb2
@@ -22,6 +20,7 @@ from rapport.interaction.v1 import interaction_service_pb2 as pb
 from services.runtime import validation
 from services.runtime.rules import compile_look
 from services.runtime.validation import check, request_id, violations_of
+from tests.messages import fill
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -136,28 +135,6 @@ def test_other_spellings_of_a_uuid_are_refused_by_the_rule(text: str) -> None:
     assert ["request_id"] == fields(record(request_id=text))
 
 
-GOOD = {"organization_id": "acme", "customer_id": "c-1", "request_id": ID, "asset": "EUR/2", "exchange_id": "x-1"}
-TEXTS = [
-    "",
-    "a",
-    "acme",
-    "acme\n",
-    "\n",
-    "A",
-    "EUR/2",
-    "a b",
-    "é",
-    "a" * 64,
-    "a" * 65,
-    "x" * 129,
-    "x" * 5000,
-    ID,
-    "US-CA",
-]
-NUMBERS = [0, 1, 2, 999_999, 1_000_000, 1_000_001, 10**15, 10**15 + 1, 2**31 - 1]
-TIMES = [(0, 0), (1, 1_000), (1, 1), (-1, 0), (1, -1_000), (1, 10**9), (253_402_300_800, 0), (-62_135_596_801, 0)]
-
-
 def requests() -> list[type[Any]]:
     """Return the class of every request of every service."""
     found = []
@@ -166,47 +143,6 @@ def requests() -> list[type[Any]]:
         for service in module.DESCRIPTOR.services_by_name.values():
             found += [message_factory.GetMessageClass(method.input_type) for method in service.methods]
     return found
-
-
-def a_scalar(field: FieldDescriptor, chance: random.Random) -> Any:
-    match field.cpp_type:
-        case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
-            return chance.choice([b"", b"x", b"x" * 16, b"x" * 32])
-        case FieldDescriptor.CPPTYPE_STRING:
-            good = GOOD.get(field.name, "acme")
-            return good if chance.random() < 0.95 else chance.choice(TEXTS)
-        case FieldDescriptor.CPPTYPE_BOOL:
-            return chance.random() < 0.5
-        case FieldDescriptor.CPPTYPE_ENUM:
-            assert field.enum_type is not None
-            return chance.choice([1, 1, 1, *list(field.enum_type.values_by_number)[:4], 99])
-        case FieldDescriptor.CPPTYPE_INT32 | FieldDescriptor.CPPTYPE_UINT32:
-            return chance.choice(NUMBERS[:6])
-        case _:
-            return chance.choice(NUMBERS)
-
-
-def fill(message: Any, chance: random.Random, depth: int = 0) -> None:
-    """Set some fields of a message, mostly to something plausible."""
-    for field in message.DESCRIPTOR.fields:
-        rules = field.GetOptions().Extensions[validate_pb2.field]
-        asked_for = rules.required or rules.enum.not_in or rules.repeated.min_items or field.name in GOOD
-        if chance.random() > (0.97 if asked_for else 0.3 / (1 + depth)):
-            continue
-        value = getattr(message, field.name)
-        if field.message_type is None:
-            if field.is_repeated:
-                value.extend(a_scalar(field, chance) for _ in range(chance.choice([1, 1, 2, 33, 65])))
-            else:
-                setattr(message, field.name, a_scalar(field, chance))
-            continue
-        for item in [value.add() for _ in range(chance.choice([1, 2]))] if field.is_repeated else [value]:
-            if not field.is_repeated:
-                item.SetInParent()
-            if field.message_type.full_name == "google.protobuf.Timestamp":
-                item.seconds, item.nanos = TIMES[0] if chance.random() < 0.8 else chance.choice(TIMES)
-            elif depth < 5:
-                fill(item, chance, depth + 1)
 
 
 def engine_agrees(message: Any) -> bool:
