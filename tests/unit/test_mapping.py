@@ -372,6 +372,27 @@ def test_a_mapping_that_cannot_be_used_says_where_and_why(tmp_path: Path, text: 
         mapping_of(tmp_path, text)
 
 
+def test_the_mapping_of_the_recipe_works(tmp_path: Path) -> None:
+    recipe = (ROOT / "docs" / "recipes" / "import.md").read_text()
+    text = recipe.partition("```toml\n")[2].partition("```")[0]
+    header = "order;customer;time;kind;total;currency;newsletter\n"
+    lines = "o-1;c-1;17.04.2026 18:05;W;1.039,90;EUR;yes\no-1r;c-1;20.04.2026 09:00;R;-39,90;EUR;\n"
+    mapping, (bought, returned) = mapping_of(tmp_path, text, header + lines)
+
+    interaction, consent, exchange = records(mapping, bought)
+    (refund,) = records(mapping, returned)
+
+    assert interaction_pb2.CHANNEL_WEB == interaction.interaction.channel
+    assert "o-1" == interaction.context.external_id
+    assert ["newsletter"] == list(consent.act.given.purposes)
+    assert [(exchange_pb2.PARTY_CUSTOMER, 103_990)] == [
+        (leg.giver, leg.amount.units) for leg in exchange.operation.record.legs
+    ]
+    assert [(exchange_pb2.PARTY_ORGANIZATION, 3_990)] == [
+        (leg.giver, leg.amount.units) for leg in refund.operation.record.legs
+    ]
+
+
 # Request ids
 
 

@@ -1,4 +1,4 @@
-"""Mappings: TOML files that say what the columns of a table mean. docs and `examples/cdnow.toml` show one.
+"""Mappings: TOML files that say what the columns of a table mean. `docs/recipes/import.md` explains them.
 
 [source]            how the file is read, and what makes a line unique
 [organization]      whose customers these are
