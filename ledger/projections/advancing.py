@@ -11,8 +11,10 @@ from ledger.log.store import Store
 from ledger.projections.database import Database, Generation
 from ledger.projections.tables import Projection
 
-BATCH_EVENTS: Final = 32_768
-"""Events of a batch at most: some hundred milliseconds of folding, and some tens of megabytes."""
+BATCH_EVENTS: Final = 262_144
+"""Events of a batch at most: about a second of folding."""
+BATCH_RELATIONSHIPS: Final = 32_768
+"""A batch ends when it has changes for so many: some tens of megabytes. The more events share a change, the faster."""
 
 
 def advance(
@@ -38,4 +40,7 @@ def advance(
     folding = projection.begin()
     for page in pages(store, generation.position, to):
         folding.fold(page)
+        if folding.size >= BATCH_RELATIONSHIPS:
+            to = page[-1].position
+            break
     return database.apply(projection, generation, to, folding.changes(store, to))

@@ -81,8 +81,8 @@ class RelationshipsFolding:
     def __init__(self) -> None:
         self._sums: dict[str, list[int]] = {}
         """By stream: the columns of RELATIONSHIPS that are no key, in order."""
-        self._units: dict[tuple[str, str], int] = {}
-        """By stream and account."""
+        self._units: dict[str, dict[str, int]] = {}
+        """By stream, then account."""
         self._anew: set[str] = set()
         """Streams that are folded from their beginning."""
 
@@ -96,28 +96,38 @@ class RelationshipsFolding:
         sums, units, parted, parse = self._sums, self._units, reading.parts, _parse_metadata
         for row in rows:
             position, stream_id, version, topic, _, _, _ = row
-            if not is_relationship(stream_id):
-                continue
             found = sums.get(stream_id)
             if found is None:
+                if not is_relationship(stream_id):
+                    continue
                 found = sums[stream_id] = [0, 0, NEVER_FIRST, NEVER_LAST, 0, 0]
             found[0] = version
             found[1] = position
+            metadata, event, _ = parted(row)
             if topic == RECORDED:
                 found[4] += 1
             elif topic == EXCHANGE_RECORDED:
                 found[5] += 1
-                for account, amount in legs(parted(row).event):
-                    key = stream_id, account
-                    units[key] = units.get(key, 0) + amount
+                given = units.get(stream_id)
+                if given is None:
+                    given = units[stream_id] = {}
+                for account, amount in legs(event):
+                    given[account] = given.get(account, 0) + amount
             elif topic not in _COUNTED_BY_TIME_ONLY:
                 if topic in _UNDOING:
                     self._anew.add(stream_id)
                 continue
-            occur = parse(parted(row).metadata).occur_time
+            occur = parse(metadata).occur_time
             time = occur.seconds * MICROSECONDS + occur.nanos // 1000
-            found[2] = min(found[2], time)
-            found[3] = max(found[3], time)
+            if time < found[2]:  # noqa: PLR1730  # A call of min would cost as much as the rest.
+                found[2] = time
+            if time > found[3]:  # noqa: PLR1730
+                found[3] = time
+
+    @property
+    def size(self) -> int:
+        """For how many relationships changes are collected."""
+        return len(self._sums)
 
     def changes(self, store: Store, to: int) -> Changes:
         """Return what they change."""
@@ -127,11 +137,12 @@ class RelationshipsFolding:
             (*_owner(stream_id), *sums) for stream_id, sums in self._sums.items() if stream_id not in anew
         ]
         given: dict[tuple[str, int, str], int] = {}
-        for (stream_id, account), amount in self._units.items():
+        for stream_id, accounts in self._units.items():
             if stream_id not in anew:
-                giver, _, asset = parts(account)
-                key = stream_id, int(giver), asset
-                given[key] = _sum(given.get(key, 0), amount)
+                for account, amount in accounts.items():
+                    giver, _, asset = parts(account)
+                    key = stream_id, int(giver), asset
+                    given[key] = _sum(given.get(key, 0), amount)
         for stream_id in anew:
             version, position, state = _folded(store, stream_id, to)
             listed.append((*_owner(stream_id), version, position, *summary(state)))

@@ -84,6 +84,11 @@ class Folding(Protocol):
         """
         ...
 
+    @property
+    def size(self) -> int:
+        """For how many relationships changes are collected."""
+        ...
+
     def changes(self, store: Store, to: int) -> Changes:
         """Return what they change. `to`: position of the last of them; `store` may be read up to there, not beyond."""
         ...
