@@ -9,7 +9,7 @@ from rapport.audit.v1.audit_service_pb2 import EventFilter
 from services.cli.arguments import Commands, add_common, client_of, position, time
 from services.cli.exits import UsageFault
 from services.cli.facts import summary
-from services.cli.output import Rows, print_json, print_pairs, time_cell, warn
+from services.cli.output import Rows, print_json, print_pairs, time_cell
 from services.client import decode
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def run_read(arguments: Namespace) -> int:
             filter=_filter(arguments),
             max_events=arguments.limit,
         )
-        rows = _rows(arguments)
+        rows = None if arguments.json else Rows(*_COLUMNS)
         async for event in reader:
             _print(event, rows)
         if rows is not None:
@@ -93,12 +93,9 @@ async def run_follow(arguments: Namespace) -> int:
             from_head=arguments.new,
             filter=_filter(arguments),
         )
-        rows = None if arguments.json else Rows(*_COLUMNS)
+        rows = None if arguments.json else Rows(*_COLUMNS, live=True)
         async for event in subscription:
             _print(event, rows)
-            if rows is not None:
-                rows.end()
-    warn("the subscription ended")
     return 0
 
 
@@ -109,10 +106,6 @@ def _filter(arguments: Namespace) -> EventFilter:
     if arguments.customer and not arguments.organization:
         raise UsageFault("--customer needs --organization")
     return EventFilter(organization_id=arguments.organization, customer_ids=arguments.customer, topics=arguments.topic)
-
-
-def _rows(arguments: Namespace) -> Rows | None:
-    return None if arguments.json else Rows(*_COLUMNS)
 
 
 def _print(event: RecordedEvent, rows: Rows | None) -> None:

@@ -33,20 +33,25 @@ def print_json(message: Message) -> None:
 
 
 class Rows:
-    """A table that is printed as its rows come."""
+    """A table that is printed as its rows come.
 
-    def __init__(self, *columns: str) -> None:
+    On a terminal they are drawn many at once, so that they stand below each other; `live` ones come at once there too.
+    """
+
+    def __init__(self, *columns: str, live: bool = False) -> None:
         self._columns = columns
         self._console = Console(highlight=False)
         self._rows: list[Sequence[str]] = []
-        if not self._console.is_terminal:
-            print("\t".join(columns))
+        self._live = live
+        self._drawn = self._console.is_terminal and not live
+        if not self._drawn:
+            print("\t".join(columns), flush=live)
 
     def add(self, *cells: object) -> None:
         """Add a row."""
         row = [str(cell) for cell in cells]
-        if not self._console.is_terminal:
-            print("\t".join(_one_line(cell) for cell in row))
+        if not self._drawn:
+            print("\t".join(_one_line(cell) for cell in row), flush=self._live)
             return
         self._rows.append(row)
         if len(self._rows) == ROWS_AT_ONCE:
@@ -55,7 +60,10 @@ class Rows:
     def end(self) -> None:
         """Print what is not printed yet."""
         if self._rows:
-            table = Table(*self._columns, box=None, header_style="bold", pad_edge=False)
+            table = Table(box=None, header_style="bold", pad_edge=False)
+            for column in self._columns:
+                # Folded where the terminal is narrow: an id or a time that is cut off is of no use.
+                table.add_column(column, overflow="fold")
             for row in self._rows:
                 table.add_row(*[Text(cell) for cell in row])  # Text: brackets in an id are no markup.
             self._console.print(table)

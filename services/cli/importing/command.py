@@ -106,4 +106,8 @@ def _print(totals: Totals, rejects: Path | None, as_json: bool) -> None:
     print(f", {totals.without_records:,} lines without records" if totals.without_records else "")
     print(f"{seconds:.1f} s, {events_per_second:,} events/s, log position {totals.position:,}")
     if rejects is not None:
-        print(f"{totals.rejected:,} lines rejected: see {rejects}")
+        print(f"{_lines(totals.rejected)} rejected: see {rejects}")
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"
