@@ -1,8 +1,9 @@
 """The load generator: one process, so that the server has a core of its own.
 
-It takes orders as JSON lines on stdin and answers each with a line of figures: `{"target": "127.0.0.1:4711", "work":
-"record", "count": 10000, "in_flight": 64, "seed": 1}`. With `rate` (calls a second) the loop is open: a call that had to
-wait for its turn waited from the moment it was due, so that a server which stops for a second cannot hide it.
+It takes orders as JSON lines on stdin and answers each with a line of figures:
+`{"target": "127.0.0.1:4711", "work": "record", "count": 10000, "in_flight": 64, "seed": 1}`.
+With `rate` (calls a second) the loop is open: a call that had to wait for its turn waited from the moment it was due,
+so that a server which stops for a second cannot hide it.
 
 Requests are bytes before the clock starts, answers stay bytes (replays are parsed), one channel, uvloop.
 """
@@ -14,7 +15,7 @@ import gc
 import json
 import random
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from time import perf_counter, process_time
 from typing import Any, Final
 
@@ -27,8 +28,6 @@ from rapport.audit.v1.audit_service_pb2 import ReadEventsResponse
 
 CALL_TIMEOUT_S: Final = 60.0
 _MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
-
-Call = Callable[[bytes], Awaitable[Any]]
 
 
 async def obey(order: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +42,7 @@ async def obey(order: dict[str, Any]) -> dict[str, Any]:
         await asyncio.wait_for(channel.channel_ready(), CALL_TIMEOUT_S)
         if order["work"] == "read":
             return await _read(channel, load)
-        call = channel.unary_unary(load.method)
+        call: Any = channel.unary_unary(load.method)
         gc.collect()
         gc.freeze()
         gc.disable()

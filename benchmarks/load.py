@@ -25,6 +25,7 @@ RELATIONSHIPS: Final = 10_000
 ZIPF: Final = 0.99
 BEGIN_S: Final = 1_760_000_000
 """A moment of October 2025, from which occur times go on."""
+_REQUESTS_IN_FLIGHT_MAX: Final = 64
 
 _KINDS: Final = (
     interaction_pb2.INTERACTION_KIND_MESSAGE,
@@ -108,9 +109,7 @@ def batch(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
     customers = Customers(rng, options.get("relationships", RELATIONSHIPS))
     requests = []
     for _ in range(count):
-        request = interactions.BatchRecordInteractionsRequest(
-            organization_id=ORGANIZATION, request_id=new_request_id()
-        )
+        request = interactions.BatchRecordInteractionsRequest(organization_id=ORGANIZATION, request_id=new_request_id())
         for number, name in enumerate(customers.draw(size)):
             item = request.items.add(customer_id=name, interaction=interaction(number))
             item.occur_time.seconds = BEGIN_S + number
@@ -123,12 +122,14 @@ def exchange(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load
     size = options.get("size", 100)
     customers = Customers(rng, options.get("relationships", RELATIONSHIPS), options.get("hot_percent", 0))
     mix = ExchangeMix(rng)
-    requests, legs = [], 0
+    requests: list[bytes] = []
+    legs = 0
     for _ in range(count):
         if requests and rng.random() < 0.05:
             requests.append(rng.choice(requests[-100:]))  # A resend: the same request id, the same content.
             continue
         request = ApplyExchangesRequest(organization_id=ORGANIZATION, request_id=new_request_id())
+        mix.next_request()
         for name in customers.draw(size):
             legs += mix.add(request.operations.add(), name)
         requests.append(request.SerializeToString())
@@ -140,22 +141,29 @@ class ExchangeMix:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._run = rng.randrange(16**12)
-        self._number = 0
-        self._last: dict[str, str] = {}
+        self._run = new_request_id()  # Not from the seed: ids of exchanges are never used again.
+        self._number = self._request = 0
+        self._last: dict[str, tuple[int, str]] = {}
+
+    def next_request(self) -> None:
+        """Say that operations now belong to another request."""
+        self._request += 1
 
     def add(self, operation: Operation, customer_id: str) -> int:
         """Fill an operation for a customer; return its legs."""
         rng = self._rng
         self._number += 1
         operation.customer_id = customer_id
-        if customer_id in self._last and rng.random() < 0.01:
-            operation.reverse.exchange_id = self._last.pop(customer_id)
-            operation.reverse.reversal_id = f"r-{self._run:012x}-{self._number}"
+        request, last = self._last.get(customer_id, (self._request, ""))
+        # What another request of the moment records may not be there yet.
+        if last and self._request - request not in range(1, _REQUESTS_IN_FLIGHT_MAX) and rng.random() < 0.01:
+            del self._last[customer_id]
+            operation.reverse.exchange_id = last
+            operation.reverse.reversal_id = f"r-{self._run}-{self._number}"
             operation.reverse.at_original = True
             return 1
-        exchange_id = operation.record.exchange_id = f"x-{self._run:012x}-{self._number}"
-        self._last[customer_id] = exchange_id
+        exchange_id = operation.record.exchange_id = f"x-{self._run}-{self._number}"
+        self._last[customer_id] = (self._request, exchange_id)
         backdated = rng.randrange(90 * 86_400) if rng.random() < 0.02 else 0
         operation.record.occur_time.seconds = BEGIN_S + self._number - backdated
         legs = rng.choice((1, 1, 2, 2, 2, 2, 3, 4))
@@ -184,7 +192,7 @@ def get(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
     for name in names:
         request = GetRelationshipRequest(organization_id=ORGANIZATION, customer_id=name)
         if "as_of_s" in options:
-            request.as_of.occurred_by.seconds = options["as_of_s"]
+            request.as_of.occur_time.seconds = options["as_of_s"]
         requests.append(request.SerializeToString())
     return Load("/rapport.relationship.v1.RelationshipService/GetRelationship", requests)
 

@@ -45,7 +45,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tiny", action="store_true", help="one run of next to nothing: only shows that it works")
     parser.add_argument("--pairs", type=int, help="runs of ours and of the reference, in turn")
     parser.add_argument("--seed", type=int, default=1, help="of the load")
-    parser.add_argument("--events-max", type=int, default=1_000_000, help="largest log that is filled (10000000: hours)")
+    parser.add_argument(
+        "--events-max", type=int, default=1_000_000, help="largest log that is filled; 10000000 takes hours"
+    )
 
 
 def chosen(flags: argparse.Namespace, scale: str) -> Options:

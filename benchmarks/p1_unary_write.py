@@ -1,4 +1,4 @@
-"""P1: RecordInteraction, durable, on SQLite, against the null echo of the same server. And its latency under less load."""
+"""P1: RecordInteraction, durable, on SQLite, against the null echo of the same server; latencies under less load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def measure(rig: Rig, options: Options) -> Row:
         cases += under_less_load(rig.generator(), server, options, median(cases[0].ours))
     rig.release(server)
     return Row(
-        name="P1", title="RecordInteraction, SQLite", cases=cases, seed=options.seed, settings=settings("SQLite WAL, FULL")
+        name="P1",
+        title="RecordInteraction, SQLite",
+        cases=cases,
+        seed=options.seed,
+        settings=settings("SQLite WAL, FULL"),
     )
 
 
@@ -95,7 +99,7 @@ def latencies(runs: list[dict[str, Any]]) -> dict[str, float]:
 
 def cpu(runs: list[dict[str, Any]]) -> float:
     """Return the median CPU time of the server per call, in microseconds; all its threads."""
-    return round(median(run["server_cpu_s"] / run["calls"] * 1e6 for run in runs), 1)
+    return round(float(median(run["server_cpu_s"] / run["calls"] * 1e6 for run in runs)), 1)
 
 
 if __name__ == "__main__":

