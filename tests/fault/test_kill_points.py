@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+import grpc
 import pytest
 
+from rapport.audit.v1.audit_service_pb2 import SubscribeRequest
+from rapport.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from tests.fault.history import faults
 from tests.fault.load import Load
 from tests.fault.stored import embedded_log
@@ -27,6 +31,14 @@ POINTS = [
 ]
 
 
+async def subscribe(target: str) -> None:
+    """Follow the log until the server dies, or for a few seconds."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        with suppress(grpc.aio.AioRpcError):
+            async for _ in AuditServiceStub(channel).Subscribe(SubscribeRequest(), timeout=5):
+                pass
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("nth", [2, 9])
 @pytest.mark.parametrize("point", POINTS)
@@ -38,7 +50,9 @@ async def test_a_kill_at_a_fault_point_loses_and_doubles_nothing(
     server = ServerProcess(tmp_path, settings={"RAPPORT_TEST_FAULT": f"{point}:{nth}:kill"})
     # The first commits are those of the new log itself: killed there, it must start again as if nothing had been.
     with suppress(AssertionError), server:
+        reading = asyncio.create_task(subscribe(server.target))  # Events are delivered only where somebody follows.
         await load.write([server.target], count=400, clients=8)
+        await reading
 
     with ServerProcess(tmp_path) as restarted:
         await load.finish(restarted.target)

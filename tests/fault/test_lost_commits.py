@@ -37,9 +37,9 @@ async def test_lost_replies_are_never_a_conflict_and_never_a_second_event(
     tmp_path: Path, postgres_url: str, proxy: TcpProxy, seed: int
 ) -> None:
     load = Load(seed)
-    settings = {"store_url": Secret(address(postgres_url, host="127.0.0.1", port=proxy.port))}
+    store_url = Secret(address(postgres_url, host="127.0.0.1", port=proxy.port))
     lost = 0
-    async with serving(tmp_path, **settings) as server:
+    async with serving(tmp_path, store_url=store_url) as server:
         for _ in range(LOSSES):
             proxy.lose_reply(b"interaction.recorded.v1")  # Only an append sends a topic.
             await load.write([server.target], count=12, clients=6)

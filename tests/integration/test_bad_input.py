@@ -33,7 +33,7 @@ from tests.refusals import status_of
 from tests.server import Serving, serving
 
 MODULES = (audit, consent, exchange, interaction, policy, projection, relationship)
-IDS = {"organization_id": "acme", "customer_id": "anna"}
+IDS: dict[str, Any] = {"organization_id": "acme", "customer_id": "anna"}
 VISIT = interaction_pb2.InteractionRecorded(
     kind=interaction_pb2.INTERACTION_KIND_VISIT, direction=interaction_pb2.DIRECTION_OBSERVED
 )
@@ -52,7 +52,7 @@ GIVEN = consent_pb2.ConsentGiven(purposes=["newsletter"])
 ASSET = policy_pb2.AssetRegistered(asset="CD/0", kind=policy_pb2.ASSET_KIND_ITEM, max_units_per_leg=100)
 
 
-def key() -> dict[str, str]:
+def key() -> dict[str, Any]:
     return {"request_id": str(uuid4())}
 
 
@@ -157,11 +157,11 @@ def mutants(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
                 yield what, broken
 
 
-def _is_set_message(message: Message, field: FieldDescriptor) -> bool:
+def _is_set_message(message: Message, field: Any) -> bool:
     return field.message_type is not None and not field.is_repeated and message.HasField(field.name)
 
 
-def _changes(field: FieldDescriptor) -> list[Callable[[Message], None]]:
+def _changes(field: Any) -> list[Callable[[Message], None]]:
     name = field.name
     if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp":
         times = [Timestamp(seconds=-(2**40)), Timestamp(seconds=1, nanos=1), Timestamp(seconds=253402300800)]
@@ -327,7 +327,7 @@ async def test_bytes_that_are_no_message_are_refused(tmp_path: Path, seed: int) 
             if method.client_streaming or method.server_streaming:
                 continue
             head = server.app.ledger.store.head().position
-            raw = server.channel.unary_unary(f"/{service}/{name}")
+            raw: Any = server.channel.unary_unary(f"/{service}/{name}")
             wire = bytearray(good().SerializeToString() or b"\x0a")
             wire[chance.randrange(len(wire))] = 0xFF
             with pytest.raises(grpc.aio.AioRpcError) as caught:
