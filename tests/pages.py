@@ -41,7 +41,9 @@ class Block(NamedTuple):
 def pages() -> list[Path]:
     """Return every page that people write, and those that are generated for them."""
     top = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "protos/README.md")]
-    return [path for path in (*top, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples/README.md") if path.exists()]
+    return [
+        path for path in (*top, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples/README.md") if path.exists()
+    ]
 
 
 def blocks(text: str) -> Iterator[Block]:
