@@ -229,6 +229,30 @@ def test_following_shows_what_is_recorded_and_ends_quietly_with_ctrl_c(server: S
         assert "" == process.stderr.read()
 
 
+def test_following_goes_on_after_the_server_was_killed(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data") as server:
+        following = subprocess.Popen(
+            [sys.executable, "-m", "services.cli", "log", "follow", "--topic", "policy.*", "--json"],
+            cwd=ROOT,
+            env=environment_for(server),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with following:
+            assert following.stdout is not None
+            assert 0 == rapport(server, "asset register one EUR/2 --kind money --max-units 100").returncode
+            first = json.loads(following.stdout.readline())
+            server.kill()
+            server.start()
+            assert 0 == rapport(server, "asset register two EUR/2 --kind money --max-units 100").returncode
+            second = json.loads(following.stdout.readline())
+            following.send_signal(signal.SIGINT)
+            assert 130 == following.wait(30)
+
+    assert ["one/@policy", "two/@policy"] == [first["streamId"], second["streamId"]]
+
+
 def test_serve_says_where_it_listens_and_ends_with_sigterm(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "services.cli", "serve", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0"],
