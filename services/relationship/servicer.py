@@ -27,6 +27,8 @@ PROJECTION_SERVICE: Final = "rapport.projection.v1.ProjectionService"
 
 WAIT_S: Final = 5.0
 """Seconds that a list waits for its `min_position`, at most."""
+_PART_OF_DEADLINE: Final = 0.8
+"""How much of the time that a call has left it may wait, so that it can still say that it waited in vain."""
 _TOGETHER_EVENTS: Final = 50_000
 """Events of the relationships whose states are brought in at once, about."""
 
@@ -96,13 +98,16 @@ class Servicer(stubs.RelationshipServiceServicer):
     async def ListRelationships(  # noqa: N802  # Named by the proto.
         self,
         request: pb.ListRelationshipsRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> pb.ListRelationshipsResponse:
         """Return one page of an organization's relationships."""
         listing = translate.listing(request)
         size = request.page_size or PAGE_SIZE_DEFAULT
         if wants_now(request.as_of):
-            return await self._list_now(request, listing, size)
+            remaining_s: float | None = context.time_remaining()
+            # None: there is no deadline, whatever its type says.
+            wait_s = min(WAIT_S, _PART_OF_DEADLINE * (remaining_s or WAIT_S / _PART_OF_DEADLINE))
+            return await self._list_now(request, listing, size, wait_s)
         return await self._list_past(request, listing, size)
 
     async def ListTimeline(  # noqa: N802  # Named by the proto.
@@ -145,11 +150,11 @@ class Servicer(stubs.RelationshipServiceServicer):
         return response
 
     async def _list_now(
-        self, request: pb.ListRelationshipsRequest, listing: Listing, size: int
+        self, request: pb.ListRelationshipsRequest, listing: Listing, size: int, wait_s: float
     ) -> pb.ListRelationshipsResponse:
         """Return a page of what the projection has, as of the position it is at."""
         after = _key(page_tokens.read(request, int, str)) if request.page_token else None
-        await self._projector.wait_for(request.min_position, WAIT_S)
+        await self._projector.wait_for(request.min_position, wait_s)
         position, listed = await self._projector.read(
             lambda query: (query.generation.position, listing.ask(query, after, size + 1))
         )

@@ -1,5 +1,6 @@
 """One page of a relationship's timeline, read from its stream in parts: memory holds one part and one page."""
 
+import asyncio
 import heapq
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -44,6 +45,7 @@ async def page_of(ledger: Ledger, stream_id: str, view: View, after: Moment | No
         version = rows[-1].version
         if len(rows) < _PART_EVENTS:
             break
+        await asyncio.sleep(0)  # SQLite is read on the event loop: let others have a turn.
     return found
 
 

@@ -24,6 +24,7 @@ from ledger.projections.projector import Projector
 from ledger.projections.rebuilding import Phase, Rebuild
 from ledger.projections.relationships import Relationships, fold_log, summary
 from ledger.projections.sqlite_database import SqliteDatabase
+from ledger.projections.tables import Changes
 from ledger.testing import fault_points
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from tests.conftest import ROOT
@@ -202,6 +203,7 @@ from ledger.projections.advancing import advance
 from ledger.projections.postgres_database import PostgresDatabase
 from ledger.projections.relationships import Relationships
 from ledger.projections.sqlite_database import SqliteDatabase
+from ledger.projections.tables import Changes
 from ledger.testing import fault_points
 url, path, fault = sys.argv[1:]
 store = open_store(url)
@@ -426,6 +428,38 @@ async def test_what_another_process_of_another_release_folds_is_kept(
     assert [2, 1] == [generation.fold_version for generation in database.generations(PROJECTION.name)]
     await anext(older, None)
     await anext(younger, None)
+
+
+async def test_what_a_dead_rebuild_left_is_dropped_at_the_next_start(
+    place: Place, database: Database, store: Store, log: Log
+) -> None:
+    log.grow(30)
+    live = caught_up(database, store, begun(database))
+    left = database.create(PROJECTION, "log", built_time=START, ready_position=0, live=False)
+    advance(PROJECTION, database, store, left, 20)
+    start = running(PROJECTION, place.database(), store)
+    projector = await anext(start)
+
+    await projector.wait_for(log.head, 5)
+
+    assert [live.number] == [each.number for each in database.generations(PROJECTION.name)]
+    assert not (await projector.standing()).rebuilding
+    await anext(start, None)
+
+
+async def test_a_log_put_back_from_a_copy_is_folded_anew(
+    place: Place, database: Database, store: Store, log: Log
+) -> None:
+    log.grow(30)
+    ahead = begun(database)
+    database.apply(PROJECTION, ahead, 1000, Changes(rows={"relationships": [("org-0", "z", 9, 999, 1, 1, 9, 9)]}))
+    start = running(PROJECTION, place.database(), store)
+    projector = await anext(start)
+
+    await projector.wait_for(log.head, 5)
+
+    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
+    await anext(start, None)
 
 
 async def test_a_projection_of_another_log_is_thrown_away(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from ledger.domain.identifiers import policy_stream
 from ledger.domain.interaction import CorrectInteraction, RecordInteraction, RetractInteraction
 from ledger.domain.policy import RegisterAsset
 from ledger.domain.times import timestamp
+from ledger.log.reading import pages
+from ledger.log.store import EventRow, Store
 from ledger.requests import Request
+from ledger.testing import fault_points
 from rapport.consent.v1.consent_cell_pb2 import CellStatus
 from rapport.events.v1 import consent_pb2 as consent_events
 from rapport.events.v1 import exchange_pb2 as x
@@ -383,6 +388,14 @@ async def test_a_position_that_does_not_come_is_refused(
     assert "1000000" == metadata_of(found)["wanted"]
 
 
+async def test_a_list_says_that_it_waited_in_vain_before_the_deadline(
+    server: Serving, stub: RelationshipServiceStub
+) -> None:
+    found = await refusal(stub.ListRelationships(listing(min_position=10**6), timeout=0.5))
+
+    assert "PROJECTION_BEHIND" == reason_of(found)
+
+
 async def test_a_page_token_belongs_to_its_request(server: Serving, stub: RelationshipServiceStub) -> None:
     position = await record(server, visit("a"), visit("b"), visit("c"))
     request = listing(min_position=position, page_size=1)
@@ -525,6 +538,49 @@ async def test_a_rebuild_tells_its_progress_and_ends_swapped(
         frames[-1].rows_different,
     )
     assert without_time(before) == without_time(await all_pages(stub, listing(min_position=head)))
+
+
+@pytest.fixture
+def slow_commits() -> Iterator[None]:
+    fault_points.install(lambda point: time.sleep(0.4) if point == "projection.before_commit" else None)
+    yield
+    fault_points.install(None)
+
+
+async def test_frames_keep_coming_and_who_goes_away_ends_the_rebuild(
+    server: Serving, projections: ProjectionServiceStub, monkeypatch: pytest.MonkeyPatch, slow_commits: None
+) -> None:
+    position = await record(server, *(visit(f"c-{number}") for number in range(40)))
+    await RelationshipServiceStub(server.channel).ListRelationships(listing(min_position=position))
+    monkeypatch.setattr("ledger.projections.advancing.BATCH_RELATIONSHIPS", 1)  # Ends a batch at each page.
+    monkeypatch.setattr("ledger.projections.advancing.pages", one_by_one)
+
+    call = projections.RebuildProjection(projection_pb.RebuildProjectionRequest(name="relationships"))
+    times = []
+    for _ in range(3):
+        await call.read()
+        times.append(time.monotonic())
+    during = await projections.ListProjections(projection_pb.ListProjectionsRequest())
+    second = projections.RebuildProjection(projection_pb.RebuildProjectionRequest(name="relationships"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await second.read()
+    call.cancel()
+
+    assert max(later - earlier for earlier, later in pairwise(times)) < 1.0
+    assert during.projections[0].rebuilding
+    assert "PROJECTION_REBUILDING" in str(caught.value.details())
+    async with asyncio.timeout(10):
+        while await is_rebuilding(projections):  # noqa: ASYNC110  # What is waited for is not ours to signal.
+            await asyncio.sleep(0.05)
+
+
+async def is_rebuilding(projections: ProjectionServiceStub) -> bool:
+    answer = await projections.ListProjections(projection_pb.ListProjectionsRequest())
+    return answer.projections[0].rebuilding
+
+
+def one_by_one(store: Store, after: int, to: int) -> Iterator[list[EventRow]]:
+    return pages(store, after, to, 1)
 
 
 async def test_a_projection_that_is_not_there_cannot_be_rebuilt(projections: ProjectionServiceStub) -> None:
