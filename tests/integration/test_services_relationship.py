@@ -263,8 +263,8 @@ async def history(server: Serving, seed: int) -> int:
         if kind < 2:
             await record(server, visit(customer, at))
         elif kind < 4:
-            await record(server, purchase(f"x-{number}", chance.randrange(1, 5) * 100, customer, at))
-            bought.append((f"x-{number}", customer))
+            await record(server, purchase(f"x-{seed}-{number}", chance.randrange(1, 5) * 100, customer, at))
+            bought.append((f"x-{seed}-{number}", customer))
         elif kind == 4 and bought:
             exchange_id, owner = bought.pop(chance.randrange(len(bought)))
             await record(server, reversal(exchange_id, owner))
