@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -38,6 +39,7 @@ from ledger.states import States
 from ledger.testing.fault_points import reach
 from ledger.views import Look, View, Views
 from ledger.waiting import Waiting
+from ledger.writer import Writer
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.ledger_pb2 import LedgerCreated
 from rapport.events.v1.metadata_pb2 import EventMetadata
@@ -107,7 +109,7 @@ class Ledger:
         self.follower = Follower(store)
         self._limits = limits or Limits()
         self._head = store.head()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger-writer")
+        self._writer = Writer()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
         self._states = States(self._limits.cached_events_max)
         self._reads = self.follower.reads
@@ -224,7 +226,7 @@ class Ledger:
         if self._forgetting is not None:
             self._forgetting.cancel()
         await self.follower.close()
-        self._writer.shutdown()
+        self._writer.close()
         self._readers.shutdown()
         self.store.close()
         self.keys.close()
@@ -310,8 +312,10 @@ class Ledger:
     async def _append(self, deciding: Pass) -> list[Outcome]:
         appends = [decided.append for decided in deciding.decided]
         append = partial(self.store.append, appends, self._head.position, deciding.now, deciding.now)
+        appended = self._writer.submit(append)
+        self._plan_ahead()
         try:
-            outcomes, head = await asyncio.get_running_loop().run_in_executor(self._writer, append)
+            outcomes, head = await appended
         except LedgerError as error:
             # What was folded ahead may or may not come true; the log itself has to be asked.
             self._states.forget(list(deciding.touched))
@@ -324,6 +328,12 @@ class Ledger:
             self._states.era += 1
         self._head = head
         return outcomes
+
+    def _plan_ahead(self) -> None:
+        """Ask the requests of the next group for their steps, while the disk works and nothing can be decided."""
+        for waiting in self._committer.next_items():
+            with suppress(Exception):  # Asked again when its turn comes, and answered then.
+                plan(waiting)
 
     async def _answer(self, deciding: Pass, outcomes: Sequence[Outcome]) -> list[Waiting]:
         """Answer what is settled; return what must be decided again, in its order."""

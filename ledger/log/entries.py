@@ -28,6 +28,7 @@ _POSITION_AND_TIME = Struct(">QQ")
 _VERSION = Struct(">Q")
 _LENGTH_BYTES = 4
 _FIXED_BYTES = len(_TAG) + _POSITION_AND_TIME.size + _VERSION.size + 3 * _LENGTH_BYTES + SALT_BYTES
+_SURELY_FITS = ENTRY_BYTES_MAX - _FIXED_BYTES
 
 
 class EventTooLarge(Refused):
@@ -56,6 +57,9 @@ def check_entry_size(stream_id: str, topic: str, state: bytes) -> None:
     Raises:
         EventTooLarge: the entry would have more than `ENTRY_BYTES_MAX` bytes.
     """
+    # A character has four bytes at most, so that nearly every event fits at a glance.
+    if len(state) + 4 * (len(stream_id) + len(topic)) <= _SURELY_FITS:
+        return
     size_bytes = entry_size(stream_id, topic, state)
     if size_bytes > ENTRY_BYTES_MAX:
         raise EventTooLarge(stream_id, topic, size_bytes)

@@ -214,6 +214,8 @@ class Follower:
         """Say that the log may have grown, to `position` or by anything. Safe from any thread; does not block."""
         if self._closed or self._wake_is_due or 0 < position <= self.position or self._loop is None:
             return
+        if not self._readers and not self._waiting:
+            return  # Nobody listens, and whoever begins to calls this. Each look costs as much as a small write.
         self._wake_is_due = True
         with suppress(RuntimeError):  # The loop may be closed while a thread still appends.
             self._loop.call_soon_threadsafe(self._woken.set)
@@ -222,6 +224,7 @@ class Follower:
         """Return a queue that is offered every event after `Live.after`, which is the last position seen so far."""
         live = Live(self, selection, self.position)
         self._readers[live] = None
+        self.wake()  # Without listeners the position may be old.
         return live
 
     def forget(self, live: Live) -> None:

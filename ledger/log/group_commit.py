@@ -1,7 +1,8 @@
 """Group commit: everything that waits is decided in one pass and made durable by one fsync (performance.md 4).
 
-The committer only queues, gathers and runs; what a group means is its `commit` function. Nothing sleeps to make a group
-bigger: while each turn of the event loop still brings items, the group waits for the next turn, a bounded number of times.
+The committer only queues, gathers and runs; what a group means is its `commit` function. Nothing sleeps to make a
+group bigger: while each turn of the event loop still brings items, the group waits for the next turn, a bounded number
+of times.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from ledger.domain.errors import StoreClosed
 
 GROUP_WEIGHT_MAX: Final = 256
-"""Events, about, after which a group is full: larger ones make small calls wait. One larger item is a group by itself."""
+"""Events, about, after which a group is full: larger ones make small calls wait. A larger item is a group by itself."""
 
 SETTLE_TURNS_MAX: Final = 8
 """Turns of the event loop that a group may wait for more."""
@@ -68,6 +69,17 @@ class GroupCommitter(Generic[T]):
         self._queue.append(item)
         self._wanted.set()
 
+    def next_items(self) -> list[T]:
+        """Return the items that would be the next group, were it taken now; they stay in the queue."""
+        items: list[T] = []
+        weight = 0
+        for item in self._queue:
+            weight += item.weight
+            if items and weight > GROUP_WEIGHT_MAX:
+                break
+            items.append(item)
+        return items
+
     def put_back(self, items: list[T]) -> None:
         """Queue items again, before all others and in their order; also while closing."""
         self._queue.extendleft(reversed(items))
@@ -79,7 +91,7 @@ class GroupCommitter(Generic[T]):
         self._wanted.set()
 
     async def run(self) -> None:
-        """Commit until closed and empty. An error that a commit does not handle fails everybody who waits, then ends it."""
+        """Commit until closed and empty. An error that a commit does not handle fails all who wait, then ends it."""
         group: list[T] = []
         try:
             while await self._work():
@@ -105,7 +117,7 @@ class GroupCommitter(Generic[T]):
         return True
 
     async def _settle(self) -> None:
-        """Give way while each turn still brings items; callers that were just answered come back within a turn or two."""
+        """Give way while each turn still brings items; callers who were just answered come back in a turn or two."""
         for _ in range(SETTLE_TURNS_MAX):
             before = len(self._queue)
             await asyncio.sleep(0)
