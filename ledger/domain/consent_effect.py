@@ -19,18 +19,18 @@ _UNNAMED: Final = frozenset({object()})
 
 
 def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
-    """Tell whether a withdrawal recorded now ends at least one live cell; `at` is in microseconds.
+    """Tell whether a withdrawal recorded now ends at least one cell that is live at an instant, in microseconds.
 
-    When the withdrawal is said to have happened does not matter: it is recorded after every grant there is.
+    The instant is at or after that of every act. When the withdrawal is said to have happened does not matter: it is recorded after every grant there is.
     """
-    bars = {scope: _Extremes(denials, at) for scope, denials in acts.denials.items()}
+    bars = {scope: _Extremes(denials) for scope, denials in acts.denials.items()}
     universe = _universe((*acts.grants, *bars, withdrawal))
     for scope, grants in acts.grants.items():
         box = _intersection(_granted(scope, universe), _denied(withdrawal, scope, universe))
         if not all(box):
             continue
         for grant in reversed(grants):  # The latest is the likeliest to count.
-            if grant.occur_time <= at and grant.valid_from <= at < grant.until:
+            if grant.valid_from <= at < grant.until:
                 cuts = [_denied(denied, scope, universe) for denied, bar in bars.items() if bar.stops(grant)]
                 if _leaves_anything(box, cuts):
                     return True
@@ -38,17 +38,16 @@ def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
 
 
 class _Extremes:
-    """The greatest position and the latest occur time of the denials of one scope."""
+    """The greatest position and the latest occur time of the denials of one scope; there is at least one."""
 
     __slots__ = ("occur_time", "position")
 
-    def __init__(self, denials: Sequence[Denial], at: int) -> None:
-        admitted = [denial for denial in denials if denial.occur_time <= at]
-        self.position = max((denial.position for denial in admitted), default=0)
-        self.occur_time = max((denial.occur_time for denial in admitted), default=None)
+    def __init__(self, denials: Sequence[Denial]) -> None:
+        self.position = denials[-1].position
+        self.occur_time = max(denial.occur_time for denial in denials)
 
     def stops(self, grant: Grant) -> bool:
-        return self.occur_time is not None and (grant.position < self.position or grant.occur_time <= self.occur_time)
+        return grant.position < self.position or grant.occur_time <= self.occur_time
 
 
 def _universe(scopes: Sequence[Scope]) -> tuple[frozenset[object], ...]:

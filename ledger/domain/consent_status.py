@@ -183,11 +183,9 @@ def named_cells(acts: Acts) -> list[Cell]:
 
 
 def cell_verdict(acts: Acts, cell: Cell, at: int) -> CellVerdict:
-    """Return the status of a cell at an instant, from the acts that occurred at or before it."""
-    bar = _Bar.over(_covering_denials(acts, cell, at))
-    grants = [
-        grant for scope, given in acts.grants.items() if scope.grants(cell) for grant in given if grant.occur_time <= at
-    ]
+    """Return the status of a cell at an instant, in microseconds, at or after that of every act."""
+    bar = _Bar.over(denial for scope, denials in acts.denials.items() if scope.denies(cell) for denial in denials)
+    grants = [grant for scope, given in acts.grants.items() if scope.grants(cell) for grant in given]
     in_force = [grant for grant in grants if grant.valid_from <= at < grant.until and bar.is_cleared_by(grant)]
     if in_force:
         # Of several, the one that holds longest: the cell stays live until then.
@@ -200,14 +198,6 @@ def cell_verdict(acts: Acts, cell: Cell, at: int) -> CellVerdict:
         grant = max(ended, key=_end)
         return CellVerdict(EXPIRED, grant.occur_time, _end_told(grant), evidence=(grant.position,))
     return CellVerdict(UNKNOWN)
-
-
-def _covering_denials(acts: Acts, cell: Cell, at: int) -> Iterator[Denial]:
-    for scope, denials in acts.denials.items():
-        if scope.denies(cell):
-            for denial in denials:
-                if denial.occur_time <= at:
-                    yield denial
 
 
 class _Bar(NamedTuple):
