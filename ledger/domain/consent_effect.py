@@ -21,7 +21,8 @@ _UNNAMED: Final = frozenset({object()})
 def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
     """Tell whether a withdrawal recorded now ends at least one cell that is live at an instant, in microseconds.
 
-    The instant is at or after that of every act. When the withdrawal is said to have happened does not matter: it is recorded after every grant there is.
+    The instant is at or after that of every act. When the withdrawal is said to have happened does not matter: it is
+    recorded after every grant there is.
     """
     bars = {scope: _Extremes(denials) for scope, denials in acts.denials.items()}
     universe = _universe((*acts.grants, *bars, withdrawal))
