@@ -82,11 +82,22 @@ class Batch:
 class Live:
     """One reader's queue at the follower. Made by `Follower.open`, to be closed by its reader; lives on the loop."""
 
-    __slots__ = ("_batches", "_changed", "_follower", "_selection", "_told", "after", "examined", "fell_behind")
+    __slots__ = (
+        "_batches",
+        "_beyond",
+        "_changed",
+        "_follower",
+        "_selection",
+        "_told",
+        "after",
+        "examined",
+        "fell_behind",
+    )
 
-    def __init__(self, follower: "Follower", selection: Selection, after: int) -> None:
+    def __init__(self, follower: "Follower", selection: Selection, after: int, beyond: int) -> None:
         self.after = after
         """Every event after this position is offered; those before are in storage."""
+        self._beyond = beyond
         self.examined = after
         """Once the queue is empty: every wanted event up to here was taken."""
         self.fell_behind = False
@@ -132,6 +143,8 @@ class Live:
         if self.fell_behind:
             return
         self.examined = batch.last
+        if batch.last <= self._beyond:
+            return
         if batch.may_match(self._selection):
             self._queue(batch)
             self._changed.set()
@@ -220,9 +233,12 @@ class Follower:
         with suppress(RuntimeError):  # The loop may be closed while a thread still appends.
             self._loop.call_soon_threadsafe(self._woken.set)
 
-    def open(self, selection: Selection = EVERYTHING) -> Live:
-        """Return a queue that is offered every event after `Live.after`, which is the last position seen so far."""
-        live = Live(self, selection, self.position)
+    def open(self, selection: Selection = EVERYTHING, beyond: int = 0) -> Live:
+        """Return a queue that is offered every event after `Live.after`, which is the last position seen so far.
+
+        beyond: batches that end at or before this position take no place in the queue: the reader has them already.
+        """
+        live = Live(self, selection, self.position, beyond)
         self._readers[live] = None
         self.wake()  # Without listeners the position may be old.
         return live
@@ -397,7 +413,7 @@ class Cursor:
             to = (await reads(reads.store.head)).position
             if to - self.position <= PAGE_EVENTS:
                 # Near enough: what is written while the last page is read fits into the queue.
-                self._live = self._follower.open(self._selection)
+                self._live = self._follower.open(self._selection, beyond=to)
                 to = max(to, self._live.after)
             self._scan = scan(reads, self._selection, self.position, max(to, self.position))
         try:

@@ -286,6 +286,20 @@ async def test_a_queue_never_holds_more_than_it_may(follower: Follower, writer: 
     assert live.take() is None
 
 
+async def test_a_reader_that_begins_where_nobody_listened_is_live_at_once(store: FaultyStore, writer: Writer) -> None:
+    """The follower has not looked for a while; what it finds then is no news to somebody who reads storage."""
+    follower = Follower(store, poll_s=30)
+    await follower.start()
+    writer.append(["acme/c-1"] * 3 * FULL)
+    cursor = Cursor(follower, 0)
+
+    assert list(range(1, 3 * FULL + 1)) == await catch_up(cursor)
+    assert await follower.wait_for(3 * FULL, 5)
+    assert await cursor.next(0.01) is None
+    assert cursor.caught_up
+    await follower.close()
+
+
 # Waiting.
 
 
