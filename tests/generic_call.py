@@ -36,10 +36,10 @@ def main() -> int:
             else:
                 answers = [channel.unary_unary(path, *codec)(message, timeout=20)]
         except grpc.RpcError as error:
-            print(f"ERROR: {error}", file=sys.stderr)
+            sys.stderr.write(f"ERROR: {error}\n")
             return 1
     for answer in answers:
-        print(MessageToJson(answer, indent=2, descriptor_pool=pool))
+        sys.stdout.write(MessageToJson(answer, indent=2, descriptor_pool=pool) + "\n")
     return 0
 
 

@@ -58,7 +58,9 @@ class Reference:
         self._nodes = {file.name: list(nodes(file)) for file in files}
         self._places = dict(self._find_places())
         self._reasons = {
-            node.name.rpartition(".")[2].removeprefix(REASON_PREFIX) for node in self._of("rapport.errors.", "value")
+            _last(node.name).removeprefix(REASON_PREFIX)
+            for node in self._of("rapport.errors.", "value")
+            if node.proto.number
         }
 
     def events(self) -> str:

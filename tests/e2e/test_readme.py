@@ -62,7 +62,21 @@ def can_run(commands: str, folder: Path, variables: dict[str, str]) -> bool:
     if shutil.which("node") is None:
         return False
     needed = "require('@grpc/grpc-js'); require('@grpc/proto-loader')"
-    return subprocess.run(["node", "-e", needed], cwd=folder, env=variables, capture_output=True).returncode == 0
+    found = subprocess.run(["node", "-e", needed], cwd=folder, env=variables, capture_output=True, check=False)
+    return found.returncode == 0
+
+
+def typed(commands: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Return what became of the commands of a block."""
+    return subprocess.run(
+        ["sh", "-c", commands],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 @pytest.mark.timeout(180)
@@ -78,9 +92,7 @@ def test_a_page_prints_what_it_says(page: str, folder: Path, server: ServerProce
         if block.language == "sh":
             printed = None
             if can_run(block.text, folder, variables):
-                done = subprocess.run(
-                    ["sh", "-c", block.text], cwd=folder, env=variables, capture_output=True, text=True, timeout=120
-                )
+                done = typed(block.text, folder, variables)
                 assert "Traceback" not in done.stderr, f"{page}:{block.line}: {done.stderr}"
                 assert done.stdout or not done.returncode, f"{page}:{block.line}: {done.stderr}"
                 printed = alike(done.stdout)
