@@ -16,8 +16,8 @@ from rapport.policy.v1.policy_service_pb2 import ListAssetsRequest, ListAssetsRe
 from services.cli.importing import loading
 from services.cli.importing.loading import Loader, Totals
 from services.cli.importing.mapping import load_mapping
-from services.cli.importing.rejects import HEADER, Rejects, rejects_path
-from services.cli.importing.source import FileReader
+from services.cli.importing.rejects import HEADER, Rejects, places_for
+from services.cli.importing.source import FileReader, Line
 from services.client import Client, RapportError, RetryPolicy
 from tests.unit.fake_server import FakeServer, fail, fake_server, status
 
@@ -44,7 +44,7 @@ def purchases(tmp_path: Path, count: int, bad: dict[int, str] | None = None) -> 
 
 async def load(server: FakeServer, file: Path, retry: RetryPolicy = QUICK) -> Totals:
     mapping = load_mapping(ROOT / "examples" / "cdnow.toml", file)
-    with Rejects(rejects_path(file, None)) as rejects:
+    with Rejects(*places_for(file, None)) as rejects:
         async with Client(server.target, retry=retry, timeout_s=2) as client:
             return await Loader(client, mapping, file.name, rejects).load(
                 FileReader(file, mapping.source), lambda _, __: None
@@ -196,10 +196,12 @@ def test_rejects_of_an_earlier_run_go_when_there_are_none_now(tmp_path: Path) ->
 def test_rejects_go_to_the_working_directory_where_the_files_own_is_read_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "missing" / "x.csv"
 
-    assert tmp_path / "x.csv.rejects" == rejects_path(tmp_path / "x.csv", None)
-    assert Path("mine") == rejects_path(tmp_path / "x.csv", Path("mine"))
-    monkeypatch.setattr(Path, "open", refuse)
-    assert Path("x.csv.rejects") == rejects_path(tmp_path / "x.csv", None)
+    with Rejects(*places_for(file, None)) as rejects:
+        rejects.add(Line(7, "a\tb", (), "", 0), "why\nnot")
+
+    assert Path("x.csv.rejects") == rejects.path
+    assert HEADER + "7\twhy not\ta\tb\n" == (tmp_path / "x.csv.rejects").read_text()
+    assert (Path("mine"),) == places_for(file, Path("mine"))

@@ -15,7 +15,7 @@ from services.cli.importing.faults import MappingError
 from services.cli.importing.loading import Loader, Totals
 from services.cli.importing.mapping import ImportMapping, load_mapping
 from services.cli.importing.progress import ProgressBar
-from services.cli.importing.rejects import Rejects, rejects_path
+from services.cli.importing.rejects import Rejects, places_for
 from services.cli.importing.source import FileReader
 from services.client import Client, RetryPolicy
 
@@ -58,12 +58,11 @@ async def run(arguments: Namespace) -> int:
     console = Console(stderr=True)
     bar = ProgressBar(console, arguments.file.name, reader.size)
     patient = RetryPolicy(patience_s=arguments.patience, longest_delay_s=2.0)
-    path = rejects_path(arguments.file, arguments.rejects)
     client = Client(arguments.target, timeout_s=arguments.timeout, retry=patient, on_retry=bar.waiting)
-    with Rejects(path) as rejects, bar:
+    with Rejects(*places_for(arguments.file, arguments.rejects)) as rejects, bar:
         async with client:
             totals = await Loader(client, mapping, source, rejects).load(reader, bar.show)
-    _print(totals, path if totals.rejected else None, arguments.json)
+    _print(totals, rejects.path, arguments.json)
     return DONE_WITH_REJECTS if totals.rejected else OK
 
 

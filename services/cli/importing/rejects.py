@@ -22,8 +22,11 @@ class Rejects:
     A run without rejected lines removes what an earlier one left, so that the file always tells about the last run.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, *places: Path) -> None:
+        """Keep the places where the file may be made; the first that can be written is taken."""
+        self._places = places
+        self.path: Path | None = None
+        """Where the file is. None: there is none."""
         self.count = 0
         """Lines written."""
         self._file: TextIO | None = None
@@ -38,10 +41,10 @@ class Rejects:
         """Write one line.
 
         Raises:
-            OSError: The file cannot be made or written.
+            OSError: The file cannot be made in any of the places, or not be written.
         """
         if self._file is None:
-            self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+            self._file = self._open()
             self._file.write(HEADER)
         one_line = " ".join(reason.split())
         text = line.text.replace("\r", "\\r").replace("\n", "\\n")
@@ -52,8 +55,22 @@ class Rejects:
         """Close the file, or remove an earlier run's where this one had nothing to reject."""
         if self._file is not None:
             self._file.close()
-        elif _is_ours(self.path):
-            self.path.unlink()
+            return
+        for place in self._places:
+            if _is_ours(place):
+                place.unlink()
+
+    def _open(self) -> TextIO:
+        for place in self._places:
+            try:
+                file = place.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+            except OSError:
+                if place == self._places[-1]:
+                    raise
+            else:
+                self.path = place
+                return file
+        raise ValueError("no place was given for the rejects")
 
 
 def _is_ours(path: Path) -> bool:
@@ -65,18 +82,9 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def rejects_path(file: Path, wanted: Path | None) -> Path:
-    """Return where rejects go: where the caller wants, else beside the file, else (it is read-only there) here."""
+def places_for(file: Path, wanted: Path | None) -> tuple[Path, ...]:
+    """Return where rejects may go: where the caller wants, else beside the file, else (it is read-only there) here."""
     if wanted is not None:
-        return wanted
+        return (wanted,)
     beside = file.with_name(file.name + ".rejects")
-    try:
-        # Opened for appending: what an earlier run wrote stays until this one has something to say.
-        existed = beside.exists()
-        with beside.open("a"):
-            pass
-        if not existed:
-            beside.unlink()
-    except OSError:
-        return Path(beside.name)
-    return beside
+    return beside, Path(beside.name)
