@@ -175,7 +175,8 @@ class Ledger:
         """
         head = await self._reach(min_position)
         await self._bring_in(stream_ids, head)
-        view = View(self.clock(), head.position)
+        # Now is never before what was recorded, however far this process's clock is behind that of another (I9).
+        view = View(max(self.clock(), head.record_time), head.position)
         looks = {stream_id: self._cached(stream_id, view) for stream_id in stream_ids}
         self._states.trim()
         # What moved on while others were brought in is folded up to the head, so that all show the same position.

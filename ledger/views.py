@@ -57,7 +57,7 @@ class Views:
         """
         kind = None if as_of is None else as_of.WhichOneof("known_at")
         if as_of is None or kind is None:
-            position, occur_time = head.position, self._clock()
+            position, occur_time = head.position, max(self._clock(), head.record_time)
         elif kind == "position":
             position = as_of.position
             occur_time = await self._record_time_of(position, head)
