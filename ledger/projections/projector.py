@@ -197,8 +197,11 @@ class Projector:
 
     def _prepared(self) -> Generation:
         """Return the live generation; begin one where there is none, or where it is of another log."""
-        for generation in self._database.generations(self.projection.name):
-            # The head was read before: a log that ends earlier than its projection was put back from a copy.
+        generations = self._database.generations(self.projection.name)
+        # Read after them: another process may have folded beyond the head that was read before.
+        self._head = self._store.head().position
+        for generation in generations:
+            # A log that ends before its projection does was put back from a copy.
             if generation.log_id != self._log_id or generation.position > self._head:
                 self._database.drop(generation)
         live = self._database.live(self.projection)

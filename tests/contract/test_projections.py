@@ -462,6 +462,19 @@ async def test_a_log_put_back_from_a_copy_is_folded_anew(
     await anext(start, None)
 
 
+async def test_who_takes_over_keeps_what_was_folded_since_it_last_looked(
+    place: Place, database: Database, store: Store, log: Log
+) -> None:
+    follower = Follower(store)
+    projector = Projector(PROJECTION, place.database(), store, follower, log_id="log", clock=lambda: START)
+    log.grow(30)
+    live = caught_up(database, store, begun(database))
+    assert projector._head < live.position
+
+    assert live == projector._prepared()
+    await projector.close()
+
+
 async def test_a_projection_of_another_log_is_thrown_away(
     place: Place, database: Database, store: Store, log: Log
 ) -> None:
