@@ -388,7 +388,7 @@ class ConsentGiven(_message.Message):
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """How long the data is kept, at least 1 second. Default: not said."""
+        """How long the data is kept. Default: not said."""
 
     def __init__(
         self,
