@@ -38,6 +38,7 @@ from services.runtime.errors import (
 from services.runtime.limits import Limits
 from services.runtime.logs import Logging
 from services.runtime.metrics import Metrics
+from services.runtime.turns import Turns
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Any]
@@ -117,6 +118,7 @@ class Guard:
         self._deadline_max_s = deadline_max_s
         self._write_timeout_s = write_timeout_s
         self._development = development
+        self._turns = Turns()
 
     def wrap(self, path: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         """Return what the server calls for `path`: it gets bytes, so that parsing is guarded too."""
@@ -229,6 +231,7 @@ class Guard:
                         await _tell_slow(frames)
                     raise
                 method.calls.messages += 1
+                await self._turns.take()
         finally:
             await frames.aclose()
 
