@@ -21,20 +21,35 @@ class RelationshipState:
     `until`.
     """
 
-    __slots__ = ("_until", "consents", "exchanges", "interactions", "key_check", "last_position", "version")
+    __slots__ = ("_consents", "_exchanges", "_until", "interactions", "key_check", "last_position", "version")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
         self.interactions = InteractionState(until)
-        self.consents = ConsentState(until)
-        self.exchanges = ExchangeState(until)
+        # Made when first asked for: most relationships have no use for one of them, and a rebuild makes very many.
+        self._consents: ConsentState | None = None
+        self._exchanges: ExchangeState | None = None
         self.version = 0
         """Version of the stream; 0 before its first event."""
         self.last_position = 0
         """Log position of the last event folded."""
         self.key_check: bytes | None = None
         """Check of the data key of this relationship's personal fields; None before there is one."""
+
+    @property
+    def consents(self) -> ConsentState:
+        """Fold of the acts of consent."""
+        if self._consents is None:
+            self._consents = ConsentState(self._until)
+        return self._consents
+
+    @property
+    def exchanges(self) -> ExchangeState:
+        """Fold of the exchanges."""
+        if self._exchanges is None:
+            self._exchanges = ExchangeState(self._until)
+        return self._exchanges
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. A topic that nobody here knows only moves the version."""
