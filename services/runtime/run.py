@@ -25,7 +25,7 @@ from ledger.testing import fault_points
 from services.runtime import process
 from services.runtime.app import App, open_app
 from services.runtime.interceptors import Guard, Registrar
-from services.runtime.logs import Logging, configure, get_log
+from services.runtime.logs import Logging, configure, describe, get_log
 from services.runtime.metrics import expose
 from services.runtime.settings import Settings, SettingsError, from_environment, warnings
 
@@ -66,7 +66,8 @@ def main(modules: Sequence[ServiceModule], environ: Mapping[str, str]) -> None:
         sys.exit(2)
     except BaseExceptionGroup as failures:
         for failure in failures.exceptions:
-            get_log().error("process.failed", error=type(failure).__qualname__, text=str(failure))
+            ours = isinstance(failure, LedgerError)
+            get_log().error("process.failed", **describe(failure, with_text=ours or settings.development))
         sys.exit(1)
     finally:
         logging.sink.flush()
