@@ -87,15 +87,17 @@ def test_a_page_prints_what_it_says(page: str, folder: Path, server: ServerProce
     text = text.replace(TARGET, server.target).replace("Client()", f'Client("{server.target}")')
     variables = environment(folder, server)
     printed: list[str] | None = None
+    shown = list(blocks(text))
 
-    for block in blocks(text):
+    for block, after in zip(shown, [*shown[1:], None], strict=True):
         if block.language == "sh":
             printed = None
             if can_run(block.text, folder, variables):
                 done = typed(block.text, folder, variables)
                 assert "Traceback" not in done.stderr, f"{page}:{block.line}: {done.stderr}"
-                assert done.stdout or not done.returncode, f"{page}:{block.line}: {done.stderr}"
-                printed = alike(done.stdout)
+                told = after is not None and after.language == "text"
+                assert told or not done.returncode, f"{page}:{block.line}: {done.stderr}"
+                printed = alike(done.stdout or done.stderr)
         elif block.language == "text" and printed is not None:
             assert alike(block.text) == printed, f"{page}:{block.line}"
             printed = None
