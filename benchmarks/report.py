@@ -9,13 +9,19 @@ import platform
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from time import perf_counter, thread_time
 from typing import Any, Final
 
+import psutil
+
+_COMMITS: Final = 100
+_ADDITIONS: Final = 500_000
 _PACKAGES: Final = ("grpcio", "protobuf", "protovalidate", "uvloop", "eventsourcing", "psycopg", "umadb")
 
 
@@ -146,7 +152,7 @@ class Row:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were measured on; the load says how much of it others used."""
+    """Return what the figures were measured on, and how fast it was at this moment."""
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "system": f"{platform.system()} {platform.release()}",
@@ -154,6 +160,9 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(pages * page_bytes / 2**30, 1),
         "load_1min": round(os.getloadavg()[0], 2),
+        "file_system": _file_system(),
+        "one_row_commit_ms": _commits(),
+        "additions_per_cpu_s": _additions(),
     }
 
 
@@ -173,6 +182,37 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     ordered = sorted(values)
     last = len(ordered) - 1
     return {f"p{rank}": _rounded(ordered[min(last, round(last * rank / 100))]) for rank in (50, 95, 99)}
+
+
+def _file_system() -> str:
+    """Return the kind of file system that temporary files, and so the logs of benchmarks, are on; `tmpfs` is memory."""
+    folder = os.path.realpath(tempfile.gettempdir())
+    mounts = [part for part in psutil.disk_partitions(all=True) if Path(folder).is_relative_to(part.mountpoint)]
+    return max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else "unknown"
+
+
+def _commits() -> dict[str, float]:
+    """Return how long a durable commit of one row takes bare SQLite, in milliseconds, at this moment."""
+    values = []
+    with tempfile.TemporaryDirectory(prefix="rapport-bench-") as folder:
+        connection = sqlite3.connect(Path(folder) / "commits.db", isolation_level=None)
+        connection.execute("PRAGMA journal_mode=wal").fetchone()
+        connection.execute("PRAGMA synchronous=full").fetchone()
+        connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)")
+        for _ in range(_COMMITS):
+            started = perf_counter()
+            connection.execute("INSERT INTO t (b) VALUES (?)", (bytes(100),))
+            values.append((perf_counter() - started) * 1000)
+        connection.close()
+    return spread(values)
+
+
+def _additions() -> int:
+    """Return how often a loop of Python adds in a second of CPU: shows a core that others slow down."""
+    total, before = 0, thread_time()
+    for number in range(_ADDITIONS):
+        total += number
+    return round(_ADDITIONS / (thread_time() - before))
 
 
 def _processor() -> str:
