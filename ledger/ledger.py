@@ -23,6 +23,7 @@ from ledger.domain.errors import (
     Refused,
     Rejected,
     RequestIdReused,
+    StoreClosed,
 )
 from ledger.domain.fact import Fact
 from ledger.domain.identifiers import LEDGER_STREAM
@@ -32,7 +33,7 @@ from ledger.log.envelope import join_state, split_state
 from ledger.log.following import Follower
 from ledger.log.group_commit import GroupCommitter
 from ledger.log.keys import KeyStore
-from ledger.log.store import Append, Appended, Conflict, Head, NewEvent, Outcome, Repeated, RequestRow, Store
+from ledger.log.store import Append, Appended, Conflict, EventRow, Head, NewEvent, Outcome, Repeated, RequestRow, Store
 from ledger.requests import Plan, Receipt, Request
 from ledger.settling import first_receipt, follow, receipt_of, rests_on_old
 from ledger.states import States
@@ -50,6 +51,7 @@ ATTEMPTS_MAX: Final = 16
 
 _YIELD_EVERY = 64  # Requests decided before the event loop gets a turn: some milliseconds.
 _READERS = 4
+_GAP_MAX = 64  # Events read for nothing between two that are wanted: cheaper than another query.
 
 
 def system_clock() -> int:
@@ -126,8 +128,9 @@ class Ledger:
 
     @property
     def failure(self) -> BaseException | None:
-        """What stopped the ledger from writing, if anything did; the process should end."""
-        return self._committer.failure
+        """What stopped the ledger from writing or from following the log, if anything did; the process should end."""
+        following = self.follower.failure
+        return self._committer.failure or (None if isinstance(following, StoreClosed) else following)
 
     async def start(self) -> None:
         """Begin to take requests and to follow the log.
@@ -165,25 +168,33 @@ class Ledger:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
-        return (await self.current_many((stream_id,), min_position))[stream_id]
+        head = await self._reach(min_position)
+        entry = self._states.get(stream_id)
+        if entry is None or entry.era != self._states.era or head.position != self._head.position:
+            await self._bring_in((stream_id,), head)
+        view = self._now_at(head)
+        look = self._cached(stream_id, view)
+        return look if look is not None else await self._views.look(stream_id, view)
 
     async def current_many(self, stream_ids: Sequence[str], min_position: int = 0) -> dict[str, Look]:
-        """Return many streams' states, all reflecting one position.
+        """Return many streams' states, all reflecting one position; to be read before the next await.
 
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
         head = await self._reach(min_position)
         await self._bring_in(stream_ids, head)
-        # Now is never before what was recorded, however far this process's clock is behind that of another (I9).
-        view = View(max(self.clock(), head.record_time), head.position)
-        looks = {stream_id: self._cached(stream_id, view) for stream_id in stream_ids}
-        self._states.trim()
-        # What moved on while others were brought in is folded up to the head, so that all show the same position.
-        return {
-            stream_id: look if look is not None else await self._views.look(stream_id, view)
-            for stream_id, look in looks.items()
-        }
+        view = self._now_at(head)
+        folded: dict[str, Look] = {}
+        while True:
+            looks = {name: folded.get(name) or self._cached(name, view) for name in stream_ids}
+            # What moved on while others were brought in is folded up to the head, so that all show the same position.
+            moved_on = [name for name, look in looks.items() if look is None]
+            if not moved_on:
+                self._states.trim()
+                return {name: look for name, look in looks.items() if look is not None}
+            for name in moved_on:
+                folded[name] = await self._views.look(name, view)
 
     async def resolve(self, as_of: AsOf | None, min_position: int = 0) -> View:
         """Return the view that an AsOf means now.
@@ -250,6 +261,10 @@ class Ledger:
                 )
             head = await self._reads(self.store.head)
         return head
+
+    def _now_at(self, head: Head) -> View:
+        """Return the view of now: never before what was recorded, however far this clock is behind another's (I9)."""
+        return View(max(self.clock(), head.record_time), head.position)
 
     def _cached(self, stream_id: str, view: View) -> Look | None:
         entry = self._states.get(stream_id)
@@ -339,15 +354,17 @@ class Ledger:
     async def _answer(self, deciding: Pass, outcomes: Sequence[Outcome]) -> list[Waiting]:
         """Answer what is settled; return what must be decided again, in its order."""
         again = list(deciding.deferred)
+        repeated: list[tuple[Waiting, RequestRow]] = []
         head = self._head.position
         for decided, outcome in zip(deciding.decided, outcomes, strict=True):
             match outcome:
                 case Appended():
                     decided.waiting.answer(receipt_of(decided, outcome, head))
                 case Repeated(request=row):
-                    await self._replay(decided.waiting, row)
+                    repeated.append((decided.waiting, row))
                 case Conflict(streams=streams):
                     again += _retried(decided.waiting, streams)
+        await self._replay(repeated)
         if deciding.declined:
             again += await self._answer_declined(deciding, outcomes)
         return again
@@ -362,14 +379,16 @@ class Ledger:
         streams = list({touched.stream_id for each in declined for touched in each.touched})
         versions = await self._reads(self.store.versions, streams) if streams else {}
         again: list[Waiting] = []
+        repeated: list[tuple[Waiting, RequestRow]] = []
         for each in declined:
             row = rows.get(each.waiting.key)
             if row is not None and each.waiting.fingerprint:  # None can be made once the subject is erased (I4).
-                await self._replay(each.waiting, row)
+                repeated.append((each.waiting, row))
             elif rests_on_old(each, deciding, outcomes, versions):
                 again += self._decide_afresh(each)
             else:
                 each.waiting.fail(each.refusal)
+        await self._replay(repeated)
         return again
 
     def _decide_afresh(self, declined: Declined) -> list[Waiting]:
@@ -377,16 +396,39 @@ class Ledger:
         self._states.forget(streams)
         return _retried(declined.waiting, streams)
 
-    async def _replay(self, waiting: Waiting, row: RequestRow) -> None:
-        """Answer a request that was carried out before."""
-        try:
-            waiting.check_same(row)
-        except RequestIdReused as error:
-            waiting.fail(error)
-            return
-        count = row.last_position - row.first_position + 1
-        rows = await self._reads(self.store.read_log, row.first_position - 1, count) if row.first_position else []
-        waiting.answer(first_receipt(row, rows, self._head.position))
+    async def _replay(self, repeated: Sequence[tuple[Waiting, RequestRow]]) -> None:
+        """Answer requests that were carried out before, with their first answers."""
+        same: list[tuple[Waiting, RequestRow]] = []
+        for waiting, row in repeated:
+            try:
+                waiting.check_same(row)
+            except RequestIdReused as error:
+                waiting.fail(error)
+            else:
+                same.append((waiting, row))
+        events = await self._events_between([row for _, row in same if row.first_position])
+        for waiting, row in same:
+            places = range(row.first_position, row.last_position + 1) if row.first_position else ()
+            waiting.answer(first_receipt(row, [events[position] for position in places], self._head.position))
+
+    async def _events_between(self, rows: Sequence[RequestRow]) -> dict[int, EventRow]:
+        """Return the events of requests by position, read in as few pieces as they lie in."""
+        events: dict[int, EventRow] = {}
+        for first, last in _spans(sorted((row.first_position, row.last_position) for row in rows)):
+            for event in await self._reads(self.store.read_log, first - 1, last - first + 1):
+                events[event.position] = event
+        return events
+
+
+def _spans(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return (first, last) of the stretches that cover places given in order, small gaps included."""
+    spans: list[tuple[int, int]] = []
+    for first, last in places:
+        if spans and first - spans[-1][1] <= _GAP_MAX:
+            spans[-1] = (spans[-1][0], max(last, spans[-1][1]))
+        else:
+            spans.append((first, last))
+    return spans
 
 
 async def open_ledger(

@@ -409,6 +409,26 @@ async def test_a_refusal_is_answered_as_a_repetition_when_the_request_was_carrie
     assert (True, first.steps) == (again.replayed, again.steps)
 
 
+async def test_many_requests_sent_again_at_once_get_their_first_answers(ledger: Ledger) -> None:
+    asked = [request() for _ in range(40)]
+    batch = request()
+    firsts = [await ledger.execute(each, [visit(f"acme/c-{number}")]) for number, each in enumerate(asked)]
+    whole = await ledger.execute(batch, [visit("acme/a"), visit("acme/b")])
+    for _ in range(100):
+        await ledger.execute(request(), [visit()])
+
+    again = await asyncio.gather(
+        ledger.execute(batch, [visit("acme/a"), visit("acme/b")]),
+        *[ledger.execute(each, [visit(f"acme/c-{number}")]) for number, each in enumerate(asked)],
+        ledger.execute(Request("/test/Other", "acme", asked[3].request_id, asked[3].message), [visit()]),
+        return_exceptions=True,
+    )
+
+    assert [whole.steps, *[first.steps for first in firsts]] == [each.steps for each in again[:-1]]  # type: ignore[union-attr]
+    assert all(each.replayed for each in again[:-1])  # type: ignore[union-attr]
+    assert isinstance(again[-1], RequestIdReused)
+
+
 async def test_a_refusal_names_where_things_really_stand_not_where_they_were_predicted(ledger: Ledger) -> None:
     await register_assets(ledger)
     await ledger.execute(request(), [purchase("x-1")])
