@@ -85,8 +85,8 @@ examples: $(DEV) ## Run the examples; fail where the output differs from the com
 bench: $(DEV) ## Run the benchmarks; prints machine, versions, sample sizes (takes minutes)
 	$(PY) -m benchmarks $(ARGS)
 
-bench-check: $(DEV) ## Run each benchmark once, small: shows that they work, measures nothing
-	$(PY) -m benchmarks --check
+bench-check: $(DEV) ## Compare short runs of the benchmarks with the targets; says what falls short, decides nothing
+	$(PY) -m benchmarks --check $(ARGS)
 
 buf: $(DEV) ## Lint the protos with buf, and look for breaking changes since the last commit (needs npm)
 	$(PY) -m tools.buf
