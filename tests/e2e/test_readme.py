@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,8 +106,12 @@ def test_a_page_prints_what_it_says(page: str, folder: Path, server: ServerProce
             (folder / block.name).write_text(block.text, encoding="utf-8")
 
 
-def test_make_run_prints_where_it_listens(server: ServerProcess) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_make_run_prints_what_the_page_says(page: str, server: ServerProcess) -> None:
+    recipe = re.search(r"^run:.*\n\t(.+\n)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe is not None
+    # make shows a line before it runs it, unless it begins with an @.
+    shown = "" if recipe[1].startswith("@") else recipe[1].replace("$$", "$").replace("$(PY)", ".venv/bin/python")
 
-    assert f"$ make run\nlistening on {TARGET}\n" in readme
+    assert f"$ make run\n{shown}listening on {TARGET}\n" in (ROOT / page).read_text(encoding="utf-8")
     assert server.target.startswith(TARGET.rpartition(":")[0])
