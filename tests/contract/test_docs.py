@@ -89,11 +89,20 @@ def test_settings_exist(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_targets_exist(page: str) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):.*## ", text_of("Makefile"), re.MULTILINE))
-
     text = text_of(page)
+
     # In a console a target may be followed by arguments, or after two blanks by a remark.
     named = re.findall(r"`make ([a-z0-9 -]+)[`=]?", text)
     named += re.findall(r"^\$ make ([a-z0-9-]+(?: [a-z0-9-]+)*)", text, re.MULTILINE)
+
+    assert set() == {word for words in named for word in words.split()} - targets
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_words_in_capitals_are_reasons_enum_values_or_grpc_codes(page: str) -> None:
+    known = enum_values() | {code.name for code in grpc.StatusCode} | {"NOT_SERVING"}
+
+    named = set(re.findall(r"(?<![\w/.-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w=])", prose(text_of(page))))
 
     assert set() == {name for name in named if name not in known and not name.startswith(PREFIX)}
 
