@@ -41,32 +41,45 @@ class Loader:
         missing = [stream_id for stream_id in stream_ids if not self._has_state(stream_id)]
         if missing:
             era = self._states.era
-            for stream_id, rows in (await self._reads(self._reads.store.read_streams, missing)).items():
+            found = await self._reads(self._reads.store.read_streams, missing)
+            for stream_id, rows in found.items():
                 if stream_id not in self._states.busy and not self._has_state(stream_id):
-                    entry = self._states.put(stream_id, 0, 0, initial_state(stream_id), era)
-                    self._extend(entry, rows)
+                    state = initial_state(stream_id)
+                    for fact in facts(rows):
+                        state.evolve(fact)
+                    version, last_position = (rows[-1].version, rows[-1].position) if rows else (0, 0)
+                    self._states.put(stream_id, version, last_position, state, era)
 
     async def refresh(self, stream_ids: Iterable[str]) -> None:
         """Bring in what was written to streams since they were last looked at; their entries are verified then."""
         known = {
-            stream_id: entry.version
+            stream_id: entry
             for stream_id in stream_ids
             if (entry := self._states.get(stream_id)) is not None and entry.state is not None
         }
         era = self._states.era
-        for stream_id, rows in (await self._reads(self._reads.store.tails, known)).items():
+        versions = {stream_id: entry.version for stream_id, entry in known.items()}
+        for stream_id, rows in (await self._reads(self._reads.store.tails, versions)).items():
             entry = self._states.get(stream_id)
-            if entry is not None and entry.state is not None and stream_id not in self._states.busy:
-                self._extend(entry, rows)
-                entry.era = max(entry.era, era)
+            if entry is None or stream_id in self._states.busy:
+                continue
+            if entry is not known[stream_id]:
+                self._states.forget((stream_id,))  # Read anew by somebody else, and perhaps before these rows.
+                continue
+            self._extend(stream_id, entry, rows)
+            entry.era = max(entry.era, era)
 
-    def _extend(self, entry: Entry, rows: Sequence[EventRow]) -> None:
+    def _extend(self, stream_id: str, entry: Entry, rows: Sequence[EventRow]) -> None:
         """Fold those rows of a stream that follow the entry's version; it may have grown while they were read."""
         rows = rows[entry.version - rows[0].version + 1 :] if rows and entry.version >= rows[0].version else rows
         if rows:
             assert rows[0].version == entry.version + 1, "a stream has a hole"
-            for fact in facts(rows):
-                entry.state.evolve(fact)
+            try:
+                for fact in facts(rows):
+                    entry.state.evolve(fact)
+            except BaseException:
+                self._states.forget((stream_id,))  # It holds a part of the rows, and nobody can take them out again.
+                raise
             self._states.grow(entry, rows[-1].version, rows[-1].position)
 
     async def keys_for(self, group: Iterable[Waiting]) -> Keys:

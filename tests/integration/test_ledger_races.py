@@ -1,0 +1,158 @@
+"""What must hold where things happen at once: each was seen to break, and is played here step by step.
+
+Reads are made in threads, as over PostgreSQL, where that is what lets a group pass a read.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ledger.domain.errors import LogDamaged, OutcomeUnknown, Rejected, StoreFailed
+from ledger.domain.identifiers import policy_stream
+from ledger.domain.policy import RegisterAsset
+from ledger.ledger import Ledger
+from ledger.log.sqlite_store import SqliteStore
+from ledger.log.store import Append, NewEvent
+from ledger.requests import Receipt
+from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
+from tests.integration import test_ledger
+from tests.integration.test_ledger import ANNA, NOW, Opener, purchase, register_assets, request, reversal, visit
+
+BERT = "acme/bert"
+COLD = "acme/cold"
+
+another = test_ledger.another
+ledger = test_ledger.ledger
+
+
+@pytest.fixture
+async def threaded(another: Opener, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """A ledger that reads in threads."""
+    monkeypatch.setattr(SqliteStore, "reads_are_local", False)
+    return await another()
+
+
+class Gate(NamedTuple):
+    """Holds a call of the store, which has done its work already where it reads."""
+
+    reached: threading.Event
+    opened: threading.Event
+
+    async def wait(self) -> None:
+        """Return once a call is held."""
+        async with asyncio.timeout(10):
+            while not self.reached.is_set():  # noqa: ASYNC110  # A thread sets it.
+                await asyncio.sleep(0.001)
+
+    def open(self) -> None:
+        """Let the call go on, and all later ones."""
+        self.opened.set()
+
+
+def hold(monkeypatch: pytest.MonkeyPatch, store: object, name: str) -> Gate:
+    """Hold the calls of one method of a store, after they did what they do."""
+    gate, method = Gate(threading.Event(), threading.Event()), getattr(store, name)
+
+    def held(*arguments: object) -> Any:
+        found = method(*arguments)
+        gate.reached.set()
+        assert gate.opened.wait(10)
+        return found
+
+    monkeypatch.setattr(store, name, held)
+    return gate
+
+
+def fail(*_: object) -> None:
+    """Stand in for a method of a store."""
+    raise StoreFailed("the disk is not there")
+
+
+def register(limit: int) -> list[RegisterAsset]:
+    asset = AssetRegistered(asset="USD/2", kind=ASSET_KIND_MONEY, max_units_per_leg=limit)
+    return [RegisterAsset(stream_id=policy_stream("acme"), asset=asset)]
+
+
+async def test_what_is_stored_is_not_told_failed_because_a_repetition_beside_it_cannot_be_read(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repeated = request()
+    await ledger.execute(repeated, [visit(BERT)])
+    monkeypatch.setattr(ledger.store, "read_log", fail)
+
+    _, stored = await asyncio.gather(
+        ledger.execute(repeated, [visit(BERT)]), ledger.execute(request(), [visit()]), return_exceptions=True
+    )
+
+    assert isinstance(stored, Receipt)
+
+
+async def test_states_of_many_are_not_those_of_a_group_that_began_meanwhile(
+    threaded: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = threaded.store
+    await register_assets(threaded)
+    await threaded.execute(request(), [purchase("a-1")])
+    await threaded.execute(request(), [purchase("b-1", stream_id=BERT)])
+    loading = hold(monkeypatch, store, "read_streams")
+    reading = asyncio.create_task(threaded.current_many([ANNA, BERT, COLD]))
+    await loading.wait()
+    committing = hold(monkeypatch, store, "append")
+    writing = asyncio.create_task(threaded.execute(request(), [purchase("b-2", stream_id=BERT)]))
+    await committing.wait()
+    folding = hold(monkeypatch, store, "read_stream")  # Bert is busy, and folded from the store.
+    loading.open()
+    await folding.wait()
+    committing.open()
+    await writing
+    monkeypatch.setattr(store, "append", fail)
+
+    with pytest.raises(StoreFailed):
+        await threaded.execute(request(), [purchase("a-2"), reversal("a-2")])
+    folding.open()
+    looks = await reading
+
+    assert (1, 1) == (looks[ANNA].version, looks[ANNA].state.version)
+    assert {looks[ANNA].view.position} == {look.view.position for look in looks.values()}
+
+
+async def test_a_damaged_event_is_told_every_time(another: Opener, tmp_path: Path) -> None:
+    ledger = await another()
+    receipts = [await ledger.execute(request(), [visit()]) for _ in range(3)]
+    damage(tmp_path, receipts[1].position)
+    other = await another()
+
+    for _ in range(3):
+        with pytest.raises(LogDamaged):
+            await other.current(ANNA)
+
+
+async def test_a_damaged_event_that_another_process_wrote_is_told_every_time(another: Opener, tmp_path: Path) -> None:
+    ledger, other = await another(), await another()
+    await ledger.execute(request(), [visit()])
+    await other.current(ANNA)
+    receipts = [await ledger.execute(request(), [visit()]) for _ in range(2)]
+    damage(tmp_path, receipts[1].position)
+
+    for _ in range(3):
+        with pytest.raises(LogDamaged):
+            await other.current(ANNA)
+
+
+def defect(*_: object) -> None:
+    """Stand in for code that fails as nobody thought of."""
+    raise ZeroDivisionError
+
+
+def damage(folder: Path, position: int) -> None:
+    """Change what a disk holds of an event."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute("UPDATE stored_events SET state = x'0001' WHERE position = ?", (position,))
+        connection.commit()
