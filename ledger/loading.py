@@ -10,7 +10,7 @@ from ledger.log.personal import has_personal
 from ledger.log.reading import facts
 from ledger.log.scanning import Reads
 from ledger.log.store import EventRow
-from ledger.states import Entry, States
+from ledger.states import UNVERIFIED, Entry, States
 from ledger.waiting import Waiting
 
 
@@ -40,8 +40,10 @@ class Loader:
         """Bring in the states of streams that are not there yet; streams that are busy are left to their group."""
         missing = [stream_id for stream_id in stream_ids if not self._has_state(stream_id)]
         if missing:
-            era = self._states.era
+            era, groups = self._states.era, self._states.groups
             found = await self._reads(self._reads.store.read_streams, missing)
+            if groups != self._states.groups:
+                era = UNVERIFIED  # A group was settled meanwhile: what it wrote may be missing.
             for stream_id, rows in found.items():
                 if stream_id not in self._states.busy and not self._has_state(stream_id):
                     state = initial_state(stream_id)

@@ -15,7 +15,10 @@ reads or changes their entries meanwhile (settled.md 21).
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
+
+UNVERIFIED: Final = -1
+"""The era of an entry that has to be compared with the store before anybody relies on it."""
 
 
 class Entry:
@@ -41,6 +44,8 @@ class States:
         self._events = 0
         self.era = 0
         """Counts how often foreign events were seen in the log. An entry of this era is verified."""
+        self.groups = 0
+        """Counts the groups that were settled; what was read from the store during one may lack what it wrote."""
         self.busy: Collection[str] = ()
         """Streams that the group under way touches."""
         self._open = False
@@ -89,6 +94,7 @@ class States:
 
     def end(self) -> None:
         """Let readers in again: the group is settled."""
+        self.groups += 1
         self.busy = ()
         self._open = False
         self._settled.set()

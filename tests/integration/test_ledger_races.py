@@ -121,6 +121,23 @@ async def test_states_of_many_are_not_those_of_a_group_that_began_meanwhile(
     assert {looks[ANNA].view.position} == {look.view.position for look in looks.values()}
 
 
+async def test_a_read_that_a_group_passed_leaves_nothing_old_behind(
+    threaded: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading = hold(monkeypatch, threaded.store, "read_streams")
+    reading = asyncio.create_task(threaded.current(ANNA))
+    await loading.wait()
+    receipt = await threaded.execute(request(), [visit()])
+    refreshing = hold(monkeypatch, threaded.store, "tails")
+    loading.open()
+    await refreshing.wait()
+    reading.cancel()
+    refreshing.open()
+    await asyncio.gather(reading, return_exceptions=True)
+
+    assert 1 == (await threaded.current(ANNA, receipt.position)).version
+
+
 async def test_a_damaged_event_is_told_every_time(another: Opener, tmp_path: Path) -> None:
     ledger = await another()
     receipts = [await ledger.execute(request(), [visit()]) for _ in range(3)]
