@@ -18,11 +18,8 @@ def follow(states: States, group: Pass, outcomes: Sequence[Outcome]) -> None:
     A stream of which anything was left out is forgotten, and so is one that was folded at positions other than those
     its events got in the end.
     """
-    lost = {stream_id for stream_id, touched in group.touched.items() if touched.spoilt}
-    for decided, outcome in zip(group.decided, outcomes, strict=True):
-        if not isinstance(outcome, Appended):
-            lost.update(event.stream_id for event in decided.append.events)
-            lost.update(outcome.streams if isinstance(outcome, Conflict) else ())
+    lost = _left_out(group, outcomes)
+    lost.update(stream_id for stream_id, touched in group.touched.items() if touched.spoilt)
     shifts = _shifts(group, outcomes)
     record_time = _record_time(group, outcomes)
     for stream_id, touched in group.touched.items():
@@ -64,14 +61,26 @@ def rests_on_old(declined: Declined, group: Pass, outcomes: Sequence[Outcome], v
     """Tell whether a refusal was made on a state that had been overtaken, or that did not come true.
 
     `versions`: what the store holds after the commit. Without foreign events that is what the group left behind.
+    Where something of the group was left out, another process may have brought the stream to the same version.
     A state that was folded ahead may also have come true at other positions than predicted, which refusals name.
     """
-    shifts = _shifts(group, outcomes) or {}
+    shifts, lost = _shifts(group, outcomes) or {}, _left_out(group, outcomes)
     return any(
-        versions.get(touched.stream_id, 0) != group.touched[touched.stream_id].version
+        touched.stream_id in lost
+        or versions.get(touched.stream_id, 0) != group.touched[touched.stream_id].version
         or any(shifts.get(written.offset) for written in touched.evolved)
         for touched in declined.touched
     )
+
+
+def _left_out(group: Pass, outcomes: Sequence[Outcome]) -> set[str]:
+    """Return the streams that the group predicted wrongly: something of it was not stored there, or they had grown."""
+    streams: set[str] = set()
+    for decided, outcome in zip(group.decided, outcomes, strict=True):
+        if not isinstance(outcome, Appended):
+            streams.update(event.stream_id for event in decided.append.events)
+            streams.update(outcome.streams if isinstance(outcome, Conflict) else ())
+    return streams
 
 
 def _shifts(group: Pass, outcomes: Sequence[Outcome]) -> dict[int, int] | None:

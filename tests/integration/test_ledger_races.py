@@ -92,6 +92,34 @@ async def test_what_is_stored_is_not_told_failed_because_a_repetition_beside_it_
     assert isinstance(stored, Receipt)
 
 
+async def test_a_refusal_is_not_given_for_what_another_process_kept_from_coming_true(
+    another: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, other = await another(), await another()
+    await register_assets(ledger)
+    await ledger.execute(request(), [purchase("x-1")])
+    await ledger.execute(request(), [visit(BERT)])
+    row, append = ledger.store.read_stream(BERT)[0], ledger.store.append
+
+    def other_first(*arguments: object) -> object:
+        # The stream gets the version that the group predicted, by another event.
+        monkeypatch.undo()
+        foreign = Append((NewEvent(ANNA, 2, row.topic, row.state),))
+        other.store.append([foreign], other.store.head().position, NOW, NOW)
+        return append(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger.store, "append", other_first)
+    won, lost = await asyncio.gather(
+        ledger.execute(request(), [reversal("x-1", "r-1")]),
+        ledger.execute(request(), [reversal("x-1", "r-2")]),
+        return_exceptions=True,
+    )
+
+    assert isinstance(won, Receipt)
+    assert isinstance(lost, Rejected)
+    assert str(won.position) == lost.metadata["position"]
+
+
 async def test_states_of_many_are_not_those_of_a_group_that_began_meanwhile(
     threaded: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
