@@ -128,6 +128,14 @@ class Pass:
         """The record time that the group's events will have, unless another process writes first."""
         return max(self.now, self.head.record_time)
 
+    @property
+    def verified(self) -> bool:
+        """Whether every stream that a decision rests on without writing it was looked at since foreign events came."""
+        era = self.states.era
+        return all(
+            self.touched[stream_id].entry.era == era for each in self.decided for stream_id, _ in each.append.read_set
+        )
+
     def decide(self, waiting: Waiting) -> None:
         """Decide one request: append it to `decided`, `declined` or `deferred`."""
         attempt = _Attempt(self, waiting)

@@ -31,7 +31,7 @@ from ledger.domain.times import MICROSECONDS
 from ledger.loading import Loader, plan
 from ledger.log.envelope import join_state, split_state
 from ledger.log.following import Follower
-from ledger.log.group_commit import GroupCommitter
+from ledger.log.group_commit import GROUP_WEIGHT_MAX, GroupCommitter
 from ledger.log.keys import KeyStore
 from ledger.log.store import Append, Appended, Conflict, EventRow, Head, NewEvent, Outcome, Repeated, RequestRow, Store
 from ledger.requests import Plan, Receipt, Request
@@ -48,6 +48,9 @@ from rapport.type.v1.as_of_pb2 import AsOf
 
 ATTEMPTS_MAX: Final = 16
 """Times that a request is decided before a conflict is reported to its caller."""
+
+NO_POSITION: Final = -1
+"""Known head of a ledger that does not know how far its states reflect the log: no log ends there."""
 
 _YIELD_EVERY = 64  # Requests decided before the event loop gets a turn: some milliseconds.
 _READERS = 4
@@ -295,6 +298,12 @@ class Ledger:
         group, again = _planned(group)
         try:
             again += await self._decide_and_append(group)
+        except LogDamaged as error:
+            # Of one stream, and nothing was appended: the others must not fail with whoever asked for it.
+            if len(group) == 1:
+                group[0].fail(error)
+            else:
+                again = _apart(group) + again
         except LedgerError as error:
             for waiting in group:
                 waiting.fail(error)
@@ -327,7 +336,9 @@ class Ledger:
 
     async def _append(self, deciding: Pass) -> list[Outcome]:
         appends = [decided.append for decided in deciding.decided]
-        append = partial(self.store.append, appends, self._head.position, deciding.now, deciding.now)
+        # Where a decision rests on a stream that may have grown and does not write it, only the store can tell.
+        known_head = self._head.position if deciding.verified else NO_POSITION
+        append = partial(self.store.append, appends, known_head, deciding.now, deciding.now)
         appended = self._writer.submit(append)
         self._plan_ahead()
         try:
@@ -491,6 +502,13 @@ def _planned(group: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
         else:
             now[waiting.key] = waiting
     return list(now.values()), twins
+
+
+def _apart(group: list[Waiting]) -> list[Waiting]:
+    """Return the requests of a group so that each will be a group by itself."""
+    for waiting in group:
+        waiting.weight = GROUP_WEIGHT_MAX
+    return group
 
 
 def _retried(waiting: Waiting, streams: Sequence[str]) -> list[Waiting]:

@@ -120,6 +120,16 @@ async def test_a_refusal_is_not_given_for_what_another_process_kept_from_coming_
     assert str(won.position) == lost.metadata["position"]
 
 
+async def test_nothing_is_left_undone_because_of_a_state_that_another_process_overtook(another: Opener) -> None:
+    ledger, other = await another(), await another()
+    await ledger.execute(request(), register(10))
+    await other.execute(request(), register(20))
+    await ledger.execute(request(), [visit()])  # Now the ledger knows the head, and not what lies before it.
+
+    with pytest.raises(Rejected):  # Not: it stands already.
+        await ledger.execute(request(), register(10))
+
+
 async def test_states_of_many_are_not_those_of_a_group_that_began_meanwhile(
     threaded: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +197,22 @@ async def test_a_damaged_event_that_another_process_wrote_is_told_every_time(ano
     for _ in range(3):
         with pytest.raises(LogDamaged):
             await other.current(ANNA)
+
+
+async def test_a_damaged_stream_fails_those_who_ask_for_it_and_nobody_else(another: Opener, tmp_path: Path) -> None:
+    ledger = await another()
+    await register_assets(ledger)
+    receipt = await ledger.execute(request(), [visit()])
+    damage(tmp_path, receipt.position)
+    other = await another()
+
+    told = await asyncio.gather(
+        other.execute(request(), [purchase("x-1")]),
+        *(other.execute(request(), [visit(BERT)]) for _ in range(3)),
+        return_exceptions=True,
+    )
+
+    assert [LogDamaged, Receipt, Receipt, Receipt] == [type(each) for each in told]
 
 
 def defect(*_: object) -> None:
