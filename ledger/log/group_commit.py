@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from ledger.domain.errors import StoreClosed
+from ledger.domain.errors import OutcomeUnknown, StoreClosed
 
 GROUP_WEIGHT_MAX: Final = 256
 """Events, about, after which a group is full: larger ones make small calls wait. A larger item is a group by itself."""
@@ -102,7 +102,9 @@ class GroupCommitter(Generic[T]):
                 group = []
         except BaseException as error:
             self._failure = error
-            for item in [*group, *self._queue]:
+            for item in group:  # Some of it may be on disk already.
+                item.fail(OutcomeUnknown("the ledger stopped while it was at work on this"))
+            for item in self._queue:
                 item.fail(StoreClosed("the ledger stopped"))
             self._queue.clear()
             raise

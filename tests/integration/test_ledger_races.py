@@ -215,6 +215,18 @@ async def test_a_damaged_stream_fails_those_who_ask_for_it_and_nobody_else(anoth
     assert [LogDamaged, Receipt, Receipt, Receipt] == [type(each) for each in told]
 
 
+async def test_a_defect_behind_the_commit_does_not_deny_what_is_stored(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.ledger.follow", defect)
+
+    with pytest.raises(OutcomeUnknown):
+        await ledger.execute(request(), [visit()])
+
+    assert isinstance(ledger.failure, ZeroDivisionError)
+    assert 1 == ledger.store.versions([ANNA])[ANNA]
+
+
 def defect(*_: object) -> None:
     """Stand in for code that fails as nobody thought of."""
     raise ZeroDivisionError
