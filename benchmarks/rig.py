@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -140,6 +142,10 @@ class Rig:
         self._count = 0
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            # As if by Ctrl-C: whoever ends a benchmark early must not leave its servers behind.
+            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+            self._stack.callback(signal.signal, signal.SIGTERM, before)
         return self
 
     def __exit__(
