@@ -172,9 +172,9 @@ class Ledger:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
         head = await self._reach(min_position)
-        entry = self._states.get(stream_id)
-        if entry is None or entry.era != self._states.era or head.position != self._head.position:
+        if not self._at_hand(stream_id, head):
             await self._bring_in((stream_id,), head)
+            self._states.trim()
         view = self._now_at(head)
         look = self._cached(stream_id, view)
         return look if look is not None else await self._views.look(stream_id, view)
@@ -188,9 +188,14 @@ class Ledger:
         head = await self._reach(min_position)
         await self._bring_in(stream_ids, head)
         view = self._now_at(head)
+        entries = {name: self._states.get(name) for name in stream_ids}
         folded: dict[str, Look] = {}
         while True:
-            looks = {name: folded.get(name) or self._cached(name, view) for name in stream_ids}
+            # An entry that somebody else has read since may reflect less than the head.
+            looks = {
+                name: folded.get(name) or (self._cached(name, view) if self._states.get(name) is entry else None)
+                for name, entry in entries.items()
+            }
             # What moved on while others were brought in is folded up to the head, so that all show the same position.
             moved_on = [name for name, look in looks.items() if look is None]
             if not moved_on:
@@ -268,6 +273,16 @@ class Ledger:
     def _now_at(self, head: Head) -> View:
         """Return the view of now: never before what was recorded, however far this clock is behind another's (I9)."""
         return View(max(self.clock(), head.record_time), head.position)
+
+    def _at_hand(self, stream_id: str, head: Head) -> bool:
+        """Tell whether a stream's entry is known to reflect `head`, unless a group is busy with it."""
+        entry = self._states.get(stream_id)
+        return (
+            entry is not None
+            and entry.state is not None
+            and entry.era == self._states.era
+            and head.position == self._head.position
+        )
 
     def _cached(self, stream_id: str, view: View) -> Look | None:
         entry = self._states.get(stream_id)

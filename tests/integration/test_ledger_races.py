@@ -9,13 +9,15 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 
 from ledger.domain.errors import LogDamaged, OutcomeUnknown, Rejected, StoreFailed
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import RegisterAsset
-from ledger.ledger import Ledger
+from ledger.ledger import Ledger, Limits, open_ledger
+from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.sqlite_store import SqliteStore
 from ledger.log.store import Append, NewEvent
 from ledger.requests import Receipt
@@ -27,6 +29,7 @@ BERT = "acme/bert"
 COLD = "acme/cold"
 
 another = test_ledger.another
+keys_in = test_ledger._keys_in  # The same keys.
 ledger = test_ledger.ledger
 
 
@@ -174,6 +177,29 @@ async def test_a_read_that_a_group_passed_leaves_nothing_old_behind(
     await asyncio.gather(reading, return_exceptions=True)
 
     assert 1 == (await threaded.current(ANNA, receipt.position)).version
+
+
+async def test_a_stream_that_was_written_unseen_is_folded_by_one_read_for_all(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = await ledger.execute(request(), [visit()])  # Takes the stream's version, and not its state.
+    await ledger.current(ANNA)
+    monkeypatch.setattr(ledger.store, "read_streams", fail)
+    monkeypatch.setattr(ledger.store, "read_stream", fail)
+
+    assert receipt.position == (await ledger.current(ANNA)).last_position
+
+
+async def test_reads_keep_no_more_in_memory_than_allowed(tmp_path: Path) -> None:
+    store = open_store(sqlite_url(tmp_path / "ledger.db"))
+    ledger = await open_ledger(store, keys_in(tmp_path), new_log_id=str(uuid4()), limits=Limits(cached_events_max=10))
+
+    for number in range(50):
+        await ledger.current(f"acme/{number}")
+
+    kept = ledger._states.events  # Nothing else tells how much is kept.
+    await ledger.close()
+    assert kept <= 10
 
 
 async def test_a_damaged_event_is_told_every_time(another: Opener, tmp_path: Path) -> None:
