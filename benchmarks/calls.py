@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Final
 
 import grpc
@@ -44,6 +44,7 @@ def wait_for_projections(target: str) -> list[Projection]:
             answer = stub.ListProjections(ListProjectionsRequest(), timeout=TIMEOUT_S)
             if all(projection.position >= answer.head for projection in answer.projections):
                 return list(answer.projections)
+            sleep(0.05)
     raise TimeoutError("the projections do not catch up")
 
 

@@ -25,6 +25,7 @@ from typing import Any, Final, Self
 import psutil
 import psycopg
 
+from benchmarks.calls import wait_for_projections
 from benchmarks.filling import Filler
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -172,10 +173,15 @@ class Rig:
         own: events of customers that are to have a certain number of them, as `Filler` takes it.
         """
         if not self._share:
-            return self._start("services.standalone", self.filled(size, own), {})
+            return self._over(self.filled(size, own))
         if "rapport" not in self._kept:
-            self._kept["rapport"] = self._start("services.standalone", self.filled(SHARED_SIZE, own), {})
+            self._kept["rapport"] = self._over(self.filled(SHARED_SIZE, own))
         server: Server = self._kept["rapport"]
+        return server
+
+    def _over(self, folder: Path) -> Server:
+        server = self._start("services.standalone", folder, {})
+        wait_for_projections(server.target)  # Else what is measured next shares the core with their first fold.
         return server
 
     def filled(self, size: int, own: Mapping[int, int] | None = None) -> Path:
