@@ -198,7 +198,9 @@ class PostgresDatastore(LibraryDatastore):
             raise
         self.commit_with(session, "COMMIT")
 
-    def rows(self, sql: str, parameters: Sequence[Any] = (), row: Callable[[Any], Any] = tuple) -> list[Any]:
+    def rows(
+        self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), row: Callable[[Any], Any] = tuple
+    ) -> list[Any]:
         """Return all rows of a query, each passed through `row`. Asked again once if the connection was lost.
 
         Raises:

@@ -1,6 +1,6 @@
 """What every table of keys must do, as tests: subclass `KeyTableContract` and say how a table is opened."""
 
-# ruff: noqa: D102  # A test's name is its sentence.
+# A test's name is its sentence.
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
