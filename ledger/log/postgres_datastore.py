@@ -277,7 +277,7 @@ class PostgresDatastore(LibraryDatastore):
             raise error
         raise StoreFailed(f"nothing was written: {error}") from error
 
-    def _rows(self, sql: str, parameters: Sequence[Any], row: Callable[[Any], Any]) -> list[Any]:
+    def _rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any], row: Callable[[Any], Any]) -> list[Any]:
         session = self.readers.take()
         try:
             factory: BaseRowFactory[Any] = lambda _: row  # noqa: E731
