@@ -71,7 +71,7 @@ class Limits:
     clock_clamp_max: int = 60 * MICROSECONDS
     """Microseconds that the clock may be behind the last record time before writes are refused."""
     cached_events_max: int = 500_000
-    """Events folded into the states kept in memory; some 150 bytes each."""
+    """Events folded into the states kept in memory, some 150 bytes each; each state counts as five more."""
     min_position_wait_s: float = 5.0
     """Seconds that a read waits for the log to reach its `min_position`."""
 
@@ -171,6 +171,7 @@ class Ledger:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
+        await self._states.free(stream_id)  # Before the head is asked: what the group wrote is in the cache then.
         head = await self._reach(min_position)
         if not self._at_hand(stream_id, head):
             await self._bring_in((stream_id,), head)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from typing import Any, Final
 
 from ledger.domain.streams import initial_state
 from ledger.log.keys import Keys, KeyStore
@@ -12,6 +13,9 @@ from ledger.log.scanning import Reads
 from ledger.log.store import EventRow
 from ledger.states import UNVERIFIED, Entry, States
 from ledger.waiting import Waiting
+
+_TURN_EVENTS: Final = 2_000
+"""Events folded in one turn of the event loop: some ten milliseconds."""
 
 
 class Loader:
@@ -41,14 +45,11 @@ class Loader:
         missing = [stream_id for stream_id in stream_ids if not self._has_state(stream_id)]
         if missing:
             era, groups = self._states.era, self._states.groups
-            found = await self._reads(self._reads.store.read_streams, missing)
-            if groups != self._states.groups:
-                era = UNVERIFIED  # A group was settled meanwhile: what it wrote may be missing.
-            for stream_id, rows in found.items():
+            for stream_id, rows in (await self._reads(self._reads.store.read_streams, missing)).items():
+                state = await _folded(stream_id, rows)
+                if groups != self._states.groups:
+                    era = UNVERIFIED  # A group was settled meanwhile: what it wrote may be missing.
                 if stream_id not in self._states.busy and not self._has_state(stream_id):
-                    state = initial_state(stream_id)
-                    for fact in facts(rows):
-                        state.evolve(fact)
                     version, last_position = (rows[-1].version, rows[-1].position) if rows else (0, 0)
                     self._states.put(stream_id, version, last_position, state, era)
 
@@ -110,6 +111,16 @@ class Loader:
     def _has_state(self, stream_id: str) -> bool:
         entry = self._states.get(stream_id)
         return entry is not None and entry.state is not None
+
+
+async def _folded(stream_id: str, rows: Sequence[EventRow]) -> Any:
+    """Return the state of a stream; a long one lets others have a turn of the event loop now and then."""
+    state = initial_state(stream_id)
+    for number, fact in enumerate(facts(rows), start=1):
+        state.evolve(fact)
+        if not number % _TURN_EVENTS:
+            await asyncio.sleep(0)
+    return state
 
 
 def plan(waiting: Waiting) -> None:

@@ -113,5 +113,9 @@ class States:
             self._events -= _weight(entry)
 
 
+_ENTRY_EVENTS = 5
+"""Events that take as much memory as a state takes before its first event."""
+
+
 def _weight(entry: Entry) -> int:
-    return entry.version if entry.state is not None and entry.version > 0 else 1
+    return _ENTRY_EVENTS + entry.version if entry.state is not None else 1

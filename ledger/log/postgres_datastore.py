@@ -85,6 +85,8 @@ class PostgresDatastore(LibraryDatastore):
             # prepared statement would keep doing so while it grows.
             "enable_seqscan": "off",
             "jit": "off",
+            # A database may default to another: then appends would fail for each other instead of waiting.
+            "default_transaction_isolation": "read committed",
         }
         self._closed = False
         self._warned: str | None = None
