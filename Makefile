@@ -15,7 +15,7 @@ PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --requir
 
 CODE := $(wildcard ledger services tests tools benchmarks examples)
 # Folders of tests that are not there are passed over, so that every target works in a partial checkout too.
-FAST := $(wildcard tests/unit tests/property tests/contract tests/golden)
+FAST := $(wildcard tests/unit tests/contract tests/golden)
 run_tests = $(if $(1),$(PY) -m pytest $(1) $(ARGS),@echo 'no such tests in this checkout')
 
 .PHONY: help install run up down proto proto-baseline verify format lint types layers buf test test-fast \
@@ -67,11 +67,11 @@ test: ## Run every test: fast ones first, then integration, fault, e2e
 	@$(MAKE) --no-print-directory test-fault
 	@$(MAKE) --no-print-directory test-e2e
 
-test-fast: $(DEV) ## Unit, property, contract and golden tests; under a minute (ARGS='-k name' narrows any of these)
+test-fast: $(DEV) ## Unit, contract and golden tests; under a minute (ARGS='-k name' narrows any of these)
 	$(call run_tests,$(FAST))
 
-test-integration: $(DEV) ## Tests with real PostgreSQL and NATS
-	$(call run_tests,$(wildcard tests/integration))
+test-integration: $(DEV) ## Random tests of properties, and tests with real PostgreSQL and NATS
+	$(call run_tests,$(wildcard tests/property tests/integration))
 
 test-fault: $(DEV) ## Crashes, lost replies, full disks
 	$(call run_tests,$(wildcard tests/fault))

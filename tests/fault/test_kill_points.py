@@ -45,7 +45,8 @@ async def subscribe(target: str) -> None:
 async def test_a_kill_at_a_fault_point_loses_and_doubles_nothing(
     tmp_path: Path, point: str, nth: int, seed: int
 ) -> None:
-    nth = min(nth, 3) if point.startswith("keys") else nth  # Keys are made once a customer, for many at once.
+    # Keys are made for many customers at once, and projections take what waits: neither is sure to come nine times.
+    nth = 2 if point.startswith(("keys", "projection")) else nth
     load = Load(seed)
     server = ServerProcess(tmp_path, settings={"RAPPORT_TEST_FAULT": f"{point}:{nth}:kill"})
     # The first commits are those of the new log itself: killed there, it must start again as if nothing had been.
