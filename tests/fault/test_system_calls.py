@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from tests.fault.history import History, Operation, faults
+from tests.fault.load import Load
 from tests.fault.stored import embedded_log
 from tests.fault.writing_process import open_in, requests, write
-from tests.server import ROOT
+from tests.server import ROOT, ServerProcess
 
 CALLS = "pwrite64,fdatasync,fsync,ftruncate,unlink"
 REQUESTS = 24
@@ -99,3 +101,21 @@ def _collect(history: History, lines: list[str]) -> None:
                 operation.ended = operation.ended or time.monotonic()
             case _:
                 pass  # "closed", or "sent" once more.
+
+
+@pytest.mark.parametrize("at", [3, 20, 60, 110, 170, 240])
+async def test_a_server_killed_at_a_system_call_under_load_loses_and_doubles_nothing(
+    tmp_path: Path, at: int, seed: int
+) -> None:
+    load = Load(seed)
+    what = f"inject={CALLS}:signal=SIGKILL:when={at}"
+    strace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={CALLS}", "-e", what]
+    server = ServerProcess(tmp_path, prefix=strace)
+    with suppress(AssertionError), server:  # The first calls are those of starting.
+        await load.write([server.target], count=300, clients=8)
+
+    with ServerProcess(tmp_path) as restarted:
+        await load.finish(restarted.target)
+
+    assert server.returncode not in (None, 0), "no call was the one to be killed at"
+    assert [] == faults(load.history, embedded_log(tmp_path)), f"seed {seed}"
