@@ -26,14 +26,12 @@ from ledger.domain.errors import (
     StoreClosed,
 )
 from ledger.domain.fact import Fact
-from ledger.domain.identifiers import LEDGER_STREAM
 from ledger.domain.times import MICROSECONDS
 from ledger.loading import Loader, plan
-from ledger.log.envelope import join_state, split_state
 from ledger.log.following import Follower
 from ledger.log.group_commit import GROUP_WEIGHT_MAX, GroupCommitter
 from ledger.log.keys import KeyStore
-from ledger.log.store import Append, Appended, Conflict, EventRow, Head, NewEvent, Outcome, Repeated, RequestRow, Store
+from ledger.log.store import Appended, Conflict, EventRow, Head, Outcome, Repeated, RequestRow, Store
 from ledger.requests import Plan, Receipt, Request
 from ledger.settling import first_receipt, follow, receipt_of, rests_on_old
 from ledger.states import States
@@ -43,7 +41,6 @@ from ledger.waiting import Waiting
 from ledger.writer import Writer
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.ledger_pb2 import LedgerCreated
-from rapport.events.v1.metadata_pb2 import EventMetadata
 from rapport.type.v1.as_of_pb2 import AsOf
 
 ATTEMPTS_MAX: Final = 16
@@ -458,46 +455,6 @@ def _spans(places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return spans
 
 
-async def open_ledger(
-    store: Store,
-    open_keys: Callable[[str], KeyStore],
-    *,
-    new_log_id: str,
-    clock: Callable[[], int] = system_clock,
-    limits: Limits | None = None,
-) -> Ledger:
-    """Return a started ledger over a store, which becomes a log named `new_log_id` if it is empty.
-
-    `open_keys` returns the key store of the log with the id given.
-
-    Raises:
-        LogDamaged: position 1 is not `ledger.created.v1`: the store holds something else.
-        StoreFailed: the store does not answer.
-    """
-    if store.head().position == 0:
-        _create(store, new_log_id, clock())
-    created = _read_created(store)
-    ledger = Ledger(store, open_keys(created.log_id), created, clock=clock, limits=limits)
-    await ledger.start()
-    return ledger
-
-
-def _create(store: Store, log_id: str, now: int) -> None:
-    created = LedgerCreated(log_id=log_id, origin=f"rapport.local/{log_id}", entry_format="rapport.entry.v1")
-    metadata = EventMetadata()
-    metadata.occur_time.FromMicroseconds(now)
-    state = join_state(metadata.SerializeToString(), created.SerializeToString())
-    # Of two processes that find the log empty one wins; the other is told of a conflict and reads what the first wrote.
-    store.append([Append((NewEvent(LEDGER_STREAM, 1, "ledger.created.v1", state),))], 0, now, now)
-
-
-def _read_created(store: Store) -> LedgerCreated:
-    row = store.get(1)
-    if row is None or row.topic != "ledger.created.v1":
-        raise LogDamaged(1, "a log begins with ledger.created.v1; this database holds something else")
-    return LedgerCreated.FromString(split_state(row.state).event)
-
-
 def _planned(group: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
     """Ask every request for its steps; return those to decide now, and those that wait for their twin's outcome.
 
@@ -536,4 +493,4 @@ def _retried(waiting: Waiting, streams: Sequence[str]) -> list[Waiting]:
     return []
 
 
-__all__ = ["ATTEMPTS_MAX", "ClockBehindLog", "Ledger", "Limits", "open_ledger", "system_clock"]
+__all__ = ["ATTEMPTS_MAX", "ClockBehindLog", "Ledger", "Limits", "system_clock"]

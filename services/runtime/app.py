@@ -11,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from ledger.domain.times import MICROSECONDS
-from ledger.ledger import Ledger, open_ledger
+from ledger.ledger import Ledger
 from ledger.ledger import Limits as LedgerLimits
 from ledger.log.keks import KEK_BYTES, Keks, create_kek_file, read_kek_file
 from ledger.log.keys import KeyStore
 from ledger.log.postgres_keys import PostgresKeyTable
 from ledger.log.recorders import open_store, refuse_db_functions
 from ledger.log.sqlite_keys import SqliteKeyTable
+from ledger.opening import open_ledger
 from services.runtime.health import Health
 from services.runtime.limits import Limits
 from services.runtime.logs import Logging, get_log

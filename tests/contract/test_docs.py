@@ -120,7 +120,7 @@ def test_topics_and_packages_exist(page: str) -> None:
     named = {code for code in codes(page) if re.fullmatch(r"[a-z_]+(?:\.[a-z_]+)+\.v[0-9]+", code)}
 
     # Formats of stored bytes are named like topics, and are none.
-    formats = {name for name in named if f'"{name}"' in (ROOT / "ledger/ledger.py").read_text(encoding="utf-8")}
+    formats = {name for name in named if f'"{name}"' in (ROOT / "ledger/opening.py").read_text(encoding="utf-8")}
 
     assert set() == named - set(TOPICS) - packages - formats
 

@@ -16,11 +16,12 @@ from uuid import UUID, uuid4
 from ledger.domain.consent import WithdrawConsent
 from ledger.domain.decider import Step
 from ledger.domain.interaction import RecordInteraction
-from ledger.ledger import Ledger, open_ledger
+from ledger.ledger import Ledger
 from ledger.log.keks import Keks
 from ledger.log.keys import KeyStore
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.sqlite_keys import SqliteKeyTable
+from ledger.opening import open_ledger
 from ledger.requests import Request
 from rapport.consent.v1.consent_service_pb2 import WithdrawConsentRequest
 from rapport.events.v1.consent_pb2 import ConsentWithdrawn

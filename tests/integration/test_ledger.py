@@ -17,13 +17,14 @@ from ledger.domain.interaction import CorrectInteraction, RecordInteraction, Ret
 from ledger.domain.policy import RegisterAsset
 from ledger.domain.streams import initial_state
 from ledger.domain.times import timestamp
-from ledger.ledger import Ledger, open_ledger
+from ledger.ledger import Ledger
 from ledger.log.envelope import split_state
 from ledger.log.keks import Keks
 from ledger.log.keys import KeyStore
 from ledger.log.reading import facts
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.sqlite_keys import SqliteKeyTable
+from ledger.opening import open_ledger
 from ledger.requests import Receipt, Request
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import exchange_pb2 as exchanges

@@ -16,10 +16,11 @@ import pytest
 from ledger.domain.errors import LogDamaged, OutcomeUnknown, Rejected, StoreFailed
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import RegisterAsset
-from ledger.ledger import Ledger, Limits, open_ledger
+from ledger.ledger import Ledger, Limits
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.sqlite_store import SqliteStore
 from ledger.log.store import Append, NewEvent
+from ledger.opening import open_ledger
 from ledger.requests import Receipt
 from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
 from tests.integration import test_ledger
