@@ -31,7 +31,7 @@ IDS_BY_ANOTHER_NAME: Final = frozenset(
     {
         *("actor", "on_behalf_of"),  # Parties, named by the part they play.
         *("replaces", "cause_ref", "evidence_ref"),  # References, named by what they say of the other thing.
-        *("origin", "sha256", "key_check"),  # A log's name and digests.
+        *("origin", "sha256", "key_check", "digest"),  # A log's name and digests.
         *("page_token", "next_page_token"),  # AIP-158.
         *("id", "customer_id_prefix"),  # The id of the message itself; the beginning of one.
     }

@@ -8,7 +8,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, ledger_pb2, policy_pb2, privacy_pb2
+from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, ledger_pb2, policy_pb2, privacy_pb2, valuation_pb2
 
 MESSAGE_BY_TOPIC: Final[dict[str, type[Message]]] = {
     "ledger.created.v1": ledger_pb2.LedgerCreated,
@@ -21,6 +21,10 @@ MESSAGE_BY_TOPIC: Final[dict[str, type[Message]]] = {
     "consent.withdrawn.v1": consent_pb2.ConsentWithdrawn,
     "exchange.recorded.v1": exchange_pb2.ExchangeRecorded,
     "exchange.reversed.v1": exchange_pb2.ExchangeReversed,
+    "exchange.posted.v1": exchange_pb2.ExchangePosted,
+    "exchange.voided.v1": exchange_pb2.ExchangeVoided,
+    "exchange.observation_declared.v1": exchange_pb2.ObservationDeclared,
+    "policy.valuation_published.v1": valuation_pb2.ValuationPolicyPublished,
     "policy.asset_registered.v1": policy_pb2.AssetRegistered,
 }
 """Every topic ever released."""

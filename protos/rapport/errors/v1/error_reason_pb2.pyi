@@ -181,8 +181,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Client action: use the registered kind; limits only rise.
     """
     ERROR_REASON_CATEGORY_NOT_AVAILABLE: _ErrorReason.ValueType  # 38
-    """Cause: points need lots, which this release does not keep. Metadata: category.
-    Client action: record points once lots are available.
+    """Cause: points were recorded with a server from before lots were kept; this release never sends it. Metadata: category.
+    Client action: upgrade the server.
     """
     ERROR_REASON_KNOWN_AT_NOT_SETTLED: _ErrorReason.ValueType  # 39
     """Cause: events may still get this record time. Metadata: head_record_time.
@@ -241,6 +241,102 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STREAM_BROKEN_OFF: _ErrorReason.ValueType  # 52
     """Cause: an earlier item of the same stream ended it; this item was not tried.
     Client action: send it again on a new stream.
+    """
+    ERROR_REASON_LOT_TERMS_INVALID: _ErrorReason.ValueType  # 53
+    """Cause: lot_terms stand on a leg that grants no points, or `expires_at` is not after the grant and
+    `activates_at`.
+    Client action: mend the terms.
+    """
+    ERROR_REASON_REDEMPTION_WITHOUT_COUNTER_LEG: _ErrorReason.ValueType  # 54
+    """Cause: points are redeemed and the organization gives nothing for them.
+    Client action: add the leg of what they bought.
+    """
+    ERROR_REASON_REDEMPTION_PENDING: _ErrorReason.ValueType  # 55
+    """Cause: an exchange that redeems points is pending; lots are used at once or not at all.
+    Client action: record the redemption when it is settled.
+    """
+    ERROR_REASON_PENDING_UNTIL_INVALID: _ErrorReason.ValueType  # 56
+    """Cause: `pending_until` is not after the time of the exchange.
+    Client action: give a later time, or none to post at once.
+    """
+    ERROR_REASON_POSTED_UNITS_INVALID: _ErrorReason.ValueType  # 57
+    """Cause: a posting does not name units for each leg, names more than are pending, or only zeros. Metadata: legs.
+    Client action: name units for every leg, or none to post all; void it to post nothing.
+    """
+    ERROR_REASON_POLICY_UNKNOWN: _ErrorReason.ValueType  # 58
+    """Cause: no such policy, or no such version of it, is published in this view. Metadata: policy_id, version.
+    Client action: publish it, or name one that `ListValuationPolicies` shows.
+    """
+    ERROR_REASON_POLICY_VERSION_TAKEN: _ErrorReason.ValueType  # 59
+    """Cause: the version stands with other content, or a later one is published. Metadata: policy_id, version, latest.
+    Client action: choose a version after the latest, or leave it empty.
+    """
+    ERROR_REASON_POLICY_RULES_CONFLICT: _ErrorReason.ValueType  # 60
+    """Cause: two rules of a version have the same perspective, side, asset and scope, or the same rule_id; each is
+    named.
+    Client action: keep one of them.
+    """
+    ERROR_REASON_RATE_OUT_OF_RANGE: _ErrorReason.ValueType  # 61
+    """Cause: a rate is not within its low and high, or the asset's limit times `high_nanos` passes 9 * 10^18.
+    Metadata: rule_id, asset, policy_id.
+    Client action: lower the rate or the limit.
+    """
+    ERROR_REASON_POLICY_UNIT_CHANGED: _ErrorReason.ValueType  # 62
+    """Cause: versions of one policy keep their unit of account. Metadata: policy_id, unit_of_account.
+    Client action: publish under another policy_id.
+    """
+    ERROR_REASON_EXCHANGE_ALREADY_RESOLVED: _ErrorReason.ValueType  # 63
+    """Cause: the exchange was posted or voided before, or was never pending. Metadata: resolution, position.
+    Client action: read the relationship; reverse what was posted.
+    """
+    ERROR_REASON_HOLD_ENDED: _ErrorReason.ValueType  # 64
+    """Cause: the posting or voiding did not happen while the exchange was pending. Metadata: occur_time,
+    pending_until.
+    Client action: correct the time, or record a new exchange.
+    """
+    ERROR_REASON_EXCHANGE_STILL_PENDING: _ErrorReason.ValueType  # 65
+    """Cause: a pending exchange is voided, not reversed. Metadata: exchange_id.
+    Client action: void it.
+    """
+    ERROR_REASON_NOTHING_TO_REVERSE: _ErrorReason.ValueType  # 66
+    """Cause: the exchange was voided or expired, so nothing was posted. Metadata: exchange_id.
+    Client action: nothing to do.
+    """
+    ERROR_REASON_LOT_INSUFFICIENT: _ErrorReason.ValueType  # 67
+    """Cause: fewer points can be used at that time than are to be redeemed. Metadata: asset, available.
+    Client action: redeem at most what is available.
+    """
+    ERROR_REASON_LOT_CONSUMED: _ErrorReason.ValueType  # 68
+    """Cause: points of the grant were used, so it cannot be taken back whole. Metadata: used, last_use_time.
+    Client action: set take_remaining_points, with a time at or after the last use.
+    """
+    ERROR_REASON_WINDOW_INVALID: _ErrorReason.ValueType  # 69
+    """Cause: a window does not end after it begins, or ends after the view's occur_time.
+    Client action: mend the window.
+    """
+    ERROR_REASON_HALF_LIFE_INVALID: _ErrorReason.ValueType  # 70
+    """Cause: half_life_days is not 0 to 3650.
+    Client action: choose one in bounds; 0 is none.
+    """
+    ERROR_REASON_VIEW_TOKEN_INVALID: _ErrorReason.ValueType  # 71
+    """Cause: the token cannot be read, or belongs to another relationship.
+    Client action: use a token as an answer gave it.
+    """
+    ERROR_REASON_VIEW_MODEL_UNSUPPORTED: _ErrorReason.ValueType  # 72
+    """Cause: the token was made by a model version that this release does not know. Metadata: model_version.
+    Client action: ask a release that does.
+    """
+    ERROR_REASON_VIEWS_NOT_COMPARABLE: _ErrorReason.ValueType  # 73
+    """Cause: the views differ in perspective or unit of account. Metadata: field.
+    Client action: compare views of one perspective and one unit.
+    """
+    ERROR_REASON_VIEW_DIGEST_MISMATCH: _ErrorReason.ValueType  # 74
+    """Cause: a view recomputed from its token gives another balance than it gave before. Metadata: position.
+    Client action: stop; verify the log, and report it.
+    """
+    ERROR_REASON_EXPLANATION_MISMATCH: _ErrorReason.ValueType  # 75
+    """Cause: the entries of an explanation do not add up to the balance; nothing was sent.
+    Client action: report the defect.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -402,8 +498,8 @@ ERROR_REASON_ASSET_CODE_TAKEN: ErrorReason.ValueType  # 37
 Client action: use the registered kind; limits only rise.
 """
 ERROR_REASON_CATEGORY_NOT_AVAILABLE: ErrorReason.ValueType  # 38
-"""Cause: points need lots, which this release does not keep. Metadata: category.
-Client action: record points once lots are available.
+"""Cause: points were recorded with a server from before lots were kept; this release never sends it. Metadata: category.
+Client action: upgrade the server.
 """
 ERROR_REASON_KNOWN_AT_NOT_SETTLED: ErrorReason.ValueType  # 39
 """Cause: events may still get this record time. Metadata: head_record_time.
@@ -462,6 +558,102 @@ Client action: keep both, and report the defect.
 ERROR_REASON_STREAM_BROKEN_OFF: ErrorReason.ValueType  # 52
 """Cause: an earlier item of the same stream ended it; this item was not tried.
 Client action: send it again on a new stream.
+"""
+ERROR_REASON_LOT_TERMS_INVALID: ErrorReason.ValueType  # 53
+"""Cause: lot_terms stand on a leg that grants no points, or `expires_at` is not after the grant and
+`activates_at`.
+Client action: mend the terms.
+"""
+ERROR_REASON_REDEMPTION_WITHOUT_COUNTER_LEG: ErrorReason.ValueType  # 54
+"""Cause: points are redeemed and the organization gives nothing for them.
+Client action: add the leg of what they bought.
+"""
+ERROR_REASON_REDEMPTION_PENDING: ErrorReason.ValueType  # 55
+"""Cause: an exchange that redeems points is pending; lots are used at once or not at all.
+Client action: record the redemption when it is settled.
+"""
+ERROR_REASON_PENDING_UNTIL_INVALID: ErrorReason.ValueType  # 56
+"""Cause: `pending_until` is not after the time of the exchange.
+Client action: give a later time, or none to post at once.
+"""
+ERROR_REASON_POSTED_UNITS_INVALID: ErrorReason.ValueType  # 57
+"""Cause: a posting does not name units for each leg, names more than are pending, or only zeros. Metadata: legs.
+Client action: name units for every leg, or none to post all; void it to post nothing.
+"""
+ERROR_REASON_POLICY_UNKNOWN: ErrorReason.ValueType  # 58
+"""Cause: no such policy, or no such version of it, is published in this view. Metadata: policy_id, version.
+Client action: publish it, or name one that `ListValuationPolicies` shows.
+"""
+ERROR_REASON_POLICY_VERSION_TAKEN: ErrorReason.ValueType  # 59
+"""Cause: the version stands with other content, or a later one is published. Metadata: policy_id, version, latest.
+Client action: choose a version after the latest, or leave it empty.
+"""
+ERROR_REASON_POLICY_RULES_CONFLICT: ErrorReason.ValueType  # 60
+"""Cause: two rules of a version have the same perspective, side, asset and scope, or the same rule_id; each is
+named.
+Client action: keep one of them.
+"""
+ERROR_REASON_RATE_OUT_OF_RANGE: ErrorReason.ValueType  # 61
+"""Cause: a rate is not within its low and high, or the asset's limit times `high_nanos` passes 9 * 10^18.
+Metadata: rule_id, asset, policy_id.
+Client action: lower the rate or the limit.
+"""
+ERROR_REASON_POLICY_UNIT_CHANGED: ErrorReason.ValueType  # 62
+"""Cause: versions of one policy keep their unit of account. Metadata: policy_id, unit_of_account.
+Client action: publish under another policy_id.
+"""
+ERROR_REASON_EXCHANGE_ALREADY_RESOLVED: ErrorReason.ValueType  # 63
+"""Cause: the exchange was posted or voided before, or was never pending. Metadata: resolution, position.
+Client action: read the relationship; reverse what was posted.
+"""
+ERROR_REASON_HOLD_ENDED: ErrorReason.ValueType  # 64
+"""Cause: the posting or voiding did not happen while the exchange was pending. Metadata: occur_time,
+pending_until.
+Client action: correct the time, or record a new exchange.
+"""
+ERROR_REASON_EXCHANGE_STILL_PENDING: ErrorReason.ValueType  # 65
+"""Cause: a pending exchange is voided, not reversed. Metadata: exchange_id.
+Client action: void it.
+"""
+ERROR_REASON_NOTHING_TO_REVERSE: ErrorReason.ValueType  # 66
+"""Cause: the exchange was voided or expired, so nothing was posted. Metadata: exchange_id.
+Client action: nothing to do.
+"""
+ERROR_REASON_LOT_INSUFFICIENT: ErrorReason.ValueType  # 67
+"""Cause: fewer points can be used at that time than are to be redeemed. Metadata: asset, available.
+Client action: redeem at most what is available.
+"""
+ERROR_REASON_LOT_CONSUMED: ErrorReason.ValueType  # 68
+"""Cause: points of the grant were used, so it cannot be taken back whole. Metadata: used, last_use_time.
+Client action: set take_remaining_points, with a time at or after the last use.
+"""
+ERROR_REASON_WINDOW_INVALID: ErrorReason.ValueType  # 69
+"""Cause: a window does not end after it begins, or ends after the view's occur_time.
+Client action: mend the window.
+"""
+ERROR_REASON_HALF_LIFE_INVALID: ErrorReason.ValueType  # 70
+"""Cause: half_life_days is not 0 to 3650.
+Client action: choose one in bounds; 0 is none.
+"""
+ERROR_REASON_VIEW_TOKEN_INVALID: ErrorReason.ValueType  # 71
+"""Cause: the token cannot be read, or belongs to another relationship.
+Client action: use a token as an answer gave it.
+"""
+ERROR_REASON_VIEW_MODEL_UNSUPPORTED: ErrorReason.ValueType  # 72
+"""Cause: the token was made by a model version that this release does not know. Metadata: model_version.
+Client action: ask a release that does.
+"""
+ERROR_REASON_VIEWS_NOT_COMPARABLE: ErrorReason.ValueType  # 73
+"""Cause: the views differ in perspective or unit of account. Metadata: field.
+Client action: compare views of one perspective and one unit.
+"""
+ERROR_REASON_VIEW_DIGEST_MISMATCH: ErrorReason.ValueType  # 74
+"""Cause: a view recomputed from its token gives another balance than it gave before. Metadata: position.
+Client action: stop; verify the log, and report it.
+"""
+ERROR_REASON_EXPLANATION_MISMATCH: ErrorReason.ValueType  # 75
+"""Cause: the entries of an explanation do not add up to the balance; nothing was sent.
+Client action: report the defect.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -28,7 +28,7 @@ from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot
 from rapport.type.v1 import amount_pb2 as rapport_dot_type_dot_v1_dot_amount__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rapport/events/v1/exchange.proto\x12\x11rapport.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1crapport/type/v1/amount.proto\"\xec\x01\n\x10\x45xchangeRecorded\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12\x38\n\tone_sided\x18\x04 \x01(\x0e\x32\x1b.rapport.events.v1.OneSidedB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x08replaces\x18\x05 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x1f\n\tcause_ref\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x32\n\x04legs\x18\x07 \x03(\x0b\x32\x16.rapport.events.v1.LegB\x0c\xbaH\x05\x92\x01\x02\x10@\x88\xb5\x18\x01J\x04\x08\x02\x10\x03\"\xe2\x01\n\x03Leg\x12\x31\n\x05giver\x18\x01 \x01(\x0e\x32\x18.rapport.events.v1.PartyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x1b.rapport.events.v1.CategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x17.rapport.type.v1.AmountB\x06\xbaH\x03\xd8\x01\x03\x12\x18\n\x10\x63onsent_position\x18\x05 \x01(\x04\x12$\n\x0c\x65vidence_ref\x18\x06 \x01(\x0c\x42\x0e\xbaH\x07z\x02h \xd8\x01\x01\x88\xb5\x18\x02\"\xe6\x01\n\x10\x45xchangeReversed\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12#\n\x0breversal_id\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12:\n\x06reason\x18\x03 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12\x15\n\x0b\x61t_original\x18\x04 \x01(\x08H\x00\x12(\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x0b\n\teffective*J\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x12\n\x0ePARTY_CUSTOMER\x10\x01\x12\x16\n\x12PARTY_ORGANIZATION\x10\x02*h\n\x08OneSided\x12\x19\n\x15ONE_SIDED_UNSPECIFIED\x10\x00\x12\x12\n\x0eONE_SIDED_GIFT\x10\x01\x12\x13\n\x0fONE_SIDED_LATER\x10\x02\x12\x18\n\x14ONE_SIDED_UNOBSERVED\x10\x03*\xbc\x03\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41TEGORY_MONEY_PAYMENT\x10\x01\x12\x19\n\x15\x43\x41TEGORY_MONEY_REFUND\x10\x02\x12\x12\n\x0e\x43\x41TEGORY_GOODS\x10\x03\x12\x15\n\x11\x43\x41TEGORY_DISCOUNT\x10\x04\x12\x1c\n\x18\x43\x41TEGORY_SERVICE_SUPPORT\x10\x05\x12\x1d\n\x19\x43\x41TEGORY_SERVICE_RECOVERY\x10\x06\x12\x19\n\x15\x43\x41TEGORY_POINTS_GRANT\x10\x07\x12\x1a\n\x16\x43\x41TEGORY_POINTS_REDEEM\x10\x08\x12\x16\n\x12\x43\x41TEGORY_ATTENTION\x10\t\x12\x14\n\x10\x43\x41TEGORY_WAITING\x10\n\x12\x1b\n\x17\x43\x41TEGORY_DATA_DISCLOSED\x10\x0b\x12\x1a\n\x16\x43\x41TEGORY_DATA_LICENSED\x10\x0c\x12\x14\n\x10\x43\x41TEGORY_CONTENT\x10\r\x12\x15\n\x11\x43\x41TEGORY_FEEDBACK\x10\x0e\x12\x15\n\x11\x43\x41TEGORY_REFERRAL\x10\x0f\x12\x15\n\x11\x43\x41TEGORY_ADVOCACY\x10\x10\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rapport/events/v1/exchange.proto\x12\x11rapport.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1crapport/type/v1/amount.proto\"\xd2\x02\n\x10\x45xchangeRecorded\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12\x31\n\rpending_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tone_sided\x18\x04 \x01(\x0e\x32\x1b.rapport.events.v1.OneSidedB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x08replaces\x18\x05 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x1f\n\tcause_ref\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x32\n\x04legs\x18\x07 \x03(\x0b\x32\x16.rapport.events.v1.LegB\x0c\xbaH\x05\x92\x01\x02\x10@\x88\xb5\x18\x01\x12\x31\n\x08lot_uses\x18\x08 \x03(\x0b\x32\x19.rapport.events.v1.LotUseB\x04\x88\xb5\x18\x01J\x04\x08\x02\x10\x03\"`\n\x06LotUse\x12\x0e\n\x06leg_no\x18\x01 \x01(\r\x12!\n\x0b\x65xchange_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x14\n\x0cgrant_leg_no\x18\x03 \x01(\r\x12\r\n\x05units\x18\x04 \x01(\x03\"l\n\x08LotTerms\x12\x30\n\x0c\x61\x63tivates_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x02\n\x03Leg\x12\x31\n\x05giver\x18\x01 \x01(\x0e\x32\x18.rapport.events.v1.PartyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\x08\x63\x61tegory\x18\x02 \x01(\x0e\x32\x1b.rapport.events.v1.CategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12/\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x17.rapport.type.v1.AmountB\x06\xbaH\x03\xd8\x01\x03\x12.\n\tlot_terms\x18\x04 \x01(\x0b\x32\x1b.rapport.events.v1.LotTerms\x12\x18\n\x10\x63onsent_position\x18\x05 \x01(\x04\x12$\n\x0c\x65vidence_ref\x18\x06 \x01(\x0c\x42\x0e\xbaH\x07z\x02h \xd8\x01\x01\x88\xb5\x18\x02\"\x85\x02\n\x10\x45xchangeReversed\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12#\n\x0breversal_id\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12:\n\x06reason\x18\x03 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12\x15\n\x0b\x61t_original\x18\x04 \x01(\x08H\x00\x12(\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x1d\n\x15take_remaining_points\x18\x06 \x01(\x08\x42\x0b\n\teffective\"\x8e\x01\n\x0e\x45xchangePosted\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12\x17\n\x05units\x18\x03 \x03(\x03\x42\x08\xbaH\x05\x92\x01\x02\x10@\x12\x38\n\tone_sided\x18\x04 \x01(\x0e\x32\x1b.rapport.events.v1.OneSidedB\x08\xbaH\x05\x82\x01\x02\x10\x01J\x04\x08\x02\x10\x03\"w\n\x0e\x45xchangeVoided\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12:\n\x06reason\x18\x03 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01J\x04\x08\x02\x10\x03\"\x83\x01\n\x13ObservationDeclared\x12\x39\n\x08\x63\x61tegory\x18\x01 \x01(\x0e\x32\x1b.rapport.events.v1.CategoryB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x31\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01*J\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x12\n\x0ePARTY_CUSTOMER\x10\x01\x12\x16\n\x12PARTY_ORGANIZATION\x10\x02*h\n\x08OneSided\x12\x19\n\x15ONE_SIDED_UNSPECIFIED\x10\x00\x12\x12\n\x0eONE_SIDED_GIFT\x10\x01\x12\x13\n\x0fONE_SIDED_LATER\x10\x02\x12\x18\n\x14ONE_SIDED_UNOBSERVED\x10\x03*\xbc\x03\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41TEGORY_MONEY_PAYMENT\x10\x01\x12\x19\n\x15\x43\x41TEGORY_MONEY_REFUND\x10\x02\x12\x12\n\x0e\x43\x41TEGORY_GOODS\x10\x03\x12\x15\n\x11\x43\x41TEGORY_DISCOUNT\x10\x04\x12\x1c\n\x18\x43\x41TEGORY_SERVICE_SUPPORT\x10\x05\x12\x1d\n\x19\x43\x41TEGORY_SERVICE_RECOVERY\x10\x06\x12\x19\n\x15\x43\x41TEGORY_POINTS_GRANT\x10\x07\x12\x1a\n\x16\x43\x41TEGORY_POINTS_REDEEM\x10\x08\x12\x16\n\x12\x43\x41TEGORY_ATTENTION\x10\t\x12\x14\n\x10\x43\x41TEGORY_WAITING\x10\n\x12\x1b\n\x17\x43\x41TEGORY_DATA_DISCLOSED\x10\x0b\x12\x1a\n\x16\x43\x41TEGORY_DATA_LICENSED\x10\x0c\x12\x14\n\x10\x43\x41TEGORY_CONTENT\x10\r\x12\x15\n\x11\x43\x41TEGORY_FEEDBACK\x10\x0e\x12\x15\n\x11\x43\x41TEGORY_REFERRAL\x10\x0f\x12\x15\n\x11\x43\x41TEGORY_ADVOCACY\x10\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGERECORDED'].fields_by_name['cause_ref']._serialized_options = b'\272H\005r\003\030\200\001\210\265\030\002'
   _globals['_EXCHANGERECORDED'].fields_by_name['legs']._loaded_options = None
   _globals['_EXCHANGERECORDED'].fields_by_name['legs']._serialized_options = b'\272H\005\222\001\002\020@\210\265\030\001'
+  _globals['_EXCHANGERECORDED'].fields_by_name['lot_uses']._loaded_options = None
+  _globals['_EXCHANGERECORDED'].fields_by_name['lot_uses']._serialized_options = b'\210\265\030\001'
+  _globals['_LOTUSE'].fields_by_name['exchange_id']._loaded_options = None
+  _globals['_LOTUSE'].fields_by_name['exchange_id']._serialized_options = b'\272H\005r\003\030\200\001\210\265\030\002'
   _globals['_LEG'].fields_by_name['giver']._loaded_options = None
   _globals['_LEG'].fields_by_name['giver']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LEG'].fields_by_name['category']._loaded_options = None
@@ -59,16 +63,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGEREVERSED'].fields_by_name['reversal_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001\210\265\030\002'
   _globals['_EXCHANGEREVERSED'].fields_by_name['reason']._loaded_options = None
   _globals['_EXCHANGEREVERSED'].fields_by_name['reason']._serialized_options = b'\272H#r\0362\034^[a-z0-9][a-z0-9._:-]{0,63}$\330\001\001\210\265\030\001'
-  _globals['_PARTY']._serialized_start=889
-  _globals['_PARTY']._serialized_end=963
-  _globals['_ONESIDED']._serialized_start=965
-  _globals['_ONESIDED']._serialized_end=1069
-  _globals['_CATEGORY']._serialized_start=1072
-  _globals['_CATEGORY']._serialized_end=1516
+  _globals['_EXCHANGEPOSTED'].fields_by_name['exchange_id']._loaded_options = None
+  _globals['_EXCHANGEPOSTED'].fields_by_name['exchange_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001\210\265\030\002'
+  _globals['_EXCHANGEPOSTED'].fields_by_name['units']._loaded_options = None
+  _globals['_EXCHANGEPOSTED'].fields_by_name['units']._serialized_options = b'\272H\005\222\001\002\020@'
+  _globals['_EXCHANGEPOSTED'].fields_by_name['one_sided']._loaded_options = None
+  _globals['_EXCHANGEPOSTED'].fields_by_name['one_sided']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_EXCHANGEVOIDED'].fields_by_name['exchange_id']._loaded_options = None
+  _globals['_EXCHANGEVOIDED'].fields_by_name['exchange_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001\210\265\030\002'
+  _globals['_EXCHANGEVOIDED'].fields_by_name['reason']._loaded_options = None
+  _globals['_EXCHANGEVOIDED'].fields_by_name['reason']._serialized_options = b'\272H#r\0362\034^[a-z0-9][a-z0-9._:-]{0,63}$\330\001\001\210\265\030\001'
+  _globals['_OBSERVATIONDECLARED'].fields_by_name['category']._loaded_options = None
+  _globals['_OBSERVATIONDECLARED'].fields_by_name['category']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_OBSERVATIONDECLARED'].fields_by_name['since']._loaded_options = None
+  _globals['_OBSERVATIONDECLARED'].fields_by_name['since']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PARTY']._serialized_start=1678
+  _globals['_PARTY']._serialized_end=1752
+  _globals['_ONESIDED']._serialized_start=1754
+  _globals['_ONESIDED']._serialized_end=1858
+  _globals['_CATEGORY']._serialized_start=1861
+  _globals['_CATEGORY']._serialized_end=2305
   _globals['_EXCHANGERECORDED']._serialized_start=189
-  _globals['_EXCHANGERECORDED']._serialized_end=425
-  _globals['_LEG']._serialized_start=428
-  _globals['_LEG']._serialized_end=654
-  _globals['_EXCHANGEREVERSED']._serialized_start=657
-  _globals['_EXCHANGEREVERSED']._serialized_end=887
+  _globals['_EXCHANGERECORDED']._serialized_end=527
+  _globals['_LOTUSE']._serialized_start=529
+  _globals['_LOTUSE']._serialized_end=625
+  _globals['_LOTTERMS']._serialized_start=627
+  _globals['_LOTTERMS']._serialized_end=735
+  _globals['_LEG']._serialized_start=738
+  _globals['_LEG']._serialized_end=1012
+  _globals['_EXCHANGEREVERSED']._serialized_start=1015
+  _globals['_EXCHANGEREVERSED']._serialized_end=1276
+  _globals['_EXCHANGEPOSTED']._serialized_start=1279
+  _globals['_EXCHANGEPOSTED']._serialized_end=1421
+  _globals['_EXCHANGEVOIDED']._serialized_start=1423
+  _globals['_EXCHANGEVOIDED']._serialized_end=1542
+  _globals['_OBSERVATIONDECLARED']._serialized_start=1545
+  _globals['_OBSERVATIONDECLARED']._serialized_end=1676
 # @@protoc_insertion_point(module_scope)

@@ -158,16 +158,18 @@ Global___Category: _TypeAlias = Category  # noqa: Y015
 @_typing.final
 class ExchangeRecorded(_message.Message):
     """Topic `exchange.recorded.v1`: an atomic set of legs between the two parties of one relationship. When it happened is in
-    the metadata. Numbers 2 (occur_time, in the metadata) and 3 (pending_until) follow `Exchange` of ExchangeService.
+    the metadata. Numbers follow `Exchange` of ExchangeService.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    PENDING_UNTIL_FIELD_NUMBER: _builtins.int
     ONE_SIDED_FIELD_NUMBER: _builtins.int
     REPLACES_FIELD_NUMBER: _builtins.int
     CAUSE_REF_FIELD_NUMBER: _builtins.int
     LEGS_FIELD_NUMBER: _builtins.int
+    LOT_USES_FIELD_NUMBER: _builtins.int
     exchange_id: _builtins.str
     """The caller's id, unique in the relationship; UUIDv7 advised. 1 to 128 characters."""
     one_sided: Global___OneSided.ValueType
@@ -177,25 +179,103 @@ class ExchangeRecorded(_message.Message):
     cause_ref: _builtins.str
     """Interaction, order or campaign that caused it, an opaque id of at most 128 characters. Default: none."""
     @_builtins.property
+    def pending_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is pending, exclusive; later than it happened. UTC, whole microseconds. Absent: posted at once. A pending
+        exchange ends by a posting or a voiding that happened before this time, else it is expired from then on.
+        """
+
+    @_builtins.property
     def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leg]:
         """What changed hands, 1 to 64 legs. A leg's number is its place here, from 1."""
+
+    @_builtins.property
+    def lot_uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___LotUse]:
+        """Which lots its POINTS_REDEEM legs use up, and how many units of each; chosen by the ledger, ordered by `leg_no`, then in
+        the order of use. The units of a leg's uses add up to the leg's.
+        """
 
     def __init__(
         self,
         *,
         exchange_id: _builtins.str = ...,
+        pending_until: _timestamp_pb2.Timestamp | None = ...,
         one_sided: Global___OneSided.ValueType = ...,
         replaces: _builtins.str = ...,
         cause_ref: _builtins.str = ...,
         legs: _abc.Iterable[Global___Leg] | None = ...,
+        lot_uses: _abc.Iterable[Global___LotUse] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pending_until", b"pending_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_ref", b"cause_ref", "exchange_id", b"exchange_id", "legs", b"legs", "one_sided", b"one_sided", "replaces", b"replaces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_ref", b"cause_ref", "exchange_id", b"exchange_id", "legs", b"legs", "lot_uses", b"lot_uses", "one_sided", b"one_sided", "pending_until", b"pending_until", "replaces", b"replaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExchangeRecorded: _TypeAlias = ExchangeRecorded  # noqa: Y015
+
+@_typing.final
+class LotUse(_message.Message):
+    """Units of one lot that one leg uses up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEG_NO_FIELD_NUMBER: _builtins.int
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    GRANT_LEG_NO_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    leg_no: _builtins.int
+    """Number of the POINTS_REDEEM leg in its own exchange, from 1."""
+    exchange_id: _builtins.str
+    """Exchange of this relationship that granted the lot. 1 to 128 characters."""
+    grant_leg_no: _builtins.int
+    """Number of the POINTS_GRANT leg in that exchange, from 1."""
+    units: _builtins.int
+    """Units used, at least 1."""
+    def __init__(
+        self,
+        *,
+        leg_no: _builtins.int = ...,
+        exchange_id: _builtins.str = ...,
+        grant_leg_no: _builtins.int = ...,
+        units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "grant_leg_no", b"grant_leg_no", "leg_no", b"leg_no", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotUse: _TypeAlias = LotUse  # noqa: Y015
+
+@_typing.final
+class LotTerms(_message.Message):
+    """When points may be used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVATES_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def activates_at(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which they may be used. UTC, whole microseconds. Default, and at the earliest: when they were granted."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """From when on they are gone; later than the grant and than `activates_at`. UTC, whole microseconds. Default: never."""
+
+    def __init__(
+        self,
+        *,
+        activates_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activates_at", b"activates_at", "expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activates_at", b"activates_at", "expires_at", b"expires_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotTerms: _TypeAlias = LotTerms  # noqa: Y015
 
 @_typing.final
 class Leg(_message.Message):
@@ -206,6 +286,7 @@ class Leg(_message.Message):
     GIVER_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
+    LOT_TERMS_FIELD_NUMBER: _builtins.int
     CONSENT_POSITION_FIELD_NUMBER: _builtins.int
     EVIDENCE_REF_FIELD_NUMBER: _builtins.int
     giver: Global___Party.ValueType
@@ -220,18 +301,23 @@ class Leg(_message.Message):
     def amount(self) -> _amount_pb2.Amount:
         """How much. Required; the asset is in the organization's registry."""
 
+    @_builtins.property
+    def lot_terms(self) -> Global___LotTerms:
+        """When the points may be used; only for POINTS_GRANT. Default: from the grant on, for ever."""
+
     def __init__(
         self,
         *,
         giver: Global___Party.ValueType = ...,
         category: Global___Category.ValueType = ...,
         amount: _amount_pb2.Amount | None = ...,
+        lot_terms: Global___LotTerms | None = ...,
         consent_position: _builtins.int = ...,
         evidence_ref: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "lot_terms", b"lot_terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "category", b"category", "consent_position", b"consent_position", "evidence_ref", b"evidence_ref", "giver", b"giver"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "category", b"category", "consent_position", b"consent_position", "evidence_ref", b"evidence_ref", "giver", b"giver", "lot_terms", b"lot_terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,6 +336,7 @@ class ExchangeReversed(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     AT_ORIGINAL_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    TAKE_REMAINING_POINTS_FIELD_NUMBER: _builtins.int
     exchange_id: _builtins.str
     """The exchange taken back. 1 to 128 characters."""
     reversal_id: _builtins.str
@@ -258,6 +345,10 @@ class ExchangeReversed(_message.Message):
     """Why, a code. Default: none."""
     at_original: _builtins.bool
     """True: at the time of the exchange itself."""
+    take_remaining_points: _builtins.bool
+    """Take back granted points of which some were used: what is left is gone from then on, what was used is reported as
+    unrecovered. Default: false, and a grant of which anything was used is not taken back.
+    """
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """At this time, not before the exchange. UTC, whole microseconds."""
@@ -270,13 +361,104 @@ class ExchangeReversed(_message.Message):
         reason: _builtins.str = ...,
         at_original: _builtins.bool = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        take_remaining_points: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_original", b"at_original", "effective", b"effective"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_original", b"at_original", "effective", b"effective", "exchange_id", b"exchange_id", "reason", b"reason", "reversal_id", b"reversal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_original", b"at_original", "effective", b"effective", "exchange_id", b"exchange_id", "reason", b"reason", "reversal_id", b"reversal_id", "take_remaining_points", b"take_remaining_points"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_effective: _TypeAlias = _typing.Literal["at_original", "at"]  # noqa: Y015
     _WhichOneofArgType_effective: _TypeAlias = _typing.Literal["effective", b"effective"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_effective) -> _WhichOneofReturnType_effective | None: ...
 
 Global___ExchangeReversed: _TypeAlias = ExchangeReversed  # noqa: Y015
+
+@_typing.final
+class ExchangePosted(_message.Message):
+    """Topic `exchange.posted.v1`: a pending exchange is settled, in full or in part; what is not posted is voided with it. When it
+    happened is in the metadata: before the exchange's `pending_until`, not before the exchange.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    ONE_SIDED_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    """The pending exchange. 1 to 128 characters."""
+    one_sided: Global___OneSided.ValueType
+    """Why legs of one party are missing from what is posted. UNSPECIFIED when both parties gave."""
+    @_builtins.property
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Units posted of each leg, in the order of the legs: 0 up to the pending units, at least one above 0."""
+
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        units: _abc.Iterable[_builtins.int] | None = ...,
+        one_sided: Global___OneSided.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "one_sided", b"one_sided", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangePosted: _TypeAlias = ExchangePosted  # noqa: Y015
+
+@_typing.final
+class ExchangeVoided(_message.Message):
+    """Topic `exchange.voided.v1`: a pending exchange came to nothing. When is in the metadata, as for a posting."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    """The pending exchange. 1 to 128 characters."""
+    reason: _builtins.str
+    """Why, a code of at most 64 characters. Default: none."""
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange_id", b"exchange_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExchangeVoided: _TypeAlias = ExchangeVoided  # noqa: Y015
+
+@_typing.final
+class ObservationDeclared(_message.Message):
+    """Topic `exchange.observation_declared.v1`: since when exchanges of a category are recorded at all. Before that, none on
+    record means nobody looked. When it was declared is in the metadata.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    category: Global___Category.ValueType
+    """What kind of value. Required."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Since when; not after it was declared. UTC, whole microseconds. Required."""
+
+    def __init__(
+        self,
+        *,
+        category: Global___Category.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservationDeclared: _TypeAlias = ObservationDeclared  # noqa: Y015

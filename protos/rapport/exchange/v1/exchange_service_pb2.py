@@ -26,10 +26,12 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
+from rapport.events.v1 import exchange_pb2 as rapport_dot_events_dot_v1_dot_exchange__pb2
 from rapport.exchange.v1 import operation_pb2 as rapport_dot_exchange_dot_v1_dot_operation__pb2
+from rapport.type.v1 import event_context_pb2 as rapport_dot_type_dot_v1_dot_event__context__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*rapport/exchange/v1/exchange_service.proto\x12\x13rapport.exchange.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a#rapport/exchange/v1/operation.proto\"\xab\x02\n\x15RecordExchangeRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x37\n\x08\x65xchange\x18\x05 \x01(\x0b\x32\x1d.rapport.exchange.v1.ExchangeB\x06\xbaH\x03\xc8\x01\x01\x42\x13\n\x11_expected_version\"\x91\x01\n\x16RecordExchangeResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xac\x02\n\x16ReverseExchangeRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x37\n\x08reversal\x18\x05 \x01(\x0b\x32\x1d.rapport.exchange.v1.ReversalB\x06\xbaH\x03\xc8\x01\x01\x42\x13\n\x11_expected_version\"\x92\x01\n\x17ReverseExchangeResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xb9\x01\n\x15\x41pplyExchangesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12?\n\noperations\x18\x03 \x03(\x0b\x32\x1e.rapport.exchange.v1.OperationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x92\x01\n\x16\x41pplyExchangesResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x9d\x01\n\x16IngestExchangesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x05items\x18\x02 \x03(\x0b\x32(.rapport.exchange.v1.IngestExchangesItemB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"r\n\x13IngestExchangesItem\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x39\n\toperation\x18\x02 \x01(\x0b\x32\x1e.rapport.exchange.v1.OperationB\x06\xbaH\x03\xc8\x01\x01\"V\n\x17IngestExchangesResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.rapport.exchange.v1.IngestExchangesResult\"\x82\x01\n\x15IngestExchangesResult\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status2\xc7\x03\n\x0f\x45xchangeService\x12i\n\x0eRecordExchange\x12*.rapport.exchange.v1.RecordExchangeRequest\x1a+.rapport.exchange.v1.RecordExchangeResponse\x12l\n\x0fReverseExchange\x12+.rapport.exchange.v1.ReverseExchangeRequest\x1a,.rapport.exchange.v1.ReverseExchangeResponse\x12i\n\x0e\x41pplyExchanges\x12*.rapport.exchange.v1.ApplyExchangesRequest\x1a+.rapport.exchange.v1.ApplyExchangesResponse\x12p\n\x0fIngestExchanges\x12+.rapport.exchange.v1.IngestExchangesRequest\x1a,.rapport.exchange.v1.IngestExchangesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*rapport/exchange/v1/exchange_service.proto\x12\x13rapport.exchange.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a rapport/events/v1/exchange.proto\x1a#rapport/exchange/v1/operation.proto\x1a#rapport/type/v1/event_context.proto\"\xab\x02\n\x15RecordExchangeRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x37\n\x08\x65xchange\x18\x05 \x01(\x0b\x32\x1d.rapport.exchange.v1.ExchangeB\x06\xbaH\x03\xc8\x01\x01\x42\x13\n\x11_expected_version\"\x91\x01\n\x16RecordExchangeResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xa7\x02\n\x13PostExchangeRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x35\n\x07posting\x18\x05 \x01(\x0b\x32\x1c.rapport.exchange.v1.PostingB\x06\xbaH\x03\xc8\x01\x01\x42\x13\n\x11_expected_version\"\x8f\x01\n\x14PostExchangeResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xa7\x02\n\x13VoidExchangeRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x35\n\x07voiding\x18\x05 \x01(\x0b\x32\x1c.rapport.exchange.v1.VoidingB\x06\xbaH\x03\xc8\x01\x01\x42\x13\n\x11_expected_version\"\x8f\x01\n\x14VoidExchangeResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xac\x02\n\x16ReverseExchangeRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x37\n\x08reversal\x18\x05 \x01(\x0b\x32\x1d.rapport.exchange.v1.ReversalB\x06\xbaH\x03\xc8\x01\x01\x42\x13\n\x11_expected_version\"\x92\x01\n\x17ReverseExchangeResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xeb\x02\n\x19\x44\x65\x63lareObservationRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x03 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x43\n\x0bobservation\x18\x05 \x01(\x0b\x32&.rapport.events.v1.ObservationDeclaredB\x06\xbaH\x03\xc8\x01\x01\x12.\n\x07\x63ontext\x18\x06 \x01(\x0b\x32\x1d.rapport.type.v1.EventContextB\x13\n\x11_expected_version\"\x82\x01\n\x1a\x44\x65\x63lareObservationResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x04\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"\xb9\x01\n\x15\x41pplyExchangesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12?\n\noperations\x18\x03 \x03(\x0b\x32\x1e.rapport.exchange.v1.OperationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\x92\x01\n\x16\x41pplyExchangesResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.rapport.exchange.v1.OperationResult\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x9d\x01\n\x16IngestExchangesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x05items\x18\x02 \x03(\x0b\x32(.rapport.exchange.v1.IngestExchangesItemB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"r\n\x13IngestExchangesItem\x12 \n\nrequest_id\x18\x01 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x39\n\toperation\x18\x02 \x01(\x0b\x32\x1e.rapport.exchange.v1.OperationB\x06\xbaH\x03\xc8\x01\x01\"V\n\x17IngestExchangesResponse\x12;\n\x07results\x18\x01 \x03(\x0b\x32*.rapport.exchange.v1.IngestExchangesResult\"\x82\x01\n\x15IngestExchangesResult\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rapport.exchange.v1.OperationResult\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status2\x88\x06\n\x0f\x45xchangeService\x12i\n\x0eRecordExchange\x12*.rapport.exchange.v1.RecordExchangeRequest\x1a+.rapport.exchange.v1.RecordExchangeResponse\x12\x63\n\x0cPostExchange\x12(.rapport.exchange.v1.PostExchangeRequest\x1a).rapport.exchange.v1.PostExchangeResponse\x12\x63\n\x0cVoidExchange\x12(.rapport.exchange.v1.VoidExchangeRequest\x1a).rapport.exchange.v1.VoidExchangeResponse\x12l\n\x0fReverseExchange\x12+.rapport.exchange.v1.ReverseExchangeRequest\x1a,.rapport.exchange.v1.ReverseExchangeResponse\x12i\n\x0e\x41pplyExchanges\x12*.rapport.exchange.v1.ApplyExchangesRequest\x1a+.rapport.exchange.v1.ApplyExchangesResponse\x12u\n\x12\x44\x65\x63lareObservation\x12..rapport.exchange.v1.DeclareObservationRequest\x1a/.rapport.exchange.v1.DeclareObservationResponse\x12p\n\x0fIngestExchanges\x12+.rapport.exchange.v1.IngestExchangesRequest\x1a,.rapport.exchange.v1.IngestExchangesResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +46,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDEXCHANGEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
   _globals['_RECORDEXCHANGEREQUEST'].fields_by_name['exchange']._loaded_options = None
   _globals['_RECORDEXCHANGEREQUEST'].fields_by_name['exchange']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001\210\265\030\002'
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['posting']._loaded_options = None
+  _globals['_POSTEXCHANGEREQUEST'].fields_by_name['posting']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001\210\265\030\002'
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['voiding']._loaded_options = None
+  _globals['_VOIDEXCHANGEREQUEST'].fields_by_name['voiding']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
   _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -52,6 +70,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
   _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['reversal']._loaded_options = None
   _globals['_REVERSEEXCHANGEREQUEST'].fields_by_name['reversal']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001\210\265\030\002'
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['observation']._loaded_options = None
+  _globals['_DECLAREOBSERVATIONREQUEST'].fields_by_name['observation']._serialized_options = b'\272H\003\310\001\001'
   _globals['_APPLYEXCHANGESREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_APPLYEXCHANGESREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
   _globals['_APPLYEXCHANGESREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -66,26 +92,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTEXCHANGESITEM'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001\210\265\030\002'
   _globals['_INGESTEXCHANGESITEM'].fields_by_name['operation']._loaded_options = None
   _globals['_INGESTEXCHANGESITEM'].fields_by_name['operation']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_RECORDEXCHANGEREQUEST']._serialized_start=233
-  _globals['_RECORDEXCHANGEREQUEST']._serialized_end=532
-  _globals['_RECORDEXCHANGERESPONSE']._serialized_start=535
-  _globals['_RECORDEXCHANGERESPONSE']._serialized_end=680
-  _globals['_REVERSEEXCHANGEREQUEST']._serialized_start=683
-  _globals['_REVERSEEXCHANGEREQUEST']._serialized_end=983
-  _globals['_REVERSEEXCHANGERESPONSE']._serialized_start=986
-  _globals['_REVERSEEXCHANGERESPONSE']._serialized_end=1132
-  _globals['_APPLYEXCHANGESREQUEST']._serialized_start=1135
-  _globals['_APPLYEXCHANGESREQUEST']._serialized_end=1320
-  _globals['_APPLYEXCHANGESRESPONSE']._serialized_start=1323
-  _globals['_APPLYEXCHANGESRESPONSE']._serialized_end=1469
-  _globals['_INGESTEXCHANGESREQUEST']._serialized_start=1472
-  _globals['_INGESTEXCHANGESREQUEST']._serialized_end=1629
-  _globals['_INGESTEXCHANGESITEM']._serialized_start=1631
-  _globals['_INGESTEXCHANGESITEM']._serialized_end=1745
-  _globals['_INGESTEXCHANGESRESPONSE']._serialized_start=1747
-  _globals['_INGESTEXCHANGESRESPONSE']._serialized_end=1833
-  _globals['_INGESTEXCHANGESRESULT']._serialized_start=1836
-  _globals['_INGESTEXCHANGESRESULT']._serialized_end=1966
-  _globals['_EXCHANGESERVICE']._serialized_start=1969
-  _globals['_EXCHANGESERVICE']._serialized_end=2424
+  _globals['_RECORDEXCHANGEREQUEST']._serialized_start=304
+  _globals['_RECORDEXCHANGEREQUEST']._serialized_end=603
+  _globals['_RECORDEXCHANGERESPONSE']._serialized_start=606
+  _globals['_RECORDEXCHANGERESPONSE']._serialized_end=751
+  _globals['_POSTEXCHANGEREQUEST']._serialized_start=754
+  _globals['_POSTEXCHANGEREQUEST']._serialized_end=1049
+  _globals['_POSTEXCHANGERESPONSE']._serialized_start=1052
+  _globals['_POSTEXCHANGERESPONSE']._serialized_end=1195
+  _globals['_VOIDEXCHANGEREQUEST']._serialized_start=1198
+  _globals['_VOIDEXCHANGEREQUEST']._serialized_end=1493
+  _globals['_VOIDEXCHANGERESPONSE']._serialized_start=1496
+  _globals['_VOIDEXCHANGERESPONSE']._serialized_end=1639
+  _globals['_REVERSEEXCHANGEREQUEST']._serialized_start=1642
+  _globals['_REVERSEEXCHANGEREQUEST']._serialized_end=1942
+  _globals['_REVERSEEXCHANGERESPONSE']._serialized_start=1945
+  _globals['_REVERSEEXCHANGERESPONSE']._serialized_end=2091
+  _globals['_DECLAREOBSERVATIONREQUEST']._serialized_start=2094
+  _globals['_DECLAREOBSERVATIONREQUEST']._serialized_end=2457
+  _globals['_DECLAREOBSERVATIONRESPONSE']._serialized_start=2460
+  _globals['_DECLAREOBSERVATIONRESPONSE']._serialized_end=2590
+  _globals['_APPLYEXCHANGESREQUEST']._serialized_start=2593
+  _globals['_APPLYEXCHANGESREQUEST']._serialized_end=2778
+  _globals['_APPLYEXCHANGESRESPONSE']._serialized_start=2781
+  _globals['_APPLYEXCHANGESRESPONSE']._serialized_end=2927
+  _globals['_INGESTEXCHANGESREQUEST']._serialized_start=2930
+  _globals['_INGESTEXCHANGESREQUEST']._serialized_end=3087
+  _globals['_INGESTEXCHANGESITEM']._serialized_start=3089
+  _globals['_INGESTEXCHANGESITEM']._serialized_end=3203
+  _globals['_INGESTEXCHANGESRESPONSE']._serialized_start=3205
+  _globals['_INGESTEXCHANGESRESPONSE']._serialized_end=3291
+  _globals['_INGESTEXCHANGESRESULT']._serialized_start=3294
+  _globals['_INGESTEXCHANGESRESULT']._serialized_end=3424
+  _globals['_EXCHANGESERVICE']._serialized_start=3427
+  _globals['_EXCHANGESERVICE']._serialized_end=4203
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from rapport.events.v1 import exchange_pb2 as _exchange_pb2
 from rapport.exchange.v1 import operation_pb2 as _operation_pb2
+from rapport.type.v1 import event_context_pb2 as _event_context_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -98,6 +100,158 @@ class RecordExchangeResponse(_message.Message):
 Global___RecordExchangeResponse: _TypeAlias = RecordExchangeResponse  # noqa: Y015
 
 @_typing.final
+class PostExchangeRequest(_message.Message):
+    """Request of PostExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    POSTING_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer, `replayed` set."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    expected_version: _builtins.int
+    """Version the relationship must be at. Default: any."""
+    @_builtins.property
+    def posting(self) -> _operation_pb2.Posting:
+        """What is posted. Required."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        posting: _operation_pb2.Posting | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "posting", b"posting"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "customer_id", b"customer_id", "expected_version", b"expected_version", "organization_id", b"organization_id", "posting", b"posting", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___PostExchangeRequest: _TypeAlias = PostExchangeRequest  # noqa: Y015
+
+@_typing.final
+class PostExchangeResponse(_message.Message):
+    """Response of PostExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    @_builtins.property
+    def result(self) -> _operation_pb2.OperationResult:
+        """What became of the posting."""
+
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
+
+    def __init__(
+        self,
+        *,
+        result: _operation_pb2.OperationResult | None = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time", "replayed", b"replayed", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostExchangeResponse: _TypeAlias = PostExchangeResponse  # noqa: Y015
+
+@_typing.final
+class VoidExchangeRequest(_message.Message):
+    """Request of VoidExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    VOIDING_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer, `replayed` set."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    expected_version: _builtins.int
+    """Version the relationship must be at. Default: any."""
+    @_builtins.property
+    def voiding(self) -> _operation_pb2.Voiding:
+        """What is voided. Required."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        voiding: _operation_pb2.Voiding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "voiding", b"voiding"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "customer_id", b"customer_id", "expected_version", b"expected_version", "organization_id", b"organization_id", "request_id", b"request_id", "voiding", b"voiding"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___VoidExchangeRequest: _TypeAlias = VoidExchangeRequest  # noqa: Y015
+
+@_typing.final
+class VoidExchangeResponse(_message.Message):
+    """Response of VoidExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    @_builtins.property
+    def result(self) -> _operation_pb2.OperationResult:
+        """What became of the voiding."""
+
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
+
+    def __init__(
+        self,
+        *,
+        result: _operation_pb2.OperationResult | None = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time", "replayed", b"replayed", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidExchangeResponse: _TypeAlias = VoidExchangeResponse  # noqa: Y015
+
+@_typing.final
 class ReverseExchangeRequest(_message.Message):
     """Request of ReverseExchange."""
 
@@ -172,6 +326,90 @@ class ReverseExchangeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReverseExchangeResponse: _TypeAlias = ReverseExchangeResponse  # noqa: Y015
+
+@_typing.final
+class DeclareObservationRequest(_message.Message):
+    """Request of DeclareObservation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    OBSERVATION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer, `replayed` set."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    expected_version: _builtins.int
+    """Version the relationship must be at. Default: any."""
+    @_builtins.property
+    def observation(self) -> _exchange_pb2.ObservationDeclared:
+        """What is observed, and since when. Required."""
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        observation: _exchange_pb2.ObservationDeclared | None = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "context", b"context", "expected_version", b"expected_version", "observation", b"observation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "context", b"context", "customer_id", b"customer_id", "expected_version", b"expected_version", "observation", b"observation", "organization_id", b"organization_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___DeclareObservationRequest: _TypeAlias = DeclareObservationRequest  # noqa: Y015
+
+@_typing.final
+class DeclareObservationResponse(_message.Message):
+    """Response of DeclareObservation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the relationship after the event."""
+    position: _builtins.int
+    """Log position of the event."""
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        position: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "record_time", b"record_time", "replayed", b"replayed", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclareObservationResponse: _TypeAlias = DeclareObservationResponse  # noqa: Y015
 
 @_typing.final
 class ApplyExchangesRequest(_message.Message):

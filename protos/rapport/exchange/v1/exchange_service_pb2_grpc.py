@@ -40,6 +40,16 @@ class ExchangeServiceStub:
                 request_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.RecordExchangeRequest.SerializeToString,
                 response_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.RecordExchangeResponse.FromString,
                 _registered_method=True)
+        self.PostExchange = channel.unary_unary(
+                '/rapport.exchange.v1.ExchangeService/PostExchange',
+                request_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.PostExchangeRequest.SerializeToString,
+                response_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.PostExchangeResponse.FromString,
+                _registered_method=True)
+        self.VoidExchange = channel.unary_unary(
+                '/rapport.exchange.v1.ExchangeService/VoidExchange',
+                request_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.VoidExchangeRequest.SerializeToString,
+                response_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.VoidExchangeResponse.FromString,
+                _registered_method=True)
         self.ReverseExchange = channel.unary_unary(
                 '/rapport.exchange.v1.ExchangeService/ReverseExchange',
                 request_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ReverseExchangeRequest.SerializeToString,
@@ -49,6 +59,11 @@ class ExchangeServiceStub:
                 '/rapport.exchange.v1.ExchangeService/ApplyExchanges',
                 request_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ApplyExchangesRequest.SerializeToString,
                 response_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ApplyExchangesResponse.FromString,
+                _registered_method=True)
+        self.DeclareObservation = channel.unary_unary(
+                '/rapport.exchange.v1.ExchangeService/DeclareObservation',
+                request_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.DeclareObservationRequest.SerializeToString,
+                response_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.DeclareObservationResponse.FromString,
                 _registered_method=True)
         self.IngestExchanges = channel.stream_stream(
                 '/rapport.exchange.v1.ExchangeService/IngestExchanges',
@@ -64,8 +79,27 @@ class ExchangeServiceServicer:
     def RecordExchange(self, request, context):
         """Records one exchange.
         Errors: REQUEST_INVALID, REQUEST_ID_REUSED, LEGS_COUNT, AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN,
-        CATEGORY_MISMATCH, CATEGORY_NOT_AVAILABLE, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, EXCHANGE_ID_REUSED,
-        REPLACED_NOT_REVERSED, CONSENT_NOT_IN_FORCE, OCCUR_TIME_IN_FUTURE, VALUE_OUT_OF_RANGE, VERSION_CONFLICT.
+        CATEGORY_MISMATCH, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, LOT_TERMS_INVALID, REDEMPTION_WITHOUT_COUNTER_LEG,
+        REDEMPTION_PENDING, PENDING_UNTIL_INVALID, EXCHANGE_ID_REUSED, LOT_INSUFFICIENT, CONSENT_NOT_IN_FORCE,
+        REPLACED_NOT_REVERSED, OCCUR_TIME_IN_FUTURE, VALUE_OUT_OF_RANGE, VERSION_CONFLICT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PostExchange(self, request, context):
+        """Settles a pending exchange, in full or in part; what is not posted is voided with it. An identical resend changes nothing.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, POSTED_UNITS_INVALID,
+        EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, VALUE_OUT_OF_RANGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidExchange(self, request, context):
+        """Says that a pending exchange came to nothing. An identical resend changes nothing.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED,
+        OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +108,8 @@ class ExchangeServiceServicer:
     def ReverseExchange(self, request, context):
         """Takes back everything an exchange posted. Of two concurrent reversals one wins, the other is told the winner.
         Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_REVERSED, REVERSAL_TIME_REQUIRED,
-        REVERSAL_BEFORE_ORIGINAL, EXCHANGE_ID_REUSED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
+        REVERSAL_BEFORE_ORIGINAL, EXCHANGE_STILL_PENDING, NOTHING_TO_REVERSE, LOT_CONSUMED, EXCHANGE_ID_REUSED,
+        OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +119,14 @@ class ExchangeServiceServicer:
         """Applies many operations on relationships of one organization, all or none, at consecutive positions and one record time.
         Operations see earlier ones; the first refusal refuses all and names its `operation_index`.
         Errors: as the single calls; BATCH_TOO_LARGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclareObservation(self, request, context):
+        """Says since when exchanges of a category are recorded in a relationship, so that none on record means none happened.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +148,16 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     request_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.RecordExchangeRequest.FromString,
                     response_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.RecordExchangeResponse.SerializeToString,
             ),
+            'PostExchange': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostExchange,
+                    request_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.PostExchangeRequest.FromString,
+                    response_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.PostExchangeResponse.SerializeToString,
+            ),
+            'VoidExchange': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidExchange,
+                    request_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.VoidExchangeRequest.FromString,
+                    response_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.VoidExchangeResponse.SerializeToString,
+            ),
             'ReverseExchange': grpc.unary_unary_rpc_method_handler(
                     servicer.ReverseExchange,
                     request_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ReverseExchangeRequest.FromString,
@@ -114,6 +167,11 @@ def add_ExchangeServiceServicer_to_server(servicer, server):
                     servicer.ApplyExchanges,
                     request_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ApplyExchangesRequest.FromString,
                     response_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ApplyExchangesResponse.SerializeToString,
+            ),
+            'DeclareObservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareObservation,
+                    request_deserializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.DeclareObservationRequest.FromString,
+                    response_serializer=rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.DeclareObservationResponse.SerializeToString,
             ),
             'IngestExchanges': grpc.stream_stream_rpc_method_handler(
                     servicer.IngestExchanges,
@@ -149,6 +207,60 @@ class ExchangeService:
             '/rapport.exchange.v1.ExchangeService/RecordExchange',
             rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.RecordExchangeRequest.SerializeToString,
             rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.RecordExchangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostExchange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.exchange.v1.ExchangeService/PostExchange',
+            rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.PostExchangeRequest.SerializeToString,
+            rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.PostExchangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidExchange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.exchange.v1.ExchangeService/VoidExchange',
+            rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.VoidExchangeRequest.SerializeToString,
+            rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.VoidExchangeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -203,6 +315,33 @@ class ExchangeService:
             '/rapport.exchange.v1.ExchangeService/ApplyExchanges',
             rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ApplyExchangesRequest.SerializeToString,
             rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.ApplyExchangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareObservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.exchange.v1.ExchangeService/DeclareObservation',
+            rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.DeclareObservationRequest.SerializeToString,
+            rapport_dot_exchange_dot_v1_dot_exchange__service__pb2.DeclareObservationResponse.FromString,
             options,
             channel_credentials,
             insecure,

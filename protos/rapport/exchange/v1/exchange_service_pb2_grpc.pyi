@@ -19,18 +19,34 @@ class ExchangeServiceStub:
     RecordExchange: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.RecordExchangeRequest, _exchange_service_pb2.RecordExchangeResponse]
     """Records one exchange.
     Errors: REQUEST_INVALID, REQUEST_ID_REUSED, LEGS_COUNT, AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN,
-    CATEGORY_MISMATCH, CATEGORY_NOT_AVAILABLE, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, EXCHANGE_ID_REUSED,
-    REPLACED_NOT_REVERSED, CONSENT_NOT_IN_FORCE, OCCUR_TIME_IN_FUTURE, VALUE_OUT_OF_RANGE, VERSION_CONFLICT.
+    CATEGORY_MISMATCH, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, LOT_TERMS_INVALID, REDEMPTION_WITHOUT_COUNTER_LEG,
+    REDEMPTION_PENDING, PENDING_UNTIL_INVALID, EXCHANGE_ID_REUSED, LOT_INSUFFICIENT, CONSENT_NOT_IN_FORCE,
+    REPLACED_NOT_REVERSED, OCCUR_TIME_IN_FUTURE, VALUE_OUT_OF_RANGE, VERSION_CONFLICT.
+    """
+    PostExchange: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.PostExchangeRequest, _exchange_service_pb2.PostExchangeResponse]
+    """Settles a pending exchange, in full or in part; what is not posted is voided with it. An identical resend changes nothing.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, POSTED_UNITS_INVALID,
+    EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, VALUE_OUT_OF_RANGE.
+    """
+    VoidExchange: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.VoidExchangeRequest, _exchange_service_pb2.VoidExchangeResponse]
+    """Says that a pending exchange came to nothing. An identical resend changes nothing.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED,
+    OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
     """
     ReverseExchange: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.ReverseExchangeRequest, _exchange_service_pb2.ReverseExchangeResponse]
     """Takes back everything an exchange posted. Of two concurrent reversals one wins, the other is told the winner.
     Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_REVERSED, REVERSAL_TIME_REQUIRED,
-    REVERSAL_BEFORE_ORIGINAL, EXCHANGE_ID_REUSED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
+    REVERSAL_BEFORE_ORIGINAL, EXCHANGE_STILL_PENDING, NOTHING_TO_REVERSE, LOT_CONSUMED, EXCHANGE_ID_REUSED,
+    OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
     """
     ApplyExchanges: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.ApplyExchangesRequest, _exchange_service_pb2.ApplyExchangesResponse]
     """Applies many operations on relationships of one organization, all or none, at consecutive positions and one record time.
     Operations see earlier ones; the first refusal refuses all and names its `operation_index`.
     Errors: as the single calls; BATCH_TOO_LARGE.
+    """
+    DeclareObservation: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.DeclareObservationRequest, _exchange_service_pb2.DeclareObservationResponse]
+    """Says since when exchanges of a category are recorded in a relationship, so that none on record means none happened.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
     """
     IngestExchanges: _aio.StreamStreamMultiCallable[_exchange_service_pb2.IngestExchangesRequest, _exchange_service_pb2.IngestExchangesResponse]
     """Loads many operations, each for itself; frames and answers as in InteractionService.IngestInteractions.
@@ -48,8 +64,31 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_exchange_service_pb2.RecordExchangeResponse]:
         """Records one exchange.
         Errors: REQUEST_INVALID, REQUEST_ID_REUSED, LEGS_COUNT, AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN,
-        CATEGORY_MISMATCH, CATEGORY_NOT_AVAILABLE, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, EXCHANGE_ID_REUSED,
-        REPLACED_NOT_REVERSED, CONSENT_NOT_IN_FORCE, OCCUR_TIME_IN_FUTURE, VALUE_OUT_OF_RANGE, VERSION_CONFLICT.
+        CATEGORY_MISMATCH, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, LOT_TERMS_INVALID, REDEMPTION_WITHOUT_COUNTER_LEG,
+        REDEMPTION_PENDING, PENDING_UNTIL_INVALID, EXCHANGE_ID_REUSED, LOT_INSUFFICIENT, CONSENT_NOT_IN_FORCE,
+        REPLACED_NOT_REVERSED, OCCUR_TIME_IN_FUTURE, VALUE_OUT_OF_RANGE, VERSION_CONFLICT.
+        """
+
+    @_abc_1.abstractmethod
+    def PostExchange(
+        self,
+        request: _exchange_service_pb2.PostExchangeRequest,
+        context: _aio.ServicerContext[_exchange_service_pb2.PostExchangeRequest, _abc.Awaitable[_exchange_service_pb2.PostExchangeResponse]],
+    ) -> _abc.Awaitable[_exchange_service_pb2.PostExchangeResponse]:
+        """Settles a pending exchange, in full or in part; what is not posted is voided with it. An identical resend changes nothing.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, POSTED_UNITS_INVALID,
+        EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, VALUE_OUT_OF_RANGE.
+        """
+
+    @_abc_1.abstractmethod
+    def VoidExchange(
+        self,
+        request: _exchange_service_pb2.VoidExchangeRequest,
+        context: _aio.ServicerContext[_exchange_service_pb2.VoidExchangeRequest, _abc.Awaitable[_exchange_service_pb2.VoidExchangeResponse]],
+    ) -> _abc.Awaitable[_exchange_service_pb2.VoidExchangeResponse]:
+        """Says that a pending exchange came to nothing. An identical resend changes nothing.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED,
+        OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
         """
 
     @_abc_1.abstractmethod
@@ -60,7 +99,8 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_exchange_service_pb2.ReverseExchangeResponse]:
         """Takes back everything an exchange posted. Of two concurrent reversals one wins, the other is told the winner.
         Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_REVERSED, REVERSAL_TIME_REQUIRED,
-        REVERSAL_BEFORE_ORIGINAL, EXCHANGE_ID_REUSED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
+        REVERSAL_BEFORE_ORIGINAL, EXCHANGE_STILL_PENDING, NOTHING_TO_REVERSE, LOT_CONSUMED, EXCHANGE_ID_REUSED,
+        OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
         """
 
     @_abc_1.abstractmethod
@@ -72,6 +112,16 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
         """Applies many operations on relationships of one organization, all or none, at consecutive positions and one record time.
         Operations see earlier ones; the first refusal refuses all and names its `operation_index`.
         Errors: as the single calls; BATCH_TOO_LARGE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclareObservation(
+        self,
+        request: _exchange_service_pb2.DeclareObservationRequest,
+        context: _aio.ServicerContext[_exchange_service_pb2.DeclareObservationRequest, _abc.Awaitable[_exchange_service_pb2.DeclareObservationResponse]],
+    ) -> _abc.Awaitable[_exchange_service_pb2.DeclareObservationResponse]:
+        """Says since when exchanges of a category are recorded in a relationship, so that none on record means none happened.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT.
         """
 
     @_abc_1.abstractmethod

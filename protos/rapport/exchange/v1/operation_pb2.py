@@ -29,7 +29,7 @@ from rapport.events.v1 import exchange_pb2 as rapport_dot_events_dot_v1_dot_exch
 from rapport.type.v1 import event_context_pb2 as rapport_dot_type_dot_v1_dot_event__context__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rapport/exchange/v1/operation.proto\x12\x13rapport.exchange.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a rapport/events/v1/exchange.proto\x1a#rapport/type/v1/event_context.proto\"\xf7\x01\n\tOperation\x12\x44\n\x0b\x63ustomer_id\x18\x01 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12/\n\x06record\x18\x03 \x01(\x0b\x32\x1d.rapport.exchange.v1.ExchangeH\x00\x12\x30\n\x07reverse\x18\x06 \x01(\x0b\x32\x1d.rapport.exchange.v1.ReversalH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\x42\x13\n\x11_expected_version\"\xb6\x02\n\x08\x45xchange\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12.\n\noccur_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tone_sided\x18\x04 \x01(\x0e\x32\x1b.rapport.events.v1.OneSidedB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x08replaces\x18\x05 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x1f\n\tcause_ref\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12*\n\x04legs\x18\x07 \x03(\x0b\x32\x16.rapport.events.v1.LegB\x04\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"\x8e\x02\n\x08Reversal\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12#\n\x0breversal_id\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12:\n\x06reason\x18\x03 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12\x15\n\x0b\x61t_original\x18\x04 \x01(\x08H\x00\x12(\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12.\n\x07\x63ontext\x18\x07 \x01(\x0b\x32\x1d.rapport.type.v1.EventContextB\x0b\n\teffective\"u\n\x0fOperationResult\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.rapport.exchange.v1.Outcome\x12\x10\n\x02id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x10\n\x08position\x18\x04 \x01(\x04*T\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_APPLIED\x10\x01\x12\x1b\n\x17OUTCOME_ALREADY_APPLIED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rapport/exchange/v1/operation.proto\x12\x13rapport.exchange.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a rapport/events/v1/exchange.proto\x1a#rapport/type/v1/event_context.proto\"\xd3\x02\n\tOperation\x12\x44\n\x0b\x63ustomer_id\x18\x01 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12/\n\x06record\x18\x03 \x01(\x0b\x32\x1d.rapport.exchange.v1.ExchangeH\x00\x12,\n\x04post\x18\x04 \x01(\x0b\x32\x1c.rapport.exchange.v1.PostingH\x00\x12,\n\x04void\x18\x05 \x01(\x0b\x32\x1c.rapport.exchange.v1.VoidingH\x00\x12\x30\n\x07reverse\x18\x06 \x01(\x0b\x32\x1d.rapport.exchange.v1.ReversalH\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\x42\x13\n\x11_expected_version\"\xe9\x02\n\x08\x45xchange\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12.\n\noccur_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rpending_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tone_sided\x18\x04 \x01(\x0e\x32\x1b.rapport.events.v1.OneSidedB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1e\n\x08replaces\x18\x05 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12\x1f\n\tcause_ref\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x01\x88\xb5\x18\x02\x12*\n\x04legs\x18\x07 \x03(\x0b\x32\x16.rapport.events.v1.LegB\x04\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x08 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"\xad\x02\n\x08Reversal\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12#\n\x0breversal_id\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12:\n\x06reason\x18\x03 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12\x15\n\x0b\x61t_original\x18\x04 \x01(\x08H\x00\x12(\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x1d\n\x15take_remaining_points\x18\x06 \x01(\x08\x12.\n\x07\x63ontext\x18\x07 \x01(\x0b\x32\x1d.rapport.type.v1.EventContextB\x0b\n\teffective\"\xe1\x01\n\x07Posting\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12.\n\noccur_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x05units\x18\x03 \x03(\x03\x42\x08\xbaH\x05\x92\x01\x02\x10@\x12\x38\n\tone_sided\x18\x04 \x01(\x0e\x32\x1b.rapport.events.v1.OneSidedB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12.\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"\xca\x01\n\x07Voiding\x12#\n\x0b\x65xchange_id\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12.\n\noccur_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x06reason\x18\x03 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"u\n\x0fOperationResult\x12-\n\x07outcome\x18\x01 \x01(\x0e\x32\x1c.rapport.exchange.v1.Outcome\x12\x10\n\x02id\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x10\n\x08position\x18\x04 \x01(\x04*T\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_APPLIED\x10\x01\x12\x1b\n\x17OUTCOME_ALREADY_APPLIED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,16 +56,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSAL'].fields_by_name['reversal_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001\210\265\030\002'
   _globals['_REVERSAL'].fields_by_name['reason']._loaded_options = None
   _globals['_REVERSAL'].fields_by_name['reason']._serialized_options = b'\272H#r\0362\034^[a-z0-9][a-z0-9._:-]{0,63}$\330\001\001\210\265\030\001'
+  _globals['_POSTING'].fields_by_name['exchange_id']._loaded_options = None
+  _globals['_POSTING'].fields_by_name['exchange_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001\210\265\030\002'
+  _globals['_POSTING'].fields_by_name['units']._loaded_options = None
+  _globals['_POSTING'].fields_by_name['units']._serialized_options = b'\272H\005\222\001\002\020@'
+  _globals['_POSTING'].fields_by_name['one_sided']._loaded_options = None
+  _globals['_POSTING'].fields_by_name['one_sided']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_VOIDING'].fields_by_name['exchange_id']._loaded_options = None
+  _globals['_VOIDING'].fields_by_name['exchange_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001\210\265\030\002'
+  _globals['_VOIDING'].fields_by_name['reason']._loaded_options = None
+  _globals['_VOIDING'].fields_by_name['reason']._serialized_options = b'\272H#r\0362\034^[a-z0-9][a-z0-9._:-]{0,63}$\330\001\001\210\265\030\001'
   _globals['_OPERATIONRESULT'].fields_by_name['id']._loaded_options = None
   _globals['_OPERATIONRESULT'].fields_by_name['id']._serialized_options = b'\210\265\030\002'
-  _globals['_OUTCOME']._serialized_start=1189
-  _globals['_OUTCOME']._serialized_end=1273
+  _globals['_OUTCOME']._serialized_start=1796
+  _globals['_OUTCOME']._serialized_end=1880
   _globals['_OPERATION']._serialized_start=235
-  _globals['_OPERATION']._serialized_end=482
-  _globals['_EXCHANGE']._serialized_start=485
-  _globals['_EXCHANGE']._serialized_end=795
-  _globals['_REVERSAL']._serialized_start=798
-  _globals['_REVERSAL']._serialized_end=1068
-  _globals['_OPERATIONRESULT']._serialized_start=1070
-  _globals['_OPERATIONRESULT']._serialized_end=1187
+  _globals['_OPERATION']._serialized_end=574
+  _globals['_EXCHANGE']._serialized_start=577
+  _globals['_EXCHANGE']._serialized_end=938
+  _globals['_REVERSAL']._serialized_start=941
+  _globals['_REVERSAL']._serialized_end=1242
+  _globals['_POSTING']._serialized_start=1245
+  _globals['_POSTING']._serialized_end=1470
+  _globals['_VOIDING']._serialized_start=1473
+  _globals['_VOIDING']._serialized_end=1675
+  _globals['_OPERATIONRESULT']._serialized_start=1677
+  _globals['_OPERATIONRESULT']._serialized_end=1794
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,8 @@ class Operation(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
+    POST_FIELD_NUMBER: _builtins.int
+    VOID_FIELD_NUMBER: _builtins.int
     REVERSE_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
@@ -63,6 +65,14 @@ class Operation(_message.Message):
     @_builtins.property
     def record(self) -> Global___Exchange:
         """Record an exchange."""
+
+    @_builtins.property
+    def post(self) -> Global___Posting:
+        """Settle a pending exchange, in full or in part."""
+
+    @_builtins.property
+    def void(self) -> Global___Voiding:
+        """Say that a pending exchange came to nothing."""
 
     @_builtins.property
     def reverse(self) -> Global___Reversal:
@@ -74,15 +84,17 @@ class Operation(_message.Message):
         customer_id: _builtins.str = ...,
         expected_version: _builtins.int | None = ...,
         record: Global___Exchange | None = ...,
+        post: Global___Posting | None = ...,
+        void: Global___Voiding | None = ...,
         reverse: Global___Reversal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "kind", b"kind", "record", b"record", "reverse", b"reverse"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "kind", b"kind", "post", b"post", "record", b"record", "reverse", b"reverse", "void", b"void"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "customer_id", b"customer_id", "expected_version", b"expected_version", "kind", b"kind", "record", b"record", "reverse", b"reverse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "customer_id", b"customer_id", "expected_version", b"expected_version", "kind", b"kind", "post", b"post", "record", b"record", "reverse", b"reverse", "void", b"void"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
     _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["record", "reverse"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["record", "post", "void", "reverse"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
@@ -93,12 +105,13 @@ Global___Operation: _TypeAlias = Operation  # noqa: Y015
 
 @_typing.final
 class Exchange(_message.Message):
-    """An atomic set of legs between the two parties. Number 3 is kept for `pending_until`."""
+    """An atomic set of legs between the two parties."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EXCHANGE_ID_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    PENDING_UNTIL_FIELD_NUMBER: _builtins.int
     ONE_SIDED_FIELD_NUMBER: _builtins.int
     REPLACES_FIELD_NUMBER: _builtins.int
     CAUSE_REF_FIELD_NUMBER: _builtins.int
@@ -117,6 +130,12 @@ class Exchange(_message.Message):
         """When it happened. UTC, whole microseconds; may lie in the past. Default: the server's clock."""
 
     @_builtins.property
+    def pending_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is pending, exclusive; later than it happened, and may be past. UTC, whole microseconds. Absent: posted at
+        once.
+        """
+
+    @_builtins.property
     def legs(self) -> _containers.RepeatedCompositeFieldContainer[_exchange_pb2.Leg]:
         """What changed hands, 1 to 64 legs in order."""
 
@@ -129,15 +148,16 @@ class Exchange(_message.Message):
         *,
         exchange_id: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        pending_until: _timestamp_pb2.Timestamp | None = ...,
         one_sided: _exchange_pb2.OneSided.ValueType = ...,
         replaces: _builtins.str = ...,
         cause_ref: _builtins.str = ...,
         legs: _abc.Iterable[_exchange_pb2.Leg] | None = ...,
         context: _event_context_pb2.EventContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "occur_time", b"occur_time", "pending_until", b"pending_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_ref", b"cause_ref", "context", b"context", "exchange_id", b"exchange_id", "legs", b"legs", "occur_time", b"occur_time", "one_sided", b"one_sided", "replaces", b"replaces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_ref", b"cause_ref", "context", b"context", "exchange_id", b"exchange_id", "legs", b"legs", "occur_time", b"occur_time", "one_sided", b"one_sided", "pending_until", b"pending_until", "replaces", b"replaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -145,7 +165,7 @@ Global___Exchange: _TypeAlias = Exchange  # noqa: Y015
 
 @_typing.final
 class Reversal(_message.Message):
-    """Takes back everything an exchange posted. Number 6 is kept for `take_remaining_points`."""
+    """Takes back everything an exchange posted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,6 +174,7 @@ class Reversal(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     AT_ORIGINAL_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    TAKE_REMAINING_POINTS_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     exchange_id: _builtins.str
     """The exchange to take back. 1 to 128 characters."""
@@ -163,6 +184,10 @@ class Reversal(_message.Message):
     """Why, a code of at most 64 characters. Default: none."""
     at_original: _builtins.bool
     """True: at the time of the exchange itself."""
+    take_remaining_points: _builtins.bool
+    """Take back granted points although some were used, from a time not before their last use: what is left is gone, what was
+    used is reported as unrecovered. Default: false, and such a grant is not taken back (LOT_CONSUMED).
+    """
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """At this time, not before the exchange and not in the future. UTC, whole microseconds."""
@@ -179,17 +204,104 @@ class Reversal(_message.Message):
         reason: _builtins.str = ...,
         at_original: _builtins.bool = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        take_remaining_points: _builtins.bool = ...,
         context: _event_context_pb2.EventContext | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_original", b"at_original", "context", b"context", "effective", b"effective"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_original", b"at_original", "context", b"context", "effective", b"effective", "exchange_id", b"exchange_id", "reason", b"reason", "reversal_id", b"reversal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "at_original", b"at_original", "context", b"context", "effective", b"effective", "exchange_id", b"exchange_id", "reason", b"reason", "reversal_id", b"reversal_id", "take_remaining_points", b"take_remaining_points"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_effective: _TypeAlias = _typing.Literal["at_original", "at"]  # noqa: Y015
     _WhichOneofArgType_effective: _TypeAlias = _typing.Literal["effective", b"effective"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_effective) -> _WhichOneofReturnType_effective | None: ...
 
 Global___Reversal: _TypeAlias = Reversal  # noqa: Y015
+
+@_typing.final
+class Posting(_message.Message):
+    """Settles a pending exchange; what is not posted is voided with it. At most one posting or voiding for each exchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    ONE_SIDED_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    """The pending exchange. 1 to 128 characters."""
+    one_sided: _exchange_pb2.OneSided.ValueType
+    """Why legs of one party are missing from what is posted. UNSPECIFIED when both parties give."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was settled: not before the exchange, before its `pending_until`. UTC, whole microseconds; may lie in the past.
+        Default: the server's clock.
+        """
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Units posted of each leg, in the order of the legs: 0 up to the pending units, at least one above 0. Default: all of
+        every leg.
+        """
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        units: _abc.Iterable[_builtins.int] | None = ...,
+        one_sided: _exchange_pb2.OneSided.ValueType = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "exchange_id", b"exchange_id", "occur_time", b"occur_time", "one_sided", b"one_sided", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Posting: _TypeAlias = Posting  # noqa: Y015
+
+@_typing.final
+class Voiding(_message.Message):
+    """Says that a pending exchange came to nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_ID_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    exchange_id: _builtins.str
+    """The pending exchange. 1 to 128 characters."""
+    reason: _builtins.str
+    """Why, a code of at most 64 characters. Default: none."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When: as for a posting. UTC, whole microseconds. Default: the server's clock."""
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        exchange_id: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "exchange_id", b"exchange_id", "occur_time", b"occur_time", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Voiding: _TypeAlias = Voiding  # noqa: Y015
 
 @_typing.final
 class OperationResult(_message.Message):
@@ -204,7 +316,7 @@ class OperationResult(_message.Message):
     outcome: Global___Outcome.ValueType
     """Whether it was applied now, or had been applied before under another request_id."""
     id: _builtins.str
-    """exchange_id or reversal_id."""
+    """exchange_id (of the pending exchange, for a posting or voiding) or reversal_id."""
     version: _builtins.int
     """Version of the relationship after the event (of the original one, when applied before)."""
     position: _builtins.int

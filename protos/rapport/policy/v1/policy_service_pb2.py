@@ -23,13 +23,15 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
 from rapport.events.v1 import policy_pb2 as rapport_dot_events_dot_v1_dot_policy__pb2
+from rapport.events.v1 import valuation_pb2 as rapport_dot_events_dot_v1_dot_valuation__pb2
 from rapport.type.v1 import as_of_pb2 as rapport_dot_type_dot_v1_dot_as__of__pb2
 from rapport.type.v1 import event_context_pb2 as rapport_dot_type_dot_v1_dot_event__context__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/policy/v1/policy_service.proto\x12\x11rapport.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1erapport/events/v1/policy.proto\x1a\x1brapport/type/v1/as_of.proto\x1a#rapport/type/v1/event_context.proto\"\xec\x01\n\x15RegisterAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x42\n\x06\x61ssets\x18\x03 \x03(\x0b\x32\".rapport.events.v1.AssetRegisteredB\x0e\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"p\n\x16RegisterAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"V\n\x0fRegisteredAsset\x12\x31\n\x05\x61sset\x18\x01 \x01(\x0b\x32\".rapport.events.v1.AssetRegistered\x12\x10\n\x08position\x18\x02 \x01(\x04\"\x8e\x01\n\x11ListAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\"Z\n\x12ListAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x32\xd1\x01\n\rPolicyService\x12\x65\n\x0eRegisterAssets\x12(.rapport.policy.v1.RegisterAssetsRequest\x1a).rapport.policy.v1.RegisterAssetsResponse\x12Y\n\nListAssets\x12$.rapport.policy.v1.ListAssetsRequest\x1a%.rapport.policy.v1.ListAssetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/policy/v1/policy_service.proto\x12\x11rapport.policy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1erapport/events/v1/policy.proto\x1a!rapport/events/v1/valuation.proto\x1a\x1brapport/type/v1/as_of.proto\x1a#rapport/type/v1/event_context.proto\"\xec\x01\n\x15RegisterAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12\x42\n\x06\x61ssets\x18\x03 \x03(\x0b\x32\".rapport.events.v1.AssetRegisteredB\x0e\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\x88\xb5\x18\x01\x12.\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"p\n\x16RegisterAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"V\n\x0fRegisteredAsset\x12\x31\n\x05\x61sset\x18\x01 \x01(\x0b\x32\".rapport.events.v1.AssetRegistered\x12\x10\n\x08position\x18\x02 \x01(\x04\"\x8e\x01\n\x11ListAssetsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\"Z\n\x12ListAssetsResponse\x12\x32\n\x06\x61ssets\x18\x01 \x03(\x0b\x32\".rapport.policy.v1.RegisteredAsset\x12\x10\n\x08position\x18\x02 \x01(\x04\"\xec\x01\n\x1dPublishValuationPolicyRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12 \n\nrequest_id\x18\x02 \x01(\tB\x0c\xbaH\x05r\x03\xb0\x01\x01\x88\xb5\x18\x02\x12:\n\x06policy\x18\x03 \x01(\x0b\x32\".rapport.events.v1.ValuationPolicyB\x06\xbaH\x03\xc8\x01\x01\x12.\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1d.rapport.type.v1.EventContext\"\x84\x01\n\x1ePublishValuationPolicyResponse\x12>\n\tpublished\x18\x01 \x01(\x0b\x32+.rapport.policy.v1.PublishedValuationPolicy\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\xcc\x01\n\x18PublishedValuationPolicy\x12\x32\n\x06policy\x18\x01 \x01(\x0b\x32\".rapport.events.v1.ValuationPolicy\x12\x10\n\x08position\x18\x02 \x01(\x04\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brules_count\x18\x04 \x01(\r\x12\x10\n\x08in_force\x18\x05 \x01(\x08\x12\x12\n\nis_default\x18\x06 \x01(\x08\"\x98\x01\n\x1b\x43heckValuationPolicyRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12:\n\x06policy\x18\x02 \x01(\x0b\x32\".rapport.events.v1.ValuationPolicyB\x06\xbaH\x03\xd8\x01\x03\"\xac\x01\n\x1c\x43heckValuationPolicyResponse\x12.\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\x1e.rapport.policy.v1.PolicyFault\x12\x32\n\x06policy\x18\x02 \x01(\x0b\x32\".rapport.events.v1.ValuationPolicy\x12\x16\n\x08unvalued\x18\x03 \x03(\tB\x04\x88\xb5\x18\x01\x12\x10\n\x08position\x18\x04 \x01(\x04\"S\n\x0bPolicyFault\x12\x13\n\x05\x66ield\x18\x01 \x01(\tB\x04\x88\xb5\x18\x01\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\x88\xb5\x18\x01\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\"\xd7\x01\n\x1cListValuationPoliciesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12<\n\tpolicy_id\x18\x04 \x01(\tB)\xbaH\"r\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\"p\n\x1dListValuationPoliciesResponse\x12=\n\x08policies\x18\x01 \x03(\x0b\x32+.rapport.policy.v1.PublishedValuationPolicy\x12\x10\n\x08position\x18\x02 \x01(\x04\"\xeb\x01\n\x19GetValuationPolicyRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12\x39\n\tpolicy_id\x18\x04 \x01(\tB&\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x88\xb5\x18\x01\x12\x18\n\x07version\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"n\n\x1aGetValuationPolicyResponse\x12>\n\tpublished\x18\x01 \x01(\x0b\x32+.rapport.policy.v1.PublishedValuationPolicy\x12\x10\n\x08position\x18\x02 \x01(\x04\x32\xb8\x05\n\rPolicyService\x12\x65\n\x0eRegisterAssets\x12(.rapport.policy.v1.RegisterAssetsRequest\x1a).rapport.policy.v1.RegisterAssetsResponse\x12Y\n\nListAssets\x12$.rapport.policy.v1.ListAssetsRequest\x1a%.rapport.policy.v1.ListAssetsResponse\x12}\n\x16PublishValuationPolicy\x12\x30.rapport.policy.v1.PublishValuationPolicyRequest\x1a\x31.rapport.policy.v1.PublishValuationPolicyResponse\x12w\n\x14\x43heckValuationPolicy\x12..rapport.policy.v1.CheckValuationPolicyRequest\x1a/.rapport.policy.v1.CheckValuationPolicyResponse\x12z\n\x15ListValuationPolicies\x12/.rapport.policy.v1.ListValuationPoliciesRequest\x1a\x30.rapport.policy.v1.ListValuationPoliciesResponse\x12q\n\x12GetValuationPolicy\x12,.rapport.policy.v1.GetValuationPolicyRequest\x1a-.rapport.policy.v1.GetValuationPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,16 +46,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERASSETSREQUEST'].fields_by_name['assets']._serialized_options = b'\272H\007\222\001\004\010\001\020d\210\265\030\001'
   _globals['_LISTASSETSREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_LISTASSETSREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
-  _globals['_REGISTERASSETSREQUEST']._serialized_start=230
-  _globals['_REGISTERASSETSREQUEST']._serialized_end=466
-  _globals['_REGISTERASSETSRESPONSE']._serialized_start=468
-  _globals['_REGISTERASSETSRESPONSE']._serialized_end=580
-  _globals['_REGISTEREDASSET']._serialized_start=582
-  _globals['_REGISTEREDASSET']._serialized_end=668
-  _globals['_LISTASSETSREQUEST']._serialized_start=671
-  _globals['_LISTASSETSREQUEST']._serialized_end=813
-  _globals['_LISTASSETSRESPONSE']._serialized_start=815
-  _globals['_LISTASSETSRESPONSE']._serialized_end=905
-  _globals['_POLICYSERVICE']._serialized_start=908
-  _globals['_POLICYSERVICE']._serialized_end=1117
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001\210\265\030\002'
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST'].fields_by_name['policy']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CHECKVALUATIONPOLICYREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_CHECKVALUATIONPOLICYREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_CHECKVALUATIONPOLICYREQUEST'].fields_by_name['policy']._loaded_options = None
+  _globals['_CHECKVALUATIONPOLICYREQUEST'].fields_by_name['policy']._serialized_options = b'\272H\003\330\001\003'
+  _globals['_CHECKVALUATIONPOLICYRESPONSE'].fields_by_name['unvalued']._loaded_options = None
+  _globals['_CHECKVALUATIONPOLICYRESPONSE'].fields_by_name['unvalued']._serialized_options = b'\210\265\030\001'
+  _globals['_POLICYFAULT'].fields_by_name['field']._loaded_options = None
+  _globals['_POLICYFAULT'].fields_by_name['field']._serialized_options = b'\210\265\030\001'
+  _globals['_POLICYFAULT'].fields_by_name['description']._loaded_options = None
+  _globals['_POLICYFAULT'].fields_by_name['description']._serialized_options = b'\210\265\030\001'
+  _globals['_POLICYFAULT'].fields_by_name['reason']._loaded_options = None
+  _globals['_POLICYFAULT'].fields_by_name['reason']._serialized_options = b'\210\265\030\001'
+  _globals['_LISTVALUATIONPOLICIESREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_LISTVALUATIONPOLICIESREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_LISTVALUATIONPOLICIESREQUEST'].fields_by_name['policy_id']._loaded_options = None
+  _globals['_LISTVALUATIONPOLICIESREQUEST'].fields_by_name['policy_id']._serialized_options = b'\272H\"r\0352\033^[a-z0-9][a-z0-9._-]{0,63}$\330\001\001\210\265\030\001'
+  _globals['_GETVALUATIONPOLICYREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_GETVALUATIONPOLICYREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_GETVALUATIONPOLICYREQUEST'].fields_by_name['policy_id']._loaded_options = None
+  _globals['_GETVALUATIONPOLICYREQUEST'].fields_by_name['policy_id']._serialized_options = b'\272H\037r\0352\033^[a-z0-9][a-z0-9._-]{0,63}$\210\265\030\001'
+  _globals['_GETVALUATIONPOLICYREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_GETVALUATIONPOLICYREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_REGISTERASSETSREQUEST']._serialized_start=298
+  _globals['_REGISTERASSETSREQUEST']._serialized_end=534
+  _globals['_REGISTERASSETSRESPONSE']._serialized_start=536
+  _globals['_REGISTERASSETSRESPONSE']._serialized_end=648
+  _globals['_REGISTEREDASSET']._serialized_start=650
+  _globals['_REGISTEREDASSET']._serialized_end=736
+  _globals['_LISTASSETSREQUEST']._serialized_start=739
+  _globals['_LISTASSETSREQUEST']._serialized_end=881
+  _globals['_LISTASSETSRESPONSE']._serialized_start=883
+  _globals['_LISTASSETSRESPONSE']._serialized_end=973
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST']._serialized_start=976
+  _globals['_PUBLISHVALUATIONPOLICYREQUEST']._serialized_end=1212
+  _globals['_PUBLISHVALUATIONPOLICYRESPONSE']._serialized_start=1215
+  _globals['_PUBLISHVALUATIONPOLICYRESPONSE']._serialized_end=1347
+  _globals['_PUBLISHEDVALUATIONPOLICY']._serialized_start=1350
+  _globals['_PUBLISHEDVALUATIONPOLICY']._serialized_end=1554
+  _globals['_CHECKVALUATIONPOLICYREQUEST']._serialized_start=1557
+  _globals['_CHECKVALUATIONPOLICYREQUEST']._serialized_end=1709
+  _globals['_CHECKVALUATIONPOLICYRESPONSE']._serialized_start=1712
+  _globals['_CHECKVALUATIONPOLICYRESPONSE']._serialized_end=1884
+  _globals['_POLICYFAULT']._serialized_start=1886
+  _globals['_POLICYFAULT']._serialized_end=1969
+  _globals['_LISTVALUATIONPOLICIESREQUEST']._serialized_start=1972
+  _globals['_LISTVALUATIONPOLICIESREQUEST']._serialized_end=2187
+  _globals['_LISTVALUATIONPOLICIESRESPONSE']._serialized_start=2189
+  _globals['_LISTVALUATIONPOLICIESRESPONSE']._serialized_end=2301
+  _globals['_GETVALUATIONPOLICYREQUEST']._serialized_start=2304
+  _globals['_GETVALUATIONPOLICYREQUEST']._serialized_end=2539
+  _globals['_GETVALUATIONPOLICYRESPONSE']._serialized_start=2541
+  _globals['_GETVALUATIONPOLICYRESPONSE']._serialized_end=2651
+  _globals['_POLICYSERVICE']._serialized_start=2654
+  _globals['_POLICYSERVICE']._serialized_end=3350
 # @@protoc_insertion_point(module_scope)

@@ -6,8 +6,10 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from rapport.events.v1 import policy_pb2 as _policy_pb2
+from rapport.events.v1 import valuation_pb2 as _valuation_pb2
 from rapport.type.v1 import as_of_pb2 as _as_of_pb2
 from rapport.type.v1 import event_context_pb2 as _event_context_pb2
 import builtins as _builtins
@@ -178,3 +180,351 @@ class ListAssetsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAssetsResponse: _TypeAlias = ListAssetsResponse  # noqa: Y015
+
+@_typing.final
+class PublishValuationPolicyRequest(_message.Message):
+    """Request of PublishValuationPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer, `replayed` set."""
+    @_builtins.property
+    def policy(self) -> _valuation_pb2.ValuationPolicy:
+        """What to publish. Required."""
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        policy: _valuation_pb2.ValuationPolicy | None = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "organization_id", b"organization_id", "policy", b"policy", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishValuationPolicyRequest: _TypeAlias = PublishValuationPolicyRequest  # noqa: Y015
+
+@_typing.final
+class PublishValuationPolicyResponse(_message.Message):
+    """Response of PublishValuationPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position that the answer reflects."""
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    @_builtins.property
+    def published(self) -> Global___PublishedValuationPolicy:
+        """The version as it stands, without its rules."""
+
+    def __init__(
+        self,
+        *,
+        published: Global___PublishedValuationPolicy | None = ...,
+        position: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "published", b"published", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishValuationPolicyResponse: _TypeAlias = PublishValuationPolicyResponse  # noqa: Y015
+
+@_typing.final
+class PublishedValuationPolicy(_message.Message):
+    """A version of a valuation policy and where it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    RULES_COUNT_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FIELD_NUMBER: _builtins.int
+    IS_DEFAULT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Position of the event that published it."""
+    rules_count: _builtins.int
+    """How many rules it has."""
+    in_force: _builtins.bool
+    """Whether it is the version in force at the answer's point of view, among those of its policy."""
+    is_default: _builtins.bool
+    """Whether balances use its policy where none is named."""
+    @_builtins.property
+    def policy(self) -> _valuation_pb2.ValuationPolicy:
+        """The version; its `rules` only where they were asked for."""
+
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was published. UTC."""
+
+    def __init__(
+        self,
+        *,
+        policy: _valuation_pb2.ValuationPolicy | None = ...,
+        position: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        rules_count: _builtins.int = ...,
+        in_force: _builtins.bool = ...,
+        is_default: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_force", b"in_force", "is_default", b"is_default", "policy", b"policy", "position", b"position", "record_time", b"record_time", "rules_count", b"rules_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishedValuationPolicy: _TypeAlias = PublishedValuationPolicy  # noqa: Y015
+
+@_typing.final
+class CheckValuationPolicyRequest(_message.Message):
+    """Request of CheckValuationPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    @_builtins.property
+    def policy(self) -> _valuation_pb2.ValuationPolicy:
+        """What would be published. Required."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        policy: _valuation_pb2.ValuationPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckValuationPolicyRequest: _TypeAlias = CheckValuationPolicyRequest  # noqa: Y015
+
+@_typing.final
+class CheckValuationPolicyResponse(_message.Message):
+    """Response of CheckValuationPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULTS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    UNVALUED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position that the answer reflects."""
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFault]:
+        """Everything that publishing would refuse. Empty: it would publish."""
+
+    @_builtins.property
+    def policy(self) -> _valuation_pb2.ValuationPolicy:
+        """The version as it would be stored: number, defaults and digest filled in. Absent where there are faults."""
+
+    @_builtins.property
+    def unvalued(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Registered assets of which neither side has a rule in one of the perspectives, as `CUSTOMER EUR/2`; legs in them would be
+        unvalued there.
+        """
+
+    def __init__(
+        self,
+        *,
+        faults: _abc.Iterable[Global___PolicyFault] | None = ...,
+        policy: _valuation_pb2.ValuationPolicy | None = ...,
+        unvalued: _abc.Iterable[_builtins.str] | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults", "policy", b"policy", "position", b"position", "unvalued", b"unvalued"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckValuationPolicyResponse: _TypeAlias = CheckValuationPolicyResponse  # noqa: Y015
+
+@_typing.final
+class PolicyFault(_message.Message):
+    """Something that publishing would refuse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path of the field. Example: `policy.rules[2].high_nanos`."""
+    description: _builtins.str
+    """What is wrong and what would be right."""
+    reason: _builtins.str
+    """Reason that the refusal would have, without prefix. Example: `RATE_OUT_OF_RANGE`."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        description: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyFault: _TypeAlias = PolicyFault  # noqa: Y015
+
+@_typing.final
+class ListValuationPoliciesRequest(_message.Message):
+    """Request of ListValuationPolicies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    min_position: _builtins.int
+    """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    policy_id: _builtins.str
+    """Only versions of this policy. Default: of all. Format: `[a-z0-9][a-z0-9._-]{0,63}`."""
+    @_builtins.property
+    def as_of(self) -> _as_of_pb2.AsOf:
+        """Point of view. Default: now, with everything recorded."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        as_of: _as_of_pb2.AsOf | None = ...,
+        min_position: _builtins.int = ...,
+        policy_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "min_position", b"min_position", "organization_id", b"organization_id", "policy_id", b"policy_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListValuationPoliciesRequest: _TypeAlias = ListValuationPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListValuationPoliciesResponse(_message.Message):
+    """Response of ListValuationPolicies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position that the answer reflects."""
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedValuationPolicy]:
+        """The versions, ordered by policy_id, then version; without rules."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[Global___PublishedValuationPolicy] | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListValuationPoliciesResponse: _TypeAlias = ListValuationPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class GetValuationPolicyRequest(_message.Message):
+    """Request of GetValuationPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    min_position: _builtins.int
+    """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    policy_id: _builtins.str
+    """Which policy. Format: `[a-z0-9][a-z0-9._-]{0,63}`."""
+    version: _builtins.int
+    """Which version. Default: the one in force at the point of view."""
+    @_builtins.property
+    def as_of(self) -> _as_of_pb2.AsOf:
+        """Point of view. Default: now, with everything recorded."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        as_of: _as_of_pb2.AsOf | None = ...,
+        min_position: _builtins.int = ...,
+        policy_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "min_position", b"min_position", "organization_id", b"organization_id", "policy_id", b"policy_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetValuationPolicyRequest: _TypeAlias = GetValuationPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetValuationPolicyResponse(_message.Message):
+    """Response of GetValuationPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position that the answer reflects."""
+    @_builtins.property
+    def published(self) -> Global___PublishedValuationPolicy:
+        """The version, whole."""
+
+    def __init__(
+        self,
+        *,
+        published: Global___PublishedValuationPolicy | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "published", b"published"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetValuationPolicyResponse: _TypeAlias = GetValuationPolicyResponse  # noqa: Y015

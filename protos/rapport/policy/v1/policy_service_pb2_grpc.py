@@ -45,6 +45,26 @@ class PolicyServiceStub:
                 request_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListAssetsRequest.SerializeToString,
                 response_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListAssetsResponse.FromString,
                 _registered_method=True)
+        self.PublishValuationPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/PublishValuationPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.PublishValuationPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.PublishValuationPolicyResponse.FromString,
+                _registered_method=True)
+        self.CheckValuationPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/CheckValuationPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.CheckValuationPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.CheckValuationPolicyResponse.FromString,
+                _registered_method=True)
+        self.ListValuationPolicies = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListValuationPolicies',
+                request_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListValuationPoliciesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListValuationPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetValuationPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/GetValuationPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -53,7 +73,8 @@ class PolicyServiceServicer:
 
     def RegisterAssets(self, request, context):
         """Registers assets, or raises their limits, all or none. What is registered already with the same content changes nothing.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_CODE_TAKEN.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_CODE_TAKEN, RATE_OUT_OF_RANGE (a limit that a valuation in force does
+        not allow).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +83,40 @@ class PolicyServiceServicer:
     def ListAssets(self, request, context):
         """Lists the organization's assets, ordered by code, now or as of a past moment.
         Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH, PROJECTION_BEHIND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishValuationPolicy(self, request, context):
+        """Publishes a version of a valuation policy. The same content under the same version changes nothing. The policy that an
+        organization published first is the one that balances use where none is named.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_UNKNOWN, POLICY_RULES_CONFLICT, RATE_OUT_OF_RANGE,
+        POLICY_VERSION_TAKEN, POLICY_UNIT_CHANGED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckValuationPolicy(self, request, context):
+        """Says what publishing would say, every fault at once, and publishes nothing.
+        Errors: REQUEST_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListValuationPolicies(self, request, context):
+        """Lists versions of valuation policies without their rules, ordered by policy_id and version, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetValuationPolicy(self, request, context):
+        """Returns one version of a valuation policy, whole.
+        Errors: as ListAssets; POLICY_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +134,26 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.ListAssets,
                     request_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListAssetsRequest.FromString,
                     response_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListAssetsResponse.SerializeToString,
+            ),
+            'PublishValuationPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishValuationPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.PublishValuationPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.PublishValuationPolicyResponse.SerializeToString,
+            ),
+            'CheckValuationPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckValuationPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.CheckValuationPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.CheckValuationPolicyResponse.SerializeToString,
+            ),
+            'ListValuationPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListValuationPolicies,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListValuationPoliciesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListValuationPoliciesResponse.SerializeToString,
+            ),
+            'GetValuationPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetValuationPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +211,114 @@ class PolicyService:
             '/rapport.policy.v1.PolicyService/ListAssets',
             rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListAssetsRequest.SerializeToString,
             rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListAssetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishValuationPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/PublishValuationPolicy',
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.PublishValuationPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.PublishValuationPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckValuationPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/CheckValuationPolicy',
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.CheckValuationPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.CheckValuationPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListValuationPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListValuationPolicies',
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListValuationPoliciesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.ListValuationPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetValuationPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/GetValuationPolicy',
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

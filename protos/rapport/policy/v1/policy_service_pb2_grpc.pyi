@@ -18,11 +18,30 @@ class PolicyServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAssets: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.RegisterAssetsRequest, _policy_service_pb2.RegisterAssetsResponse]
     """Registers assets, or raises their limits, all or none. What is registered already with the same content changes nothing.
-    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_CODE_TAKEN.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_CODE_TAKEN, RATE_OUT_OF_RANGE (a limit that a valuation in force does
+    not allow).
     """
     ListAssets: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListAssetsRequest, _policy_service_pb2.ListAssetsResponse]
     """Lists the organization's assets, ordered by code, now or as of a past moment.
     Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH, PROJECTION_BEHIND.
+    """
+    PublishValuationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.PublishValuationPolicyRequest, _policy_service_pb2.PublishValuationPolicyResponse]
+    """Publishes a version of a valuation policy. The same content under the same version changes nothing. The policy that an
+    organization published first is the one that balances use where none is named.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_UNKNOWN, POLICY_RULES_CONFLICT, RATE_OUT_OF_RANGE,
+    POLICY_VERSION_TAKEN, POLICY_UNIT_CHANGED.
+    """
+    CheckValuationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.CheckValuationPolicyRequest, _policy_service_pb2.CheckValuationPolicyResponse]
+    """Says what publishing would say, every fault at once, and publishes nothing.
+    Errors: REQUEST_INVALID.
+    """
+    ListValuationPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListValuationPoliciesRequest, _policy_service_pb2.ListValuationPoliciesResponse]
+    """Lists versions of valuation policies without their rules, ordered by policy_id and version, now or as of a past moment.
+    Errors: as ListAssets.
+    """
+    GetValuationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetValuationPolicyRequest, _policy_service_pb2.GetValuationPolicyResponse]
+    """Returns one version of a valuation policy, whole.
+    Errors: as ListAssets; POLICY_UNKNOWN.
     """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -35,7 +54,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_policy_service_pb2.RegisterAssetsRequest, _abc.Awaitable[_policy_service_pb2.RegisterAssetsResponse]],
     ) -> _abc.Awaitable[_policy_service_pb2.RegisterAssetsResponse]:
         """Registers assets, or raises their limits, all or none. What is registered already with the same content changes nothing.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_CODE_TAKEN.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_CODE_TAKEN, RATE_OUT_OF_RANGE (a limit that a valuation in force does
+        not allow).
         """
 
     @_abc_1.abstractmethod
@@ -46,6 +66,48 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_policy_service_pb2.ListAssetsResponse]:
         """Lists the organization's assets, ordered by code, now or as of a past moment.
         Errors: REQUEST_INVALID, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH, PROJECTION_BEHIND.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishValuationPolicy(
+        self,
+        request: _policy_service_pb2.PublishValuationPolicyRequest,
+        context: _aio.ServicerContext[_policy_service_pb2.PublishValuationPolicyRequest, _abc.Awaitable[_policy_service_pb2.PublishValuationPolicyResponse]],
+    ) -> _abc.Awaitable[_policy_service_pb2.PublishValuationPolicyResponse]:
+        """Publishes a version of a valuation policy. The same content under the same version changes nothing. The policy that an
+        organization published first is the one that balances use where none is named.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ASSET_UNKNOWN, POLICY_RULES_CONFLICT, RATE_OUT_OF_RANGE,
+        POLICY_VERSION_TAKEN, POLICY_UNIT_CHANGED.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckValuationPolicy(
+        self,
+        request: _policy_service_pb2.CheckValuationPolicyRequest,
+        context: _aio.ServicerContext[_policy_service_pb2.CheckValuationPolicyRequest, _abc.Awaitable[_policy_service_pb2.CheckValuationPolicyResponse]],
+    ) -> _abc.Awaitable[_policy_service_pb2.CheckValuationPolicyResponse]:
+        """Says what publishing would say, every fault at once, and publishes nothing.
+        Errors: REQUEST_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListValuationPolicies(
+        self,
+        request: _policy_service_pb2.ListValuationPoliciesRequest,
+        context: _aio.ServicerContext[_policy_service_pb2.ListValuationPoliciesRequest, _abc.Awaitable[_policy_service_pb2.ListValuationPoliciesResponse]],
+    ) -> _abc.Awaitable[_policy_service_pb2.ListValuationPoliciesResponse]:
+        """Lists versions of valuation policies without their rules, ordered by policy_id and version, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+
+    @_abc_1.abstractmethod
+    def GetValuationPolicy(
+        self,
+        request: _policy_service_pb2.GetValuationPolicyRequest,
+        context: _aio.ServicerContext[_policy_service_pb2.GetValuationPolicyRequest, _abc.Awaitable[_policy_service_pb2.GetValuationPolicyResponse]],
+    ) -> _abc.Awaitable[_policy_service_pb2.GetValuationPolicyResponse]:
+        """Returns one version of a valuation policy, whole.
+        Errors: as ListAssets; POLICY_UNKNOWN.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _aio.Server) -> None: ...

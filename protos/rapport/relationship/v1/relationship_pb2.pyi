@@ -41,6 +41,7 @@ class Relationship(_message.Message):
     EXCHANGES_FIELD_NUMBER: _builtins.int
     QUANTITIES_FIELD_NUMBER: _builtins.int
     CONSENTS_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
     customer_id: _builtins.str
@@ -79,6 +80,10 @@ class Relationship(_message.Message):
     def consents(self) -> _containers.RepeatedCompositeFieldContainer[_consent_cell_pb2.CellStatus]:
         """Status of every consent cell that an act of the customer named."""
 
+    @_builtins.property
+    def balance(self) -> Global___BalanceSummary:
+        """The balance that a list was ordered or filtered by. Only in such lists."""
+
     def __init__(
         self,
         *,
@@ -94,14 +99,67 @@ class Relationship(_message.Message):
         exchanges: Global___ExchangeTotals | None = ...,
         quantities: _abc.Iterable[Global___Quantity] | None = ...,
         consents: _abc.Iterable[_consent_cell_pb2.CellStatus] | None = ...,
+        balance: Global___BalanceSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "balance", b"balance", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "consents", b"consents", "customer_id", b"customer_id", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time", "last_position", b"last_position", "organization_id", b"organization_id", "position", b"position", "quantities", b"quantities", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "balance", b"balance", "consents", b"consents", "customer_id", b"customer_id", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time", "last_position", b"last_position", "organization_id", b"organization_id", "position", b"position", "quantities", b"quantities", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Relationship: _TypeAlias = Relationship  # noqa: Y015
+
+@_typing.final
+class BalanceSummary(_message.Message):
+    """A balance in short, as lists know it: over all time, by the organization's default policy, each leg under the version of its
+    time, as of `occur_time`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSPECTIVE_FIELD_NUMBER: _builtins.int
+    GOT_NANOS_FIELD_NUMBER: _builtins.int
+    GAVE_NANOS_FIELD_NUMBER: _builtins.int
+    NET_NANOS_FIELD_NUMBER: _builtins.int
+    INDEX_PPM_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_PPM_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    perspective: _exchange_pb2.Party.ValueType
+    """Whose gain it is about."""
+    got_nanos: _builtins.int
+    """Value of what it got, in nanos of the unit of account."""
+    gave_nanos: _builtins.int
+    """Value of what it gave."""
+    net_nanos: _builtins.int
+    """got - gave."""
+    index_ppm: _builtins.int
+    """Index in ppm. Absent: nothing of value is on record."""
+    confidence_ppm: _builtins.int
+    """Confidence in ppm."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """The time it is as of. UTC."""
+
+    def __init__(
+        self,
+        *,
+        perspective: _exchange_pb2.Party.ValueType = ...,
+        got_nanos: _builtins.int = ...,
+        gave_nanos: _builtins.int = ...,
+        net_nanos: _builtins.int = ...,
+        index_ppm: _builtins.int | None = ...,
+        confidence_ppm: _builtins.int = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_index_ppm", b"_index_ppm", "index_ppm", b"index_ppm", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index_ppm", b"_index_ppm", "confidence_ppm", b"confidence_ppm", "gave_nanos", b"gave_nanos", "got_nanos", b"got_nanos", "index_ppm", b"index_ppm", "net_nanos", b"net_nanos", "occur_time", b"occur_time", "perspective", b"perspective"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__index_ppm: _TypeAlias = _typing.Literal["index_ppm"]  # noqa: Y015
+    _WhichOneofArgType__index_ppm: _TypeAlias = _typing.Literal["_index_ppm", b"_index_ppm"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index_ppm) -> _WhichOneofReturnType__index_ppm | None: ...
+
+Global___BalanceSummary: _TypeAlias = BalanceSummary  # noqa: Y015
 
 @_typing.final
 class InteractionTotals(_message.Message):
@@ -226,22 +284,26 @@ class ExchangeTotals(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     REVERSED_FIELD_NUMBER: _builtins.int
     ONE_SIDED_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """Exchanges in force: recorded and not reversed."""
     reversed: _builtins.int
     """Exchanges reversed."""
     one_sided: _builtins.int
     """Of those in force, how many are one-sided gifts, or wait for or lack their other side."""
+    pending: _builtins.int
+    """Exchanges pending at the time of the view."""
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
         reversed: _builtins.int = ...,
         one_sided: _builtins.int = ...,
+        pending: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "one_sided", b"one_sided", "reversed", b"reversed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "one_sided", b"one_sided", "pending", b"pending", "reversed", b"reversed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,9 +311,7 @@ Global___ExchangeTotals: _TypeAlias = ExchangeTotals  # noqa: Y015
 
 @_typing.final
 class Quantity(_message.Message):
-    """Gross total of one category and asset given by one party. The counters only grow, along either time axis. Numbers 6 to 9
-    are kept for pending exchanges.
-    """
+    """Gross total of one category and asset given by one party. The counters only grow, along either time axis."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -260,6 +320,10 @@ class Quantity(_message.Message):
     ASSET_FIELD_NUMBER: _builtins.int
     POSTED_FIELD_NUMBER: _builtins.int
     REVERSED_FIELD_NUMBER: _builtins.int
+    PENDED_FIELD_NUMBER: _builtins.int
+    HOLD_POSTED_FIELD_NUMBER: _builtins.int
+    HOLD_VOIDED_FIELD_NUMBER: _builtins.int
+    HOLD_EXPIRED_FIELD_NUMBER: _builtins.int
     giver: _exchange_pb2.Party.ValueType
     """Who gave."""
     category: _exchange_pb2.Category.ValueType
@@ -270,6 +334,14 @@ class Quantity(_message.Message):
     """Units posted, reversed ones included."""
     reversed: _builtins.int
     """Units taken back by reversals. `posted` - `reversed` is what counts, never below 0."""
+    pended: _builtins.int
+    """Units of exchanges that were recorded as pending, whatever became of them."""
+    hold_posted: _builtins.int
+    """Of those, units posted; `posted` has them too."""
+    hold_voided: _builtins.int
+    """Of those, units voided."""
+    hold_expired: _builtins.int
+    """Of those, units of exchanges that were not settled in time."""
     def __init__(
         self,
         *,
@@ -278,10 +350,14 @@ class Quantity(_message.Message):
         asset: _builtins.str = ...,
         posted: _builtins.int = ...,
         reversed: _builtins.int = ...,
+        pended: _builtins.int = ...,
+        hold_posted: _builtins.int = ...,
+        hold_voided: _builtins.int = ...,
+        hold_expired: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "category", b"category", "giver", b"giver", "posted", b"posted", "reversed", b"reversed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset", b"asset", "category", b"category", "giver", b"giver", "hold_expired", b"hold_expired", "hold_posted", b"hold_posted", "hold_voided", b"hold_voided", "pended", b"pended", "posted", b"posted", "reversed", b"reversed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,12 +26,14 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
 from rapport.events.v1 import exchange_pb2 as rapport_dot_events_dot_v1_dot_exchange__pb2
+from rapport.relationship.v1 import balance_pb2 as rapport_dot_relationship_dot_v1_dot_balance__pb2
 from rapport.relationship.v1 import relationship_pb2 as rapport_dot_relationship_dot_v1_dot_relationship__pb2
+from rapport.relationship.v1 import statement_pb2 as rapport_dot_relationship_dot_v1_dot_statement__pb2
 from rapport.relationship.v1 import timeline_pb2 as rapport_dot_relationship_dot_v1_dot_timeline__pb2
 from rapport.type.v1 import as_of_pb2 as rapport_dot_type_dot_v1_dot_as__of__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2rapport/relationship/v1/relationship_service.proto\x12\x17rapport.relationship.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a rapport/events/v1/exchange.proto\x1a*rapport/relationship/v1/relationship.proto\x1a&rapport/relationship/v1/timeline.proto\x1a\x1brapport/type/v1/as_of.proto\"\xd9\x01\n\x16GetRelationshipRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\"V\n\x17GetRelationshipResponse\x12;\n\x0crelationship\x18\x01 \x01(\x0b\x32%.rapport.relationship.v1.Relationship\"\xec\x01\n\x1c\x42\x61tchGetRelationshipsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12Q\n\x0c\x63ustomer_ids\x18\x02 \x03(\tB;\xbaH4\x92\x01\x31\x08\x01\x10\xe8\x07\x18\x01\"(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\"\x81\x01\n\x1d\x42\x61tchGetRelationshipsResponse\x12<\n\rrelationships\x18\x01 \x03(\x0b\x32%.rapport.relationship.v1.Relationship\x12\"\n\x14unknown_customer_ids\x18\x02 \x03(\tB\x04\x88\xb5\x18\x02\"\xcf\x02\n\x18ListRelationshipsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12;\n\x06\x66ilter\x18\x04 \x01(\x0b\x32+.rapport.relationship.v1.RelationshipFilter\x12<\n\x08order_by\x18\x05 \x01(\x0e\x32*.rapport.relationship.v1.RelationshipOrder\x12\x1b\n\tpage_size\x18\x06 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x07 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x10\x88\xb5\x18\x02\"\xa7\x03\n\x12RelationshipFilter\x12@\n\x12\x63ustomer_id_prefix\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._~:-]{0,128}$\x88\xb5\x18\x02\x12\x39\n\x15\x66irst_occur_time_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14last_occur_time_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x16last_occur_time_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10interactions_min\x18\x05 \x01(\x04\x12\x15\n\rexchanges_min\x18\x06 \x01(\x04\x12\x1a\n\tunits_min\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\tunits_max\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x35\n\x05units\x18\t \x01(\x0b\x32&.rapport.relationship.v1.UnitsSelector\"\x86\x01\n\rUnitsSelector\x12\x33\n\x05giver\x18\x01 \x01(\x0e\x32\x18.rapport.events.v1.PartyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12@\n\x05\x61sset\x18\x02 \x01(\tB1\xbaH*r(2&^[A-Z][A-Z0-9]{1,15}/(0|[1-9]|1[0-2])$\x88\xb5\x18\x01\"\x8a\x01\n\x19ListRelationshipsResponse\x12<\n\rrelationships\x18\x01 \x03(\x0b\x32%.rapport.relationship.v1.Relationship\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x10\n\x08position\x18\x03 \x01(\x04\"\x95\x02\n\x13ListTimelineRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\x12\x1b\n\tpage_size\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x10\x88\xb5\x18\x02\"\xa6\x01\n\x14ListTimelineResponse\x12\x37\n\x07\x65ntries\x18\x01 \x03(\x0b\x32&.rapport.relationship.v1.TimelineEntry\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x10\n\x08position\x18\x03 \x01(\x04\x12$\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x15.rapport.type.v1.AsOf*\xe7\x01\n\x11RelationshipOrder\x12\"\n\x1eRELATIONSHIP_ORDER_UNSPECIFIED\x10\x00\x12\"\n\x1eRELATIONSHIP_ORDER_CUSTOMER_ID\x10\x01\x12\x31\n-RELATIONSHIP_ORDER_LAST_OCCUR_TIME_DESCENDING\x10\x02\x12.\n*RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING\x10\x03\x12\'\n#RELATIONSHIP_ORDER_UNITS_DESCENDING\x10\x04\x32\xfd\x03\n\x13RelationshipService\x12t\n\x0fGetRelationship\x12/.rapport.relationship.v1.GetRelationshipRequest\x1a\x30.rapport.relationship.v1.GetRelationshipResponse\x12\x86\x01\n\x15\x42\x61tchGetRelationships\x12\x35.rapport.relationship.v1.BatchGetRelationshipsRequest\x1a\x36.rapport.relationship.v1.BatchGetRelationshipsResponse\x12z\n\x11ListRelationships\x12\x31.rapport.relationship.v1.ListRelationshipsRequest\x1a\x32.rapport.relationship.v1.ListRelationshipsResponse\x12k\n\x0cListTimeline\x12,.rapport.relationship.v1.ListTimelineRequest\x1a-.rapport.relationship.v1.ListTimelineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2rapport/relationship/v1/relationship_service.proto\x12\x17rapport.relationship.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a rapport/events/v1/exchange.proto\x1a%rapport/relationship/v1/balance.proto\x1a*rapport/relationship/v1/relationship.proto\x1a\'rapport/relationship/v1/statement.proto\x1a&rapport/relationship/v1/timeline.proto\x1a\x1brapport/type/v1/as_of.proto\"\xd9\x01\n\x16GetRelationshipRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\"V\n\x17GetRelationshipResponse\x12;\n\x0crelationship\x18\x01 \x01(\x0b\x32%.rapport.relationship.v1.Relationship\"\xec\x01\n\x1c\x42\x61tchGetRelationshipsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12Q\n\x0c\x63ustomer_ids\x18\x02 \x03(\tB;\xbaH4\x92\x01\x31\x08\x01\x10\xe8\x07\x18\x01\"(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\"\x81\x01\n\x1d\x42\x61tchGetRelationshipsResponse\x12<\n\rrelationships\x18\x01 \x03(\x0b\x32%.rapport.relationship.v1.Relationship\x12\"\n\x14unknown_customer_ids\x18\x02 \x03(\tB\x04\x88\xb5\x18\x02\"\xcf\x02\n\x18ListRelationshipsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12;\n\x06\x66ilter\x18\x04 \x01(\x0b\x32+.rapport.relationship.v1.RelationshipFilter\x12<\n\x08order_by\x18\x05 \x01(\x0e\x32*.rapport.relationship.v1.RelationshipOrder\x12\x1b\n\tpage_size\x18\x06 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x07 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x10\x88\xb5\x18\x02\"\xe0\x03\n\x12RelationshipFilter\x12@\n\x12\x63ustomer_id_prefix\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._~:-]{0,128}$\x88\xb5\x18\x02\x12\x39\n\x15\x66irst_occur_time_from\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14last_occur_time_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x16last_occur_time_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10interactions_min\x18\x05 \x01(\x04\x12\x15\n\rexchanges_min\x18\x06 \x01(\x04\x12\x1a\n\tunits_min\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\tunits_max\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x35\n\x05units\x18\t \x01(\x0b\x32&.rapport.relationship.v1.UnitsSelector\x12\x37\n\x07\x62\x61lance\x18\n \x01(\x0b\x32&.rapport.relationship.v1.BalanceFilter\"\xf1\x02\n\rBalanceFilter\x12\x37\n\x0bperspective\x18\x01 \x01(\x0e\x32\x18.rapport.events.v1.PartyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x30\n\rindex_ppm_min\x18\x02 \x01(\x05\x42\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01H\x00\x88\x01\x01\x12\x30\n\rindex_ppm_max\x18\x03 \x01(\x05\x42\x14\xbaH\x11\x1a\x0f\x18\xc0\x84=(\xc0\xfb\xc2\xff\xff\xff\xff\xff\xff\x01H\x01\x88\x01\x01\x12,\n\x12\x63onfidence_ppm_min\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00H\x02\x88\x01\x01\x12\x1a\n\rnet_nanos_min\x18\x05 \x01(\x03H\x03\x88\x01\x01\x12\x1a\n\rnet_nanos_max\x18\x06 \x01(\x03H\x04\x88\x01\x01\x42\x10\n\x0e_index_ppm_minB\x10\n\x0e_index_ppm_maxB\x15\n\x13_confidence_ppm_minB\x10\n\x0e_net_nanos_minB\x10\n\x0e_net_nanos_max\"\x86\x01\n\rUnitsSelector\x12\x33\n\x05giver\x18\x01 \x01(\x0e\x32\x18.rapport.events.v1.PartyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12@\n\x05\x61sset\x18\x02 \x01(\tB1\xbaH*r(2&^[A-Z][A-Z0-9]{1,15}/(0|[1-9]|1[0-2])$\x88\xb5\x18\x01\"\x8a\x01\n\x19ListRelationshipsResponse\x12<\n\rrelationships\x18\x01 \x03(\x0b\x32%.rapport.relationship.v1.Relationship\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x10\n\x08position\x18\x03 \x01(\x04\"\x95\x02\n\x13ListTimelineRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12$\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\x12\x1b\n\tpage_size\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x10\x88\xb5\x18\x02\"\xa6\x01\n\x14ListTimelineResponse\x12\x37\n\x07\x65ntries\x18\x01 \x03(\x0b\x32&.rapport.relationship.v1.TimelineEntry\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x10\n\x08position\x18\x03 \x01(\x04\x12$\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x15.rapport.type.v1.AsOf\"\xde\x01\n\x11GetBalanceRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12.\n\x04view\x18\x04 \x01(\x0b\x32 .rapport.relationship.v1.ViewRef\"G\n\x12GetBalanceResponse\x12\x31\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32 .rapport.relationship.v1.Balance\"\x9c\x02\n\x15\x45xplainBalanceRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12.\n\x04view\x18\x04 \x01(\x0b\x32 .rapport.relationship.v1.ViewRef\x12\x1c\n\x0bstart_after\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\x07\x64rivers\x18\x06 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\"\xd4\x02\n\x16\x45xplainBalanceResponse\x12\x33\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32 .rapport.relationship.v1.BalanceH\x00\x12/\n\x05\x65ntry\x18\x02 \x01(\x0b\x32\x1e.rapport.relationship.v1.EntryH\x00\x12\x37\n\texclusion\x18\x03 \x01(\x0b\x32\".rapport.relationship.v1.ExclusionH\x00\x12+\n\x03lot\x18\x04 \x01(\x0b\x32\x1c.rapport.relationship.v1.LotH\x00\x12\x31\n\x06\x64river\x18\x05 \x01(\x0b\x32\x1f.rapport.relationship.v1.DriverH\x00\x12\x33\n\x07trailer\x18\x06 \x01(\x0b\x32 .rapport.relationship.v1.TrailerH\x00\x42\x06\n\x04part\"\xa8\x02\n\x10\x44iffViewsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12+\n\x01\x61\x18\x04 \x01(\x0b\x32 .rapport.relationship.v1.ViewRef\x12+\n\x01\x62\x18\x05 \x01(\x0b\x32 .rapport.relationship.v1.ViewRef\x12\x1f\n\x0b\x65ntries_max\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"\x99\x01\n\x11\x44iffViewsResponse\x12(\n\x01\x61\x18\x01 \x01(\x0b\x32\x1d.rapport.relationship.v1.View\x12(\n\x01\x62\x18\x02 \x01(\x0b\x32\x1d.rapport.relationship.v1.View\x12\x30\n\x05steps\x18\x03 \x03(\x0b\x32!.rapport.relationship.v1.DiffStep\"\xbf\x02\n\x13GetStatementRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x44\n\x0b\x63ustomer_id\x18\x02 \x01(\tB/\xbaH(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\x88\xb5\x18\x02\x12\x14\n\x0cmin_position\x18\x03 \x01(\x04\x12.\n\x04view\x18\x04 \x01(\x0b\x32 .rapport.relationship.v1.ViewRef\x12\x1e\n\ttime_zone\x18\x05 \x01(\tB\x0b\xbaH\x04r\x02\x18@\x88\xb5\x18\x01\x12\x1b\n\tpage_size\x18\x06 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x07 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80 \x88\xb5\x18\x02\"l\n\x14GetStatementResponse\x12\x35\n\tstatement\x18\x01 \x01(\x0b\x32\".rapport.relationship.v1.Statement\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02*\xb3\x03\n\x11RelationshipOrder\x12\"\n\x1eRELATIONSHIP_ORDER_UNSPECIFIED\x10\x00\x12\"\n\x1eRELATIONSHIP_ORDER_CUSTOMER_ID\x10\x01\x12\x31\n-RELATIONSHIP_ORDER_LAST_OCCUR_TIME_DESCENDING\x10\x02\x12.\n*RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING\x10\x03\x12\'\n#RELATIONSHIP_ORDER_UNITS_DESCENDING\x10\x04\x12&\n\"RELATIONSHIP_ORDER_INDEX_ASCENDING\x10\x05\x12\'\n#RELATIONSHIP_ORDER_INDEX_DESCENDING\x10\x06\x12,\n(RELATIONSHIP_ORDER_CONFIDENCE_DESCENDING\x10\x07\x12$\n RELATIONSHIP_ORDER_NET_ASCENDING\x10\x08\x12%\n!RELATIONSHIP_ORDER_NET_DESCENDING\x10\t2\xaa\x07\n\x13RelationshipService\x12t\n\x0fGetRelationship\x12/.rapport.relationship.v1.GetRelationshipRequest\x1a\x30.rapport.relationship.v1.GetRelationshipResponse\x12\x86\x01\n\x15\x42\x61tchGetRelationships\x12\x35.rapport.relationship.v1.BatchGetRelationshipsRequest\x1a\x36.rapport.relationship.v1.BatchGetRelationshipsResponse\x12z\n\x11ListRelationships\x12\x31.rapport.relationship.v1.ListRelationshipsRequest\x1a\x32.rapport.relationship.v1.ListRelationshipsResponse\x12k\n\x0cListTimeline\x12,.rapport.relationship.v1.ListTimelineRequest\x1a-.rapport.relationship.v1.ListTimelineResponse\x12\x65\n\nGetBalance\x12*.rapport.relationship.v1.GetBalanceRequest\x1a+.rapport.relationship.v1.GetBalanceResponse\x12s\n\x0e\x45xplainBalance\x12..rapport.relationship.v1.ExplainBalanceRequest\x1a/.rapport.relationship.v1.ExplainBalanceResponse0\x01\x12\x62\n\tDiffViews\x12).rapport.relationship.v1.DiffViewsRequest\x1a*.rapport.relationship.v1.DiffViewsResponse\x12k\n\x0cGetStatement\x12,.rapport.relationship.v1.GetStatementRequest\x1a-.rapport.relationship.v1.GetStatementResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +62,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELATIONSHIPFILTER'].fields_by_name['units_min']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_RELATIONSHIPFILTER'].fields_by_name['units_max']._loaded_options = None
   _globals['_RELATIONSHIPFILTER'].fields_by_name['units_max']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_BALANCEFILTER'].fields_by_name['perspective']._loaded_options = None
+  _globals['_BALANCEFILTER'].fields_by_name['perspective']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_BALANCEFILTER'].fields_by_name['index_ppm_min']._loaded_options = None
+  _globals['_BALANCEFILTER'].fields_by_name['index_ppm_min']._serialized_options = b'\272H\021\032\017\030\300\204=(\300\373\302\377\377\377\377\377\377\001'
+  _globals['_BALANCEFILTER'].fields_by_name['index_ppm_max']._loaded_options = None
+  _globals['_BALANCEFILTER'].fields_by_name['index_ppm_max']._serialized_options = b'\272H\021\032\017\030\300\204=(\300\373\302\377\377\377\377\377\377\001'
+  _globals['_BALANCEFILTER'].fields_by_name['confidence_ppm_min']._loaded_options = None
+  _globals['_BALANCEFILTER'].fields_by_name['confidence_ppm_min']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_UNITSSELECTOR'].fields_by_name['giver']._loaded_options = None
   _globals['_UNITSSELECTOR'].fields_by_name['giver']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_UNITSSELECTOR'].fields_by_name['asset']._loaded_options = None
@@ -76,28 +86,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTIMELINEREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020\210\265\030\002'
   _globals['_LISTTIMELINERESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTTIMELINERESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\210\265\030\002'
-  _globals['_RELATIONSHIPORDER']._serialized_start=2500
-  _globals['_RELATIONSHIPORDER']._serialized_end=2731
-  _globals['_GETRELATIONSHIPREQUEST']._serialized_start=330
-  _globals['_GETRELATIONSHIPREQUEST']._serialized_end=547
-  _globals['_GETRELATIONSHIPRESPONSE']._serialized_start=549
-  _globals['_GETRELATIONSHIPRESPONSE']._serialized_end=635
-  _globals['_BATCHGETRELATIONSHIPSREQUEST']._serialized_start=638
-  _globals['_BATCHGETRELATIONSHIPSREQUEST']._serialized_end=874
-  _globals['_BATCHGETRELATIONSHIPSRESPONSE']._serialized_start=877
-  _globals['_BATCHGETRELATIONSHIPSRESPONSE']._serialized_end=1006
-  _globals['_LISTRELATIONSHIPSREQUEST']._serialized_start=1009
-  _globals['_LISTRELATIONSHIPSREQUEST']._serialized_end=1344
-  _globals['_RELATIONSHIPFILTER']._serialized_start=1347
-  _globals['_RELATIONSHIPFILTER']._serialized_end=1770
-  _globals['_UNITSSELECTOR']._serialized_start=1773
-  _globals['_UNITSSELECTOR']._serialized_end=1907
-  _globals['_LISTRELATIONSHIPSRESPONSE']._serialized_start=1910
-  _globals['_LISTRELATIONSHIPSRESPONSE']._serialized_end=2048
-  _globals['_LISTTIMELINEREQUEST']._serialized_start=2051
-  _globals['_LISTTIMELINEREQUEST']._serialized_end=2328
-  _globals['_LISTTIMELINERESPONSE']._serialized_start=2331
-  _globals['_LISTTIMELINERESPONSE']._serialized_end=2497
-  _globals['_RELATIONSHIPSERVICE']._serialized_start=2734
-  _globals['_RELATIONSHIPSERVICE']._serialized_end=3243
+  _globals['_GETBALANCEREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_GETBALANCEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_GETBALANCEREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_GETBALANCEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['start_after']._loaded_options = None
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['start_after']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['drivers']._loaded_options = None
+  _globals['_EXPLAINBALANCEREQUEST'].fields_by_name['drivers']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_DIFFVIEWSREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_DIFFVIEWSREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_DIFFVIEWSREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_DIFFVIEWSREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_DIFFVIEWSREQUEST'].fields_by_name['entries_max']._loaded_options = None
+  _globals['_DIFFVIEWSREQUEST'].fields_by_name['entries_max']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['customer_id']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['customer_id']._serialized_options = b'\272H(r&2$^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$\210\265\030\002'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['time_zone']._serialized_options = b'\272H\004r\002\030@\210\265\030\001'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETSTATEMENTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200 \210\265\030\002'
+  _globals['_GETSTATEMENTRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
+  _globals['_GETSTATEMENTRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\210\265\030\002'
+  _globals['_RELATIONSHIPORDER']._serialized_start=4824
+  _globals['_RELATIONSHIPORDER']._serialized_end=5259
+  _globals['_GETRELATIONSHIPREQUEST']._serialized_start=410
+  _globals['_GETRELATIONSHIPREQUEST']._serialized_end=627
+  _globals['_GETRELATIONSHIPRESPONSE']._serialized_start=629
+  _globals['_GETRELATIONSHIPRESPONSE']._serialized_end=715
+  _globals['_BATCHGETRELATIONSHIPSREQUEST']._serialized_start=718
+  _globals['_BATCHGETRELATIONSHIPSREQUEST']._serialized_end=954
+  _globals['_BATCHGETRELATIONSHIPSRESPONSE']._serialized_start=957
+  _globals['_BATCHGETRELATIONSHIPSRESPONSE']._serialized_end=1086
+  _globals['_LISTRELATIONSHIPSREQUEST']._serialized_start=1089
+  _globals['_LISTRELATIONSHIPSREQUEST']._serialized_end=1424
+  _globals['_RELATIONSHIPFILTER']._serialized_start=1427
+  _globals['_RELATIONSHIPFILTER']._serialized_end=1907
+  _globals['_BALANCEFILTER']._serialized_start=1910
+  _globals['_BALANCEFILTER']._serialized_end=2279
+  _globals['_UNITSSELECTOR']._serialized_start=2282
+  _globals['_UNITSSELECTOR']._serialized_end=2416
+  _globals['_LISTRELATIONSHIPSRESPONSE']._serialized_start=2419
+  _globals['_LISTRELATIONSHIPSRESPONSE']._serialized_end=2557
+  _globals['_LISTTIMELINEREQUEST']._serialized_start=2560
+  _globals['_LISTTIMELINEREQUEST']._serialized_end=2837
+  _globals['_LISTTIMELINERESPONSE']._serialized_start=2840
+  _globals['_LISTTIMELINERESPONSE']._serialized_end=3006
+  _globals['_GETBALANCEREQUEST']._serialized_start=3009
+  _globals['_GETBALANCEREQUEST']._serialized_end=3231
+  _globals['_GETBALANCERESPONSE']._serialized_start=3233
+  _globals['_GETBALANCERESPONSE']._serialized_end=3304
+  _globals['_EXPLAINBALANCEREQUEST']._serialized_start=3307
+  _globals['_EXPLAINBALANCEREQUEST']._serialized_end=3591
+  _globals['_EXPLAINBALANCERESPONSE']._serialized_start=3594
+  _globals['_EXPLAINBALANCERESPONSE']._serialized_end=3934
+  _globals['_DIFFVIEWSREQUEST']._serialized_start=3937
+  _globals['_DIFFVIEWSREQUEST']._serialized_end=4233
+  _globals['_DIFFVIEWSRESPONSE']._serialized_start=4236
+  _globals['_DIFFVIEWSRESPONSE']._serialized_end=4389
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=4392
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=4711
+  _globals['_GETSTATEMENTRESPONSE']._serialized_start=4713
+  _globals['_GETSTATEMENTRESPONSE']._serialized_end=4821
+  _globals['_RELATIONSHIPSERVICE']._serialized_start=5262
+  _globals['_RELATIONSHIPSERVICE']._serialized_end=6200
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,9 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from rapport.events.v1 import exchange_pb2 as _exchange_pb2
+from rapport.relationship.v1 import balance_pb2 as _balance_pb2
 from rapport.relationship.v1 import relationship_pb2 as _relationship_pb2
+from rapport.relationship.v1 import statement_pb2 as _statement_pb2
 from rapport.relationship.v1 import timeline_pb2 as _timeline_pb2
 from rapport.type.v1 import as_of_pb2 as _as_of_pb2
 import builtins as _builtins
@@ -40,6 +42,18 @@ class _RelationshipOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rel
     """Most interactions first."""
     RELATIONSHIP_ORDER_UNITS_DESCENDING: _RelationshipOrder.ValueType  # 4
     """Largest total of `filter.units` first."""
+    RELATIONSHIP_ORDER_INDEX_ASCENDING: _RelationshipOrder.ValueType  # 5
+    """Lowest index first: whom we owe most, by proportion; those without an index are left out. As all orders below, by
+    `filter.balance`.
+    """
+    RELATIONSHIP_ORDER_INDEX_DESCENDING: _RelationshipOrder.ValueType  # 6
+    """Highest index first; those without an index are left out."""
+    RELATIONSHIP_ORDER_CONFIDENCE_DESCENDING: _RelationshipOrder.ValueType  # 7
+    """Highest confidence first; those without an index are left out."""
+    RELATIONSHIP_ORDER_NET_ASCENDING: _RelationshipOrder.ValueType  # 8
+    """Lowest got - gave first: whom we owe most, by value. Those without a policy are left out."""
+    RELATIONSHIP_ORDER_NET_DESCENDING: _RelationshipOrder.ValueType  # 9
+    """Highest got - gave first. Those without a policy are left out."""
 
 class RelationshipOrder(_RelationshipOrder, metaclass=_RelationshipOrderEnumTypeWrapper):
     """In which order relationships are listed; ties by customer_id."""
@@ -54,6 +68,18 @@ RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING: RelationshipOrder.ValueType  # 3
 """Most interactions first."""
 RELATIONSHIP_ORDER_UNITS_DESCENDING: RelationshipOrder.ValueType  # 4
 """Largest total of `filter.units` first."""
+RELATIONSHIP_ORDER_INDEX_ASCENDING: RelationshipOrder.ValueType  # 5
+"""Lowest index first: whom we owe most, by proportion; those without an index are left out. As all orders below, by
+`filter.balance`.
+"""
+RELATIONSHIP_ORDER_INDEX_DESCENDING: RelationshipOrder.ValueType  # 6
+"""Highest index first; those without an index are left out."""
+RELATIONSHIP_ORDER_CONFIDENCE_DESCENDING: RelationshipOrder.ValueType  # 7
+"""Highest confidence first; those without an index are left out."""
+RELATIONSHIP_ORDER_NET_ASCENDING: RelationshipOrder.ValueType  # 8
+"""Lowest got - gave first: whom we owe most, by value. Those without a policy are left out."""
+RELATIONSHIP_ORDER_NET_DESCENDING: RelationshipOrder.ValueType  # 9
+"""Highest got - gave first. Those without a policy are left out."""
 Global___RelationshipOrder: _TypeAlias = RelationshipOrder  # noqa: Y015
 
 @_typing.final
@@ -249,6 +275,7 @@ class RelationshipFilter(_message.Message):
     UNITS_MIN_FIELD_NUMBER: _builtins.int
     UNITS_MAX_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
     customer_id_prefix: _builtins.str
     """Customer ids that begin with this, at most 128 characters."""
     interactions_min: _builtins.int
@@ -275,6 +302,10 @@ class RelationshipFilter(_message.Message):
     def units(self) -> Global___UnitsSelector:
         """Which total `units_min`, `units_max` and the order UNITS_DESCENDING mean."""
 
+    @_builtins.property
+    def balance(self) -> Global___BalanceFilter:
+        """By balance. Needs no `as_of`. Default: no bound."""
+
     def __init__(
         self,
         *,
@@ -287,14 +318,78 @@ class RelationshipFilter(_message.Message):
         units_min: _builtins.int = ...,
         units_max: _builtins.int = ...,
         units: Global___UnitsSelector | None = ...,
+        balance: Global___BalanceFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_occur_time_from", b"first_occur_time_from", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "units", b"units"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "first_occur_time_from", b"first_occur_time_from", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "units", b"units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id_prefix", b"customer_id_prefix", "exchanges_min", b"exchanges_min", "first_occur_time_from", b"first_occur_time_from", "interactions_min", b"interactions_min", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "units", b"units", "units_max", b"units_max", "units_min", b"units_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "customer_id_prefix", b"customer_id_prefix", "exchanges_min", b"exchanges_min", "first_occur_time_from", b"first_occur_time_from", "interactions_min", b"interactions_min", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "units", b"units", "units_max", b"units_max", "units_min", b"units_min"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RelationshipFilter: _TypeAlias = RelationshipFilter  # noqa: Y015
+
+@_typing.final
+class BalanceFilter(_message.Message):
+    """Bounds on the balance over all time by the organization's default policy, each leg under the version of its time. Bounds are
+    inclusive; relationships without an index meet none on index or confidence.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSPECTIVE_FIELD_NUMBER: _builtins.int
+    INDEX_PPM_MIN_FIELD_NUMBER: _builtins.int
+    INDEX_PPM_MAX_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_PPM_MIN_FIELD_NUMBER: _builtins.int
+    NET_NANOS_MIN_FIELD_NUMBER: _builtins.int
+    NET_NANOS_MAX_FIELD_NUMBER: _builtins.int
+    perspective: _exchange_pb2.Party.ValueType
+    """Whose gain it is about. Default: PARTY_CUSTOMER."""
+    index_ppm_min: _builtins.int
+    """The index is at least this, -1,000,000 to 1,000,000."""
+    index_ppm_max: _builtins.int
+    """The index is at most this."""
+    confidence_ppm_min: _builtins.int
+    """The confidence is at least this, 0 to 1,000,000."""
+    net_nanos_min: _builtins.int
+    """got - gave is at least this, in nanos."""
+    net_nanos_max: _builtins.int
+    """got - gave is at most this."""
+    def __init__(
+        self,
+        *,
+        perspective: _exchange_pb2.Party.ValueType = ...,
+        index_ppm_min: _builtins.int | None = ...,
+        index_ppm_max: _builtins.int | None = ...,
+        confidence_ppm_min: _builtins.int | None = ...,
+        net_nanos_min: _builtins.int | None = ...,
+        net_nanos_max: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence_ppm_min", b"_confidence_ppm_min", "_index_ppm_max", b"_index_ppm_max", "_index_ppm_min", b"_index_ppm_min", "_net_nanos_max", b"_net_nanos_max", "_net_nanos_min", b"_net_nanos_min", "confidence_ppm_min", b"confidence_ppm_min", "index_ppm_max", b"index_ppm_max", "index_ppm_min", b"index_ppm_min", "net_nanos_max", b"net_nanos_max", "net_nanos_min", b"net_nanos_min"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence_ppm_min", b"_confidence_ppm_min", "_index_ppm_max", b"_index_ppm_max", "_index_ppm_min", b"_index_ppm_min", "_net_nanos_max", b"_net_nanos_max", "_net_nanos_min", b"_net_nanos_min", "confidence_ppm_min", b"confidence_ppm_min", "index_ppm_max", b"index_ppm_max", "index_ppm_min", b"index_ppm_min", "net_nanos_max", b"net_nanos_max", "net_nanos_min", b"net_nanos_min", "perspective", b"perspective"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence_ppm_min: _TypeAlias = _typing.Literal["confidence_ppm_min"]  # noqa: Y015
+    _WhichOneofArgType__confidence_ppm_min: _TypeAlias = _typing.Literal["_confidence_ppm_min", b"_confidence_ppm_min"]  # noqa: Y015
+    _WhichOneofReturnType__index_ppm_max: _TypeAlias = _typing.Literal["index_ppm_max"]  # noqa: Y015
+    _WhichOneofArgType__index_ppm_max: _TypeAlias = _typing.Literal["_index_ppm_max", b"_index_ppm_max"]  # noqa: Y015
+    _WhichOneofReturnType__index_ppm_min: _TypeAlias = _typing.Literal["index_ppm_min"]  # noqa: Y015
+    _WhichOneofArgType__index_ppm_min: _TypeAlias = _typing.Literal["_index_ppm_min", b"_index_ppm_min"]  # noqa: Y015
+    _WhichOneofReturnType__net_nanos_max: _TypeAlias = _typing.Literal["net_nanos_max"]  # noqa: Y015
+    _WhichOneofArgType__net_nanos_max: _TypeAlias = _typing.Literal["_net_nanos_max", b"_net_nanos_max"]  # noqa: Y015
+    _WhichOneofReturnType__net_nanos_min: _TypeAlias = _typing.Literal["net_nanos_min"]  # noqa: Y015
+    _WhichOneofArgType__net_nanos_min: _TypeAlias = _typing.Literal["_net_nanos_min", b"_net_nanos_min"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence_ppm_min) -> _WhichOneofReturnType__confidence_ppm_min | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index_ppm_max) -> _WhichOneofReturnType__index_ppm_max | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index_ppm_min) -> _WhichOneofReturnType__index_ppm_min | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__net_nanos_max) -> _WhichOneofReturnType__net_nanos_max | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__net_nanos_min) -> _WhichOneofReturnType__net_nanos_min | None: ...
+
+Global___BalanceFilter: _TypeAlias = BalanceFilter  # noqa: Y015
 
 @_typing.final
 class UnitsSelector(_message.Message):
@@ -435,3 +530,321 @@ class ListTimelineResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTimelineResponse: _TypeAlias = ListTimelineResponse  # noqa: Y015
+
+@_typing.final
+class GetBalanceRequest(_message.Message):
+    """Request of GetBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    min_position: _builtins.int
+    """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    @_builtins.property
+    def view(self) -> _balance_pb2.ViewRef:
+        """Which view. Default: the customer's, now, with everything recorded."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        min_position: _builtins.int = ...,
+        view: _balance_pb2.ViewRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["view", b"view"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "min_position", b"min_position", "organization_id", b"organization_id", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalanceRequest: _TypeAlias = GetBalanceRequest  # noqa: Y015
+
+@_typing.final
+class GetBalanceResponse(_message.Message):
+    """Response of GetBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The balance."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBalanceResponse: _TypeAlias = GetBalanceResponse  # noqa: Y015
+
+@_typing.final
+class ExplainBalanceRequest(_message.Message):
+    """Request of ExplainBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    START_AFTER_FIELD_NUMBER: _builtins.int
+    DRIVERS_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    min_position: _builtins.int
+    """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    start_after: _builtins.int
+    """Skip entries up to this ordinal, to go on under the same token. Default: 0, none."""
+    drivers: _builtins.int
+    """How many of the entries that move the index most to name, at most 100. Default: 0."""
+    @_builtins.property
+    def view(self) -> _balance_pb2.ViewRef:
+        """Which view. Default: the customer's, now, with everything recorded."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        min_position: _builtins.int = ...,
+        view: _balance_pb2.ViewRef | None = ...,
+        start_after: _builtins.int = ...,
+        drivers: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["view", b"view"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "drivers", b"drivers", "min_position", b"min_position", "organization_id", b"organization_id", "start_after", b"start_after", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainBalanceRequest: _TypeAlias = ExplainBalanceRequest  # noqa: Y015
+
+@_typing.final
+class ExplainBalanceResponse(_message.Message):
+    """One message of an explanation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    EXCLUSION_FIELD_NUMBER: _builtins.int
+    LOT_FIELD_NUMBER: _builtins.int
+    DRIVER_FIELD_NUMBER: _builtins.int
+    TRAILER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The header."""
+
+    @_builtins.property
+    def entry(self) -> _balance_pb2.Entry:
+        """A leg that counts."""
+
+    @_builtins.property
+    def exclusion(self) -> _balance_pb2.Exclusion:
+        """A leg that does not."""
+
+    @_builtins.property
+    def lot(self) -> _balance_pb2.Lot:
+        """Points granted."""
+
+    @_builtins.property
+    def driver(self) -> _balance_pb2.Driver:
+        """An entry that moves the index."""
+
+    @_builtins.property
+    def trailer(self) -> _balance_pb2.Trailer:
+        """The end."""
+
+    def __init__(
+        self,
+        *,
+        balance: _balance_pb2.Balance | None = ...,
+        entry: _balance_pb2.Entry | None = ...,
+        exclusion: _balance_pb2.Exclusion | None = ...,
+        lot: _balance_pb2.Lot | None = ...,
+        driver: _balance_pb2.Driver | None = ...,
+        trailer: _balance_pb2.Trailer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "driver", b"driver", "entry", b"entry", "exclusion", b"exclusion", "lot", b"lot", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "driver", b"driver", "entry", b"entry", "exclusion", b"exclusion", "lot", b"lot", "part", b"part", "trailer", b"trailer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["balance", "entry", "exclusion", "lot", "driver", "trailer"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExplainBalanceResponse: _TypeAlias = ExplainBalanceResponse  # noqa: Y015
+
+@_typing.final
+class DiffViewsRequest(_message.Message):
+    """Request of DiffViews."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    A_FIELD_NUMBER: _builtins.int
+    B_FIELD_NUMBER: _builtins.int
+    ENTRIES_MAX_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    min_position: _builtins.int
+    """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    entries_max: _builtins.int
+    """Most entries told of each step, 1 to 1,000. Default: 100."""
+    @_builtins.property
+    def a(self) -> _balance_pb2.ViewRef:
+        """The view to start from. Default: the customer's, now, with everything recorded."""
+
+    @_builtins.property
+    def b(self) -> _balance_pb2.ViewRef:
+        """The view to arrive at. Default: the same."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        min_position: _builtins.int = ...,
+        a: _balance_pb2.ViewRef | None = ...,
+        b: _balance_pb2.ViewRef | None = ...,
+        entries_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "customer_id", b"customer_id", "entries_max", b"entries_max", "min_position", b"min_position", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffViewsRequest: _TypeAlias = DiffViewsRequest  # noqa: Y015
+
+@_typing.final
+class DiffViewsResponse(_message.Message):
+    """Response of DiffViews."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    A_FIELD_NUMBER: _builtins.int
+    B_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def a(self) -> _balance_pb2.View:
+        """The first view, as it was resolved."""
+
+    @_builtins.property
+    def b(self) -> _balance_pb2.View:
+        """The second."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_balance_pb2.DiffStep]:
+        """What made them differ, in order. Empty: nothing."""
+
+    def __init__(
+        self,
+        *,
+        a: _balance_pb2.View | None = ...,
+        b: _balance_pb2.View | None = ...,
+        steps: _abc.Iterable[_balance_pb2.DiffStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffViewsResponse: _TypeAlias = DiffViewsResponse  # noqa: Y015
+
+@_typing.final
+class GetStatementRequest(_message.Message):
+    """Request of GetStatement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
+    min_position: _builtins.int
+    """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    time_zone: _builtins.str
+    """IANA name of the zone that days are told in. Example: `Europe/Berlin`. Default: `UTC`."""
+    page_size: _builtins.int
+    """Most lines in the answer, 1 to 1,000. Default: 100."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; it fixes the view. Default: first page."""
+    @_builtins.property
+    def view(self) -> _balance_pb2.ViewRef:
+        """Which view; its window bounds the lines. The perspective is the customer's. Default: now, with everything recorded."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        min_position: _builtins.int = ...,
+        view: _balance_pb2.ViewRef | None = ...,
+        time_zone: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["view", b"view"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "min_position", b"min_position", "organization_id", b"organization_id", "page_size", b"page_size", "page_token", b"page_token", "time_zone", b"time_zone", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatementRequest: _TypeAlias = GetStatementRequest  # noqa: Y015
+
+@_typing.final
+class GetStatementResponse(_message.Message):
+    """Response of GetStatement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty: this was the last."""
+    @_builtins.property
+    def statement(self) -> _statement_pb2.Statement:
+        """The statement, or a page of it."""
+
+    def __init__(
+        self,
+        *,
+        statement: _statement_pb2.Statement | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["statement", b"statement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatementResponse: _TypeAlias = GetStatementResponse  # noqa: Y015

@@ -55,6 +55,26 @@ class RelationshipServiceStub:
                 request_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ListTimelineRequest.SerializeToString,
                 response_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ListTimelineResponse.FromString,
                 _registered_method=True)
+        self.GetBalance = channel.unary_unary(
+                '/rapport.relationship.v1.RelationshipService/GetBalance',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetBalanceRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetBalanceResponse.FromString,
+                _registered_method=True)
+        self.ExplainBalance = channel.unary_stream(
+                '/rapport.relationship.v1.RelationshipService/ExplainBalance',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ExplainBalanceRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ExplainBalanceResponse.FromString,
+                _registered_method=True)
+        self.DiffViews = channel.unary_unary(
+                '/rapport.relationship.v1.RelationshipService/DiffViews',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.DiffViewsRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.DiffViewsResponse.FromString,
+                _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/rapport.relationship.v1.RelationshipService/GetStatement',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
 
 
 class RelationshipServiceServicer:
@@ -95,6 +115,40 @@ class RelationshipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBalance(self, request, context):
+        """Returns what a party of a relationship gained and gave.
+        Errors: as GetRelationship; POLICY_UNKNOWN, WINDOW_INVALID, HALF_LIFE_INVALID, VIEW_TOKEN_INVALID, VIEW_MODEL_UNSUPPORTED,
+        VIEW_DIGEST_MISMATCH, VALUE_OUT_OF_RANGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainBalance(self, request, context):
+        """Streams a balance with every leg that makes it up and every one left out: the balance, entries, exclusions, lots, drivers,
+        and a trailer. That it adds up exactly is checked before the first message is sent.
+        Errors: as GetBalance; EXPLANATION_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffViews(self, request, context):
+        """Says what made two views of one relationship differ; net and index add up exactly.
+        Errors: as GetBalance; VIEWS_NOT_COMPARABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """Returns what could be shown to the customer: their own balance, line by line, by day.
+        Errors: as GetBalance; PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RelationshipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -117,6 +171,26 @@ def add_RelationshipServiceServicer_to_server(servicer, server):
                     servicer.ListTimeline,
                     request_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ListTimelineRequest.FromString,
                     response_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ListTimelineResponse.SerializeToString,
+            ),
+            'GetBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBalance,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetBalanceRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetBalanceResponse.SerializeToString,
+            ),
+            'ExplainBalance': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExplainBalance,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ExplainBalanceRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ExplainBalanceResponse.SerializeToString,
+            ),
+            'DiffViews': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffViews,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.DiffViewsRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.DiffViewsResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -228,6 +302,114 @@ class RelationshipService:
             '/rapport.relationship.v1.RelationshipService/ListTimeline',
             rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ListTimelineRequest.SerializeToString,
             rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ListTimelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/GetBalance',
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetBalanceRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/ExplainBalance',
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ExplainBalanceRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.ExplainBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffViews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/DiffViews',
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.DiffViewsRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.DiffViewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/GetStatement',
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,24 @@ class RelationshipServiceStub:
     """Lists what happened in one relationship, ordered by occur time, then position.
     Errors: as GetRelationship; PAGE_TOKEN_INVALID.
     """
+    GetBalance: _aio.UnaryUnaryMultiCallable[_relationship_service_pb2.GetBalanceRequest, _relationship_service_pb2.GetBalanceResponse]
+    """Returns what a party of a relationship gained and gave.
+    Errors: as GetRelationship; POLICY_UNKNOWN, WINDOW_INVALID, HALF_LIFE_INVALID, VIEW_TOKEN_INVALID, VIEW_MODEL_UNSUPPORTED,
+    VIEW_DIGEST_MISMATCH, VALUE_OUT_OF_RANGE.
+    """
+    ExplainBalance: _aio.UnaryStreamMultiCallable[_relationship_service_pb2.ExplainBalanceRequest, _relationship_service_pb2.ExplainBalanceResponse]
+    """Streams a balance with every leg that makes it up and every one left out: the balance, entries, exclusions, lots, drivers,
+    and a trailer. That it adds up exactly is checked before the first message is sent.
+    Errors: as GetBalance; EXPLANATION_MISMATCH.
+    """
+    DiffViews: _aio.UnaryUnaryMultiCallable[_relationship_service_pb2.DiffViewsRequest, _relationship_service_pb2.DiffViewsResponse]
+    """Says what made two views of one relationship differ; net and index add up exactly.
+    Errors: as GetBalance; VIEWS_NOT_COMPARABLE.
+    """
+    GetStatement: _aio.UnaryUnaryMultiCallable[_relationship_service_pb2.GetStatementRequest, _relationship_service_pb2.GetStatementResponse]
+    """Returns what could be shown to the customer: their own balance, line by line, by day.
+    Errors: as GetBalance; PAGE_TOKEN_INVALID.
+    """
 
 class RelationshipServiceServicer(metaclass=_abc_1.ABCMeta):
     """Relationships, rebuilt from the facts: now, or as of any past moment on both time axes."""
@@ -78,6 +96,48 @@ class RelationshipServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_relationship_service_pb2.ListTimelineResponse]:
         """Lists what happened in one relationship, ordered by occur time, then position.
         Errors: as GetRelationship; PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBalance(
+        self,
+        request: _relationship_service_pb2.GetBalanceRequest,
+        context: _aio.ServicerContext[_relationship_service_pb2.GetBalanceRequest, _abc.Awaitable[_relationship_service_pb2.GetBalanceResponse]],
+    ) -> _abc.Awaitable[_relationship_service_pb2.GetBalanceResponse]:
+        """Returns what a party of a relationship gained and gave.
+        Errors: as GetRelationship; POLICY_UNKNOWN, WINDOW_INVALID, HALF_LIFE_INVALID, VIEW_TOKEN_INVALID, VIEW_MODEL_UNSUPPORTED,
+        VIEW_DIGEST_MISMATCH, VALUE_OUT_OF_RANGE.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainBalance(
+        self,
+        request: _relationship_service_pb2.ExplainBalanceRequest,
+        context: _aio.ServicerContext[_relationship_service_pb2.ExplainBalanceRequest, _abc.AsyncIterator[_relationship_service_pb2.ExplainBalanceResponse]],
+    ) -> _abc.AsyncIterator[_relationship_service_pb2.ExplainBalanceResponse]:
+        """Streams a balance with every leg that makes it up and every one left out: the balance, entries, exclusions, lots, drivers,
+        and a trailer. That it adds up exactly is checked before the first message is sent.
+        Errors: as GetBalance; EXPLANATION_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def DiffViews(
+        self,
+        request: _relationship_service_pb2.DiffViewsRequest,
+        context: _aio.ServicerContext[_relationship_service_pb2.DiffViewsRequest, _abc.Awaitable[_relationship_service_pb2.DiffViewsResponse]],
+    ) -> _abc.Awaitable[_relationship_service_pb2.DiffViewsResponse]:
+        """Says what made two views of one relationship differ; net and index add up exactly.
+        Errors: as GetBalance; VIEWS_NOT_COMPARABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStatement(
+        self,
+        request: _relationship_service_pb2.GetStatementRequest,
+        context: _aio.ServicerContext[_relationship_service_pb2.GetStatementRequest, _abc.Awaitable[_relationship_service_pb2.GetStatementResponse]],
+    ) -> _abc.Awaitable[_relationship_service_pb2.GetStatementResponse]:
+        """Returns what could be shown to the customer: their own balance, line by line, by day.
+        Errors: as GetBalance; PAGE_TOKEN_INVALID.
         """
 
 def add_RelationshipServiceServicer_to_server(servicer: RelationshipServiceServicer, server: _aio.Server) -> None: ...

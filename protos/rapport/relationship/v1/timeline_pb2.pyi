@@ -42,6 +42,9 @@ class TimelineEntry(_message.Message):
     EXCHANGE_RECORDED_FIELD_NUMBER: _builtins.int
     EXCHANGE_REVERSED_FIELD_NUMBER: _builtins.int
     KEY_CREATED_FIELD_NUMBER: _builtins.int
+    EXCHANGE_POSTED_FIELD_NUMBER: _builtins.int
+    EXCHANGE_VOIDED_FIELD_NUMBER: _builtins.int
+    OBSERVATION_DECLARED_FIELD_NUMBER: _builtins.int
     UNDONE_BY_POSITION_FIELD_NUMBER: _builtins.int
     HAS_PERSONAL_PART_FIELD_NUMBER: _builtins.int
     position: _builtins.int
@@ -98,6 +101,18 @@ class TimelineEntry(_message.Message):
     def key_created(self) -> _privacy_pb2.KeyCreated:
         """`privacy.key_created.v1`"""
 
+    @_builtins.property
+    def exchange_posted(self) -> _exchange_pb2.ExchangePosted:
+        """`exchange.posted.v1`"""
+
+    @_builtins.property
+    def exchange_voided(self) -> _exchange_pb2.ExchangeVoided:
+        """`exchange.voided.v1`"""
+
+    @_builtins.property
+    def observation_declared(self) -> _exchange_pb2.ObservationDeclared:
+        """`exchange.observation_declared.v1`"""
+
     def __init__(
         self,
         *,
@@ -115,14 +130,17 @@ class TimelineEntry(_message.Message):
         exchange_recorded: _exchange_pb2.ExchangeRecorded | None = ...,
         exchange_reversed: _exchange_pb2.ExchangeReversed | None = ...,
         key_created: _privacy_pb2.KeyCreated | None = ...,
+        exchange_posted: _exchange_pb2.ExchangePosted | None = ...,
+        exchange_voided: _exchange_pb2.ExchangeVoided | None = ...,
+        observation_declared: _exchange_pb2.ObservationDeclared | None = ...,
         undone_by_position: _builtins.int = ...,
         has_personal_part: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consent_given", b"consent_given", "consent_refused", b"consent_refused", "consent_withdrawn", b"consent_withdrawn", "event", b"event", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent_given", b"consent_given", "consent_refused", b"consent_refused", "consent_withdrawn", b"consent_withdrawn", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "observation_declared", b"observation_declared", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_given", b"consent_given", "consent_refused", b"consent_refused", "consent_withdrawn", b"consent_withdrawn", "event", b"event", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "has_personal_part", b"has_personal_part", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "position", b"position", "record_time", b"record_time", "topic", b"topic", "undone_by_position", b"undone_by_position", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_given", b"consent_given", "consent_refused", b"consent_refused", "consent_withdrawn", b"consent_withdrawn", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "has_personal_part", b"has_personal_part", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "observation_declared", b"observation_declared", "position", b"position", "record_time", b"record_time", "topic", b"topic", "undone_by_position", b"undone_by_position", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["interaction_recorded", "interaction_corrected", "interaction_retracted", "consent_given", "consent_refused", "consent_withdrawn", "exchange_recorded", "exchange_reversed", "key_created"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["interaction_recorded", "interaction_corrected", "interaction_retracted", "consent_given", "consent_refused", "consent_withdrawn", "exchange_recorded", "exchange_reversed", "key_created", "exchange_posted", "exchange_voided", "observation_declared"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
