@@ -16,9 +16,11 @@ from ledger.domain.fields import field_path
 from ledger.domain.times import END_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.policy_pb2 import AssetKind, AssetRegistered
+from rapport.events.v1.valuation_pb2 import ValuationPolicy, ValuationPolicyPublished
 from rapport.type.v1.event_context_pb2 import EventContext
 
 ASSET_REGISTERED: Final = "policy.asset_registered.v1"
+VALUATION_PUBLISHED: Final = "policy.valuation_published.v1"
 _NOTE: Final = Struct(">Q")
 
 
@@ -32,6 +34,19 @@ class Asset(NamedTuple):
     """Log position of the event that last set it."""
     version: int
     """The same event's version in the policy stream."""
+
+
+class Published(NamedTuple):
+    """A version of a valuation policy and where it stands."""
+
+    policy: ValuationPolicy
+    """As it is stored; never changed."""
+    position: int
+    """Log position of the event."""
+    record_time: int
+    """Microseconds."""
+    version: int
+    """The event's version in the policy stream; that of the policy is in the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +106,13 @@ def noted_version(note: bytes) -> int:
 
 
 class PolicyState:
-    """Fold of an organization's policy stream. Mutable inside the fold (settled.md 21)."""
+    """Fold of an organization's policy stream. Mutable inside the fold (settled.md 21).
 
-    __slots__ = ("_until", "assets", "by_code")
+    The registry obeys the bound on occur times. Valuation policies do not: from when on a version counts is in the
+    version, whenever it was published (reciprocity.md 5 and 11.3).
+    """
+
+    __slots__ = ("__weakref__", "_until", "assets", "by_code", "latest", "published")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         self._until = until
@@ -101,12 +120,26 @@ class PolicyState:
         """The registry, by `CODE/scale`."""
         self.by_code: dict[str, str] = {}
         """`CODE/scale` by code."""
+        self.published: dict[tuple[str, int], Published] = {}
+        """Versions of valuation policies by policy_id and version, in the order of their publication."""
+        self.latest: dict[str, int] = {}
+        """Greatest version of each policy, in the order of their first publication."""
+
+    @property
+    def default_policy_id(self) -> str:
+        """The policy that was published first; empty where none was."""
+        return next(iter(self.latest), "")
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order; of an organization's other publications nothing is kept."""
-        if fact.topic != ASSET_REGISTERED or fact.occur_time > self._until:
-            return
         event = fact.event
-        assert isinstance(event, AssetRegistered)
-        self.assets[event.asset] = Asset(event.kind, event.max_units_per_leg, fact.position, fact.version)
-        self.by_code.setdefault(code_of(event.asset), event.asset)
+        if fact.topic == ASSET_REGISTERED and fact.occur_time <= self._until:
+            assert isinstance(event, AssetRegistered)
+            self.assets[event.asset] = Asset(event.kind, event.max_units_per_leg, fact.position, fact.version)
+            self.by_code.setdefault(code_of(event.asset), event.asset)
+        elif fact.topic == VALUATION_PUBLISHED:
+            assert isinstance(event, ValuationPolicyPublished)
+            policy = event.policy
+            published = Published(policy, fact.position, fact.record_time, fact.version)
+            self.published[policy.policy_id, policy.version] = published
+            self.latest[policy.policy_id] = policy.version
