@@ -168,8 +168,7 @@ class Ledger:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
-        await self._states.free(stream_id)  # Before the head is asked: what the group wrote is in the cache then.
-        head = await self._reach(min_position)
+        head = await self._reach(min_position, stream_id)
         if not self._at_hand(stream_id, head):
             await self._bring_in((stream_id,), head)
             self._states.trim()
@@ -183,8 +182,9 @@ class Ledger:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
-        head = await self._reach(min_position)
-        await self._bring_in(stream_ids, head)
+        head = await self._reach(min_position, *stream_ids)
+        if not all(self._at_hand(stream_id, head) for stream_id in stream_ids):
+            await self._bring_in(stream_ids, head)
         view = self._now_at(head)
         entries = {name: self._states.get(name) for name in stream_ids}
         folded: dict[str, Look] = {}
@@ -229,12 +229,12 @@ class Ledger:
         return await self._views.look(stream_id, view)
 
     async def facts(self, stream_id: str, view: View) -> list[Fact]:
-        """Return a stream's facts recorded up to the view's position, whenever they occurred.
-
-        Raises:
-            Rejected: KNOWN_AT_INSIDE_BATCH.
-        """
+        """Return a stream's facts recorded up to the view's position; refuse as `state_at`."""
         return await self._views.facts(stream_id, view)
+
+    async def feed(self, stream_id: str, view: View, evolve: Callable[[Fact], None], after_version: int = 0) -> None:
+        """Give a stream's facts after a version to a fold, in turns; refuse as `facts`, when the fold has them all."""
+        await self._views.feed(stream_id, view, evolve, after_version)
 
     async def close(self) -> None:
         """Finish what is queued, then let go of the stores. Later writes raise StoreClosed."""
@@ -255,7 +255,9 @@ class Ledger:
             await asyncio.sleep(1)
             self.keys.drop_expired()
 
-    async def _reach(self, min_position: int) -> Head:
+    async def _reach(self, min_position: int, *stream_ids: str) -> Head:
+        for stream_id in stream_ids:
+            await self._states.free(stream_id)  # Before the head is asked: what the group wrote is in the cache then.
         head = await self._reads(self.store.head)
         if head.position < min_position:
             if not await self.follower.wait_for(min_position, self._limits.min_position_wait_s):

@@ -89,9 +89,17 @@ class Views:
         """
         return [fact async for fact in self._facts(stream_id, view)]
 
-    async def _facts(self, stream_id: str, view: View) -> AsyncIterator[Fact]:
+    async def feed(self, stream_id: str, view: View, evolve: Callable[[Fact], None], after_version: int = 0) -> None:
+        """Give the facts of a stream after a version, recorded up to the view's position, to a fold, in that order.
+
+        Raises:
+            Rejected: as `look`; the fold has them all then.
+        """
+        async for fact in self._facts(stream_id, view, after_version):
+            evolve(fact)
+
+    async def _facts(self, stream_id: str, view: View, version: int = 0) -> AsyncIterator[Fact]:
         last: Fact | None = None
-        version = 0
         while rows := await self._page(stream_id, version, view):
             for last in facts(rows):
                 yield last
