@@ -30,8 +30,8 @@ def lock(extra: Sequence[str]) -> None:
         subprocess.CalledProcessError: Nothing fits; uv has said what contradicts what.
     """
     resolve([*extra, "--output-file", RUNTIME])
-    # The runtime versions are constraints, so that tests run with what is released.
-    resolve([*extra, "--group", "dev", "--constraints", RUNTIME, "--output-file", DEV])
+    # The runtime versions are constraints, so that tests run with what is released; extras are tested too.
+    resolve([*extra, "--group", "dev", "--extra", "plot", "--constraints", RUNTIME, "--output-file", DEV])
 
 
 def resolve(options: Sequence[str]) -> None:
