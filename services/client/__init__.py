@@ -3,6 +3,18 @@
 It imports generated code and grpc only, and can do nothing that any other program could not do with the protos.
 """
 
+from services.client.balance_values import (
+    fraction,
+    nanos_text,
+    ppm_text,
+    ratio_text,
+    to_nanos,
+    token_bytes,
+    token_text,
+    view_spec,
+    view_token,
+)
+from services.client.balances import Explanation
 from services.client.client import Client
 from services.client.errors import (
     AlreadyTaken,
@@ -33,6 +45,7 @@ __all__ = [
     "Outcome",
     "EventReader",
     "Subscription",
+    "Explanation",
     "RapportError",
     "Refused",
     "RequestInvalid",
@@ -51,6 +64,15 @@ __all__ = [
     "moment",
     "time_text",
     "view",
+    "view_spec",
+    "view_token",
+    "token_bytes",
+    "token_text",
+    "to_nanos",
+    "nanos_text",
+    "ppm_text",
+    "ratio_text",
+    "fraction",
     "new_request_id",
     "decode",
 ]

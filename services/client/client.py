@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from services.client.balances import Balances
 from services.client.calls import Calls
 from services.client.consents import Consents
 from services.client.exchanges import Assets, Exchanges
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from services.client.errors import RapportError
 
 
-class Client(Interactions, Consents, Exchanges, Assets, Relationships, Projections, Audit):
+class Client(Interactions, Consents, Exchanges, Assets, Relationships, Balances, Projections, Audit):
     """A client of Rapport's services.
 
         async with Client("127.0.0.1:50051") as client:

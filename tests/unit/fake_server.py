@@ -26,6 +26,8 @@ from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.policy.v1 import policy_service_pb2_grpc as policy_grpc
 from rapport.relationship.v1 import relationship_service_pb2 as relationship
 from rapport.relationship.v1 import relationship_service_pb2_grpc as relationship_grpc
+from rapport.relationship.v1.balance_pb2 import Balance
+from rapport.relationship.v1.statement_pb2 import Statement
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -47,6 +49,19 @@ async def fail(
     details = status(code, reason, retry_after_s).SerializeToString() if reason else None
     await context.abort(code, reason or "gone", (("grpc-status-details-bin", details),) if details else ())
     raise AssertionError
+
+
+async def play(script: list[Any], context: Context) -> AsyncIterator[Any]:
+    """Yield the frames of a script; a status in it ends the call with it, a function is called."""
+    for step in script:
+        if isinstance(step, grpc.StatusCode):
+            await fail(context, step)
+        elif isinstance(step, tuple):
+            await fail(context, *step)
+        elif callable(step):
+            await step()
+        else:
+            yield step
 
 
 class FakeConsents(consent_grpc.ConsentServiceServicer):
@@ -141,15 +156,8 @@ class FakeAudit(audit_grpc.AuditServiceServicer):
 
     async def _play(self, request: Any, context: Context) -> AsyncIterator[Any]:
         self.requests.append(request)
-        for step in self.scripts.pop(0):
-            if isinstance(step, grpc.StatusCode):
-                await fail(context, step)
-            elif isinstance(step, tuple):
-                await fail(context, *step)
-            elif callable(step):
-                await step()
-            else:
-                yield step
+        async for frame in play(self.scripts.pop(0), context):
+            yield frame
 
     async def ReadEvents(
         self, request: audit.ReadEventsRequest, context: Context
@@ -181,11 +189,20 @@ class FakePolicies(policy_grpc.PolicyServiceServicer):
 
 
 class FakeRelationships(relationship_grpc.RelationshipServiceServicer):
-    """Lists `customers` in pages as large as asked for."""
+    """Lists `customers` in pages as large as asked for; answers about balances with what the test wrote down.
+
+    `explanations` are played as FakeAudit's scripts are; `statements` are the pages of one statement.
+    """
 
     def __init__(self) -> None:
         self.customers: list[str] = []
         self.pages = 0
+        self.balance = Balance()
+        self.difference = relationship.DiffViewsResponse()
+        self.statements: list[Statement] = []
+        self.explanations: list[list[Any]] = []
+        self.failure: tuple[grpc.StatusCode, str] | None = None
+        self.asked: list[Any] = []
 
     async def ListRelationships(
         self, request: relationship.ListRelationshipsRequest, context: Context
@@ -200,6 +217,38 @@ class FakeRelationships(relationship_grpc.RelationshipServiceServicer):
             response.relationships.add(organization_id=request.organization_id, customer_id=customer, position=9)
         return response
 
+    async def _note(self, request: Any, context: Context) -> None:
+        self.asked.append(request)
+        if self.failure is not None:
+            await fail(context, *self.failure)
+
+    async def GetBalance(
+        self, request: relationship.GetBalanceRequest, context: Context
+    ) -> relationship.GetBalanceResponse:
+        await self._note(request, context)
+        return relationship.GetBalanceResponse(balance=self.balance)
+
+    async def ExplainBalance(
+        self, request: relationship.ExplainBalanceRequest, context: Context
+    ) -> AsyncIterator[relationship.ExplainBalanceResponse]:
+        await self._note(request, context)
+        async for part in play(self.explanations.pop(0), context):
+            yield part
+
+    async def DiffViews(
+        self, request: relationship.DiffViewsRequest, context: Context
+    ) -> relationship.DiffViewsResponse:
+        await self._note(request, context)
+        return self.difference
+
+    async def GetStatement(
+        self, request: relationship.GetStatementRequest, context: Context
+    ) -> relationship.GetStatementResponse:
+        await self._note(request, context)
+        page = int(request.page_token or 0)
+        token = str(page + 1) if page + 1 < len(self.statements) else ""
+        return relationship.GetStatementResponse(statement=self.statements[page], next_page_token=token)
+
 
 class FakeServer:
     """All of them on one port of loopback."""
@@ -208,7 +257,7 @@ class FakeServer:
         self.consents = FakeConsents()  # type: ignore[abstract]  # The tests need only these methods.
         self.ingest = FakeIngest()  # type: ignore[abstract]  # The tests need only these methods.
         self.audit = FakeAudit()  # type: ignore[abstract]  # The tests need only these methods.
-        self.policies = FakePolicies()
+        self.policies = FakePolicies()  # type: ignore[abstract]  # The tests need only these methods.
         self.relationships = FakeRelationships()  # type: ignore[abstract]  # The tests need only these methods.
         self.target = ""
         self.server: aio.Server
