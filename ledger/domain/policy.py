@@ -1,10 +1,11 @@
-"""What an organization publishes, in its stream `organization_id/@policy`: here the asset registry (reciprocity.md 2).
+"""What an organization publishes, in its stream `organization_id/@policy`: the fold, and the asset registry.
 
-Code, kind and scale of an asset are final; its limit only rises. So an amount that was ever accepted stays readable,
-and a resend of it stays acceptable.
+Code, kind and scale of an asset are final; its limit only rises (reciprocity.md 2). So an amount that was ever accepted
+stays readable, and a resend of it stays acceptable. `valuation_policy.py` publishes what assets are worth.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from struct import Struct
 from typing import ClassVar, Final, NamedTuple
 
@@ -21,6 +22,8 @@ from rapport.type.v1.event_context_pb2 import EventContext
 
 ASSET_REGISTERED: Final = "policy.asset_registered.v1"
 VALUATION_PUBLISHED: Final = "policy.valuation_published.v1"
+LEG_VALUE_MAX: Final = 9 * 10**18
+"""Most that the largest leg of an asset may be worth, in nanos, so that every value fits 64 bits (reciprocity.md 5)."""
 _NOTE: Final = Struct(">Q")
 
 
@@ -34,6 +37,17 @@ class Asset(NamedTuple):
     """Log position of the event that last set it."""
     version: int
     """The same event's version in the policy stream."""
+
+
+class HighestRate(NamedTuple):
+    """The rule that values an asset highest, of all that were ever published."""
+
+    nanos: int
+    """Its `high_nanos`."""
+    rule_id: str
+    policy_id: str
+    version: int
+    """Of the policy."""
 
 
 class Published(NamedTuple):
@@ -68,7 +82,8 @@ class RegisterAsset:
         """Return the registration; nothing but a note (`noted_version`) where the entry stands already.
 
         Raises:
-            Rejected: ASSET_CODE_TAKEN by another scale or kind, or by a higher limit.
+            Rejected: ASSET_CODE_TAKEN by another scale or kind, or by a higher limit; RATE_OUT_OF_RANGE, where a
+                published rate is too high for the limit asked.
         """
         asked = self.asset
         name = state.by_code.get(code_of(asked.asset))
@@ -81,11 +96,25 @@ class RegisterAsset:
             if asset.max_units_per_leg > asked.max_units_per_leg:
                 raise self._taken(name, asset, "max_units_per_leg", "its limit only rises")
             if asset.max_units_per_leg == asked.max_units_per_leg:
-                return Decision((), _NOTE.pack(asset.version))
+                return unchanged(asset.version)
+            self._refuse_values_too_high(state)
         fact = NewFact(
             topic=ASSET_REGISTERED, event=asked, occur_time=setting.now, defaulted=True, context=self.context
         )
         return Decision((fact,))
+
+    def _refuse_values_too_high(self, state: "PolicyState") -> None:
+        asked = self.asset
+        highest = state.highest_rate(asked.asset)
+        if highest is not None and asked.max_units_per_leg * highest.nanos > LEG_VALUE_MAX:
+            reason, most = reasons.ERROR_REASON_RATE_OUT_OF_RANGE, LEG_VALUE_MAX // highest.nanos
+            where = f"rule {highest.rule_id} of policy {highest.policy_id}, version {highest.version}"
+            description = (
+                f"must be at most {most}, so that a leg at the high rate of {where} stays below 9 * 10^18 nanos"
+            )
+            violation = Violation(field_path(self.path, "max_units_per_leg"), description, reason)
+            values = {"rule_id": highest.rule_id, "asset": asked.asset, "policy_id": highest.policy_id}
+            raise Rejected(reason, f"{violation.field}: {description}", [violation], **values)
 
     def _taken(self, name: str, asset: Asset, field: str, why: str) -> Rejected:
         reason = reasons.ERROR_REASON_ASSET_CODE_TAKEN
@@ -96,8 +125,13 @@ class RegisterAsset:
         return Rejected(reason, description, [violation], asset=name, kind=kind, max_units_per_leg=limit)
 
 
+def unchanged(version: int) -> Decision:
+    """Return the decision that nothing changes: what is asked stands since the event of this version in the stream."""
+    return Decision((), _NOTE.pack(version))
+
+
 def noted_version(note: bytes) -> int:
-    """Return the version that the note of a registration without an event names: of the event that set the entry.
+    """Return the version that the note of a decision without an event names: of the event that says the same already.
 
     A version, not a position: while a group is being decided the positions of its events are only predicted.
     """
@@ -112,7 +146,7 @@ class PolicyState:
     version, whenever it was published (reciprocity.md 5 and 11.3).
     """
 
-    __slots__ = ("__weakref__", "_until", "assets", "by_code", "latest", "published")
+    __slots__ = ("__weakref__", "_highest", "_ranked", "_until", "assets", "by_code", "latest", "published")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         self._until = until
@@ -124,11 +158,28 @@ class PolicyState:
         """Versions of valuation policies by policy_id and version, in the order of their publication."""
         self.latest: dict[str, int] = {}
         """Greatest version of each policy, in the order of their first publication."""
+        self._highest: dict[str, HighestRate] = {}
+        self._ranked = 0
 
     @property
     def default_policy_id(self) -> str:
         """The policy that was published first; empty where none was."""
         return next(iter(self.latest), "")
+
+    def highest_rate(self, asset: str) -> HighestRate | None:
+        """Return the rule that values an asset highest, or None where none does.
+
+        Found out when it is asked, for limits rise rarely and the fold is read with every exchange.
+        """
+        for policy, *_ in islice(self.published.values(), self._ranked, None):
+            for rule in policy.rules:
+                known = self._highest.get(rule.asset)
+                if known is None or rule.high_nanos > known.nanos:
+                    self._highest[rule.asset] = HighestRate(
+                        rule.high_nanos, rule.rule_id, policy.policy_id, policy.version
+                    )
+        self._ranked = len(self.published)
+        return self._highest.get(asset)
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order; of an organization's other publications nothing is kept."""

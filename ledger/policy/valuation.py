@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from ledger.domain.errors import Rejected
 from ledger.domain.policy import PolicyState, Published
 from ledger.domain.times import START_OF_TIME, microseconds
-from ledger.domain.valuation_policy import group_of, scope_of
+from ledger.domain.valuation_rules import group_of, scope_of
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, ValuationPolicy, ValuationRule
 
