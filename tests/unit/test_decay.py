@@ -35,8 +35,10 @@ def test_tables_are_the_published_ones(days: int, expected: str) -> None:
 
 
 def is_largest(weight: int, age: int, days: int) -> bool:
-    bound: int = 10 ** (6 * days) >> age
-    return pow(weight, days) <= bound < pow(weight + 1, days)
+    at_most: int = 10 ** (6 * days) >> age
+    power: int = weight**days
+    next_power: int = (weight + 1) ** days
+    return power <= at_most < next_power
 
 
 @pytest.mark.parametrize("days", [1, 2, 3, 10, 64, 97])
