@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from benchmarks import (
+    balance_reads,
     exchange_mix,
     p1_unary_write,
     p2_unary_postgres,
@@ -40,6 +41,7 @@ ROWS: Final[dict[str, Callable[[Rig, Options], Row]]] = {
     "P10": p10_growth.measure,
     "P11": p11_bytes.measure,
     "mix": exchange_mix.measure,
+    "balance": balance_reads.measure,
 }
 """P8 and P12 speak of watchers and decisions, which are not there yet."""
 

@@ -8,8 +8,12 @@ from typing import Any, Final
 import grpc
 
 from benchmarks.load import ORGANIZATION
+from rapport.events.v1.exchange_pb2 import CATEGORY_GOODS, CATEGORY_MONEY_PAYMENT, ONE_SIDED_GIFT, Party
 from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
-from rapport.policy.v1.policy_service_pb2 import RegisterAssetsRequest
+from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, VALUATION_METHOD_FACE, ValuationPolicy
+from rapport.exchange.v1.exchange_service_pb2 import RecordExchangeRequest
+from rapport.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from rapport.policy.v1.policy_service_pb2 import PublishValuationPolicyRequest, RegisterAssetsRequest
 from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from rapport.projection.v1.projection_service_pb2 import (
     REBUILD_PHASE_SWAPPED,
@@ -29,6 +33,45 @@ def register_money(target: str) -> None:
     request = RegisterAssetsRequest(organization_id=ORGANIZATION, request_id=new_request_id(), assets=[asset])
     with grpc.insecure_channel(target) as channel:
         _stub(PolicyServiceStub, channel).RegisterAssets(request, timeout=TIMEOUT_S)
+
+
+def publish_rates(target: str) -> int:
+    """Publish what balances are measured under: money at face, goods between four fifths and all of their price.
+
+    Returns the position of the publication.
+    """
+    rates = ((Party.PARTY_CUSTOMER, SIDE_GIVE, SIDE_GET), (Party.PARTY_ORGANIZATION, SIDE_GET, SIDE_GIVE))
+    policy = ValuationPolicy(policy_id="bench", unit_of_account="EUR")
+    policy.effective_from_time.FromSeconds(1)
+    for perspective, paid, goods in rates:
+        for side, category, low in ((paid, CATEGORY_MONEY_PAYMENT, 10_000_000), (goods, CATEGORY_GOODS, 8_000_000)):
+            policy.rules.add(
+                rule_id=f"r{len(policy.rules)}",
+                perspective=perspective,
+                side=side,
+                category=category,
+                asset="EUR/2",
+                rate_nanos=10_000_000,
+                low_nanos=low,
+                high_nanos=10_000_000,
+                method=VALUATION_METHOD_FACE,
+                source="made up for the benchmark",
+            )
+    request = PublishValuationPolicyRequest(organization_id=ORGANIZATION, request_id=new_request_id(), policy=policy)
+    with grpc.insecure_channel(target) as channel:
+        answer = _stub(PolicyServiceStub, channel).PublishValuationPolicy(request, timeout=TIMEOUT_S)
+        return int(answer.published.position)
+
+
+def record_exchange(target: str, customer_id: str) -> None:
+    """Record one more exchange of a relationship, now."""
+    request = RecordExchangeRequest(organization_id=ORGANIZATION, request_id=new_request_id(), customer_id=customer_id)
+    request.exchange.exchange_id = new_request_id()
+    request.exchange.one_sided = ONE_SIDED_GIFT
+    leg = request.exchange.legs.add(giver=Party.PARTY_CUSTOMER, category=CATEGORY_MONEY_PAYMENT)
+    leg.amount.units, leg.amount.asset = 1_000, "EUR/2"
+    with grpc.insecure_channel(target) as channel:
+        _stub(ExchangeServiceStub, channel).RecordExchange(request, timeout=TIMEOUT_S)
 
 
 def wait_for_projections(target: str) -> list[Projection]:

@@ -20,6 +20,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 _RECORDED: Final = interactions.RecordInteractionResponse(position=1, version=1)
 _RELATIONSHIP: Final = relationships.GetRelationshipResponse()
+_BALANCE: Final = relationships.GetBalanceResponse()
 
 
 class InteractionEcho(interaction_stubs.InteractionServiceServicer):
@@ -35,7 +36,7 @@ class InteractionEcho(interaction_stubs.InteractionServiceServicer):
 
 
 class RelationshipEcho(relationship_stubs.RelationshipServiceServicer):
-    """Answers GetRelationship at once."""
+    """Answers GetRelationship and GetBalance at once."""
 
     async def GetRelationship(  # noqa: N802  # Named by the proto.
         self,
@@ -44,6 +45,14 @@ class RelationshipEcho(relationship_stubs.RelationshipServiceServicer):
     ) -> relationships.GetRelationshipResponse:
         """Return the same answer always."""
         return _RELATIONSHIP
+
+    async def GetBalance(  # noqa: N802  # Named by the proto.
+        self,
+        request: relationships.GetBalanceRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> relationships.GetBalanceResponse:
+        """Return the same answer always."""
+        return _BALANCE
 
 
 class _Interactions:

@@ -15,7 +15,7 @@ import gc
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from time import perf_counter, process_time
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ async def obey(order: dict[str, Any]) -> dict[str, Any]:
         await asyncio.wait_for(channel.channel_ready(), CALL_TIMEOUT_S)
         if order["work"] == "read":
             return await _read(channel, load)
-        call: Any = channel.unary_unary(load.method)
+        call: Any = _to_the_end(channel, load.method) if load.streamed else channel.unary_unary(load.method)
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -51,6 +51,17 @@ async def obey(order: dict[str, Any]) -> dict[str, Any]:
         finally:
             gc.enable()
             gc.unfreeze()
+
+
+def _to_the_end(channel: grpc.aio.Channel, method: str) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a call of a streaming method that is over once its last message came; messages stay bytes."""
+    start: Any = channel.unary_stream(method)
+
+    async def call(request: bytes, timeout: float) -> None:  # noqa: ASYNC109  # As calls of grpc take it.
+        async for _ in start(request, timeout=timeout):
+            pass
+
+    return call
 
 
 async def _unary(call: Any, load: Load, order: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,12 @@ from rapport.events.v1 import exchange_pb2, interaction_pb2
 from rapport.exchange.v1.exchange_service_pb2 import ApplyExchangesRequest
 from rapport.exchange.v1.operation_pb2 import Operation
 from rapport.interaction.v1 import interaction_service_pb2 as interactions
-from rapport.relationship.v1.relationship_service_pb2 import GetRelationshipRequest
+from rapport.relationship.v1.balance_pb2 import ViewSpec
+from rapport.relationship.v1.relationship_service_pb2 import (
+    ExplainBalanceRequest,
+    GetBalanceRequest,
+    GetRelationshipRequest,
+)
 from services.client.request_ids import new_request_id
 
 ORGANIZATION: Final = "acme"
@@ -48,6 +53,8 @@ class Load(NamedTuple):
     requests: list[bytes]
     weight: int = 1
     """Items that one call carries."""
+    streamed: bool = False
+    """Whether a call is answered by a stream; it is over with the stream's end."""
 
 
 def customer(number: int) -> str:
@@ -183,18 +190,52 @@ def get(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
 
     Options: `customers` to ask for (numbers, from 0; default: drawn by zipf), `as_of_s` (seconds since 1970).
     """
-    chosen = options.get("customers")
-    if chosen is None:
-        names = Customers(rng, options.get("relationships", RELATIONSHIPS)).draw(count)
-    else:
-        names = [customer(rng.choice(chosen)) for _ in range(count)]
     requests = []
-    for name in names:
+    for name in _asked_for(count, rng, options):
         request = GetRelationshipRequest(organization_id=ORGANIZATION, customer_id=name)
         if "as_of_s" in options:
             request.as_of.occur_time.seconds = options["as_of_s"]
         requests.append(request.SerializeToString())
     return Load("/rapport.relationship.v1.RelationshipService/GetRelationship", requests)
+
+
+def balance(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return GetBalance calls; options as `get`, and `position` (known at) and `half_life_days`."""
+    view = _balance_view(options)
+    requests = []
+    for name in _asked_for(count, rng, options):
+        request = GetBalanceRequest(organization_id=ORGANIZATION, customer_id=name)
+        request.view.spec.CopyFrom(view)
+        requests.append(request.SerializeToString())
+    return Load("/rapport.relationship.v1.RelationshipService/GetBalance", requests)
+
+
+def explain(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return ExplainBalance calls, each read to its end; options as `balance`."""
+    view = _balance_view(options)
+    requests = []
+    for name in _asked_for(count, rng, options):
+        request = ExplainBalanceRequest(organization_id=ORGANIZATION, customer_id=name)
+        request.view.spec.CopyFrom(view)
+        requests.append(request.SerializeToString())
+    return Load("/rapport.relationship.v1.RelationshipService/ExplainBalance", requests, streamed=True)
+
+
+def _balance_view(options: Mapping[str, Any]) -> ViewSpec:
+    view = ViewSpec(half_life_days=options.get("half_life_days", 0))
+    if "as_of_s" in options:
+        view.as_of.occur_time.seconds = options["as_of_s"]
+    if "position" in options:
+        view.as_of.position = options["position"]
+    return view
+
+
+def _asked_for(count: int, rng: random.Random, options: Mapping[str, Any]) -> list[str]:
+    """Return the customers that so many reads ask for."""
+    chosen = options.get("customers")
+    if chosen is None:
+        return Customers(rng, options.get("relationships", RELATIONSHIPS)).draw(count)
+    return [customer(rng.choice(chosen)) for _ in range(count)]
 
 
 def read(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:  # noqa: ARG001
@@ -207,6 +248,8 @@ WORKS: Final[dict[str, Callable[[int, random.Random, Mapping[str, Any]], Load]]]
     "batch": batch,
     "exchange": exchange,
     "get": get,
+    "balance": balance,
+    "explain": explain,
     "read": read,
 }
 """What a generator can be told to do."""

@@ -167,15 +167,17 @@ class Rig:
             return self.over(0)
         return self._start("services.standalone", self.folder(), environment or {})
 
-    def over(self, size: int, own: Mapping[int, int] | None = None) -> Server:
+    def over(
+        self, size: int, own: Mapping[int, int] | None = None, exchanges: Mapping[int, int] | None = None
+    ) -> Server:
         """Return a started standalone server over a log of so many events; a shared one has `SHARED_SIZE`.
 
-        own: events of customers that are to have a certain number of them, as `Filler` takes it.
+        own, exchanges: events of customers that are to have a certain number of them, as `Filler` takes it.
         """
         if not self._share:
-            return self._over(self.filled(size, own))
+            return self._over(self.filled(size, own, exchanges))
         if "rapport" not in self._kept:
-            self._kept["rapport"] = self._over(self.filled(SHARED_SIZE, own))
+            self._kept["rapport"] = self._over(self.filled(SHARED_SIZE, own, exchanges))
         server: Server = self._kept["rapport"]
         return server
 
@@ -184,10 +186,12 @@ class Rig:
         wait_for_projections(server.target)  # Else what is measured next shares the core with their first fold.
         return server
 
-    def filled(self, size: int, own: Mapping[int, int] | None = None) -> Path:
-        """Return a new folder with a log of so many events, those of `own` among them."""
+    def filled(
+        self, size: int, own: Mapping[int, int] | None = None, exchanges: Mapping[int, int] | None = None
+    ) -> Path:
+        """Return a new folder with a log of so many events, those of `own` and `exchanges` among them."""
         folder = self.folder()
-        Filler(folder, own=own).grow(size)
+        Filler(folder, own=own, exchanges=exchanges).grow(size)
         return folder
 
     def echo(self) -> Server:
