@@ -29,7 +29,7 @@ LIMIT = 1_000_000
 
 def rule(rule_id: str = "paid", rate: int = 10_000_000, **values: Any) -> ValuationRule:
     """Return a rule: what customers pay in euros is worth its face, unless said otherwise."""
-    scope = {name: values.pop(name) for name in ("category", "group", "any_category") if name in values}
+    scope: dict[str, Any] = {name: values.pop(name) for name in ("category", "group", "any_category") if name in values}
     given: dict[str, Any] = {
         "rule_id": rule_id,
         "perspective": PARTY_CUSTOMER,

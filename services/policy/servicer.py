@@ -8,16 +8,22 @@ from typing import Any, Final
 import grpc
 
 from ledger.domain.identifiers import policy_stream
+from ledger.domain.times import END_OF_TIME
 from ledger.requests import Receipt, Request
+from ledger.views import Look, View
 from rapport.policy.v1 import policy_service_pb2 as pb
 from rapport.policy.v1 import policy_service_pb2_grpc as stubs
-from services.policy import translate
+from services.policy import translate, valuations
 from services.runtime.app import App
 from services.runtime.validation import check, check_size, request_id
 
 SERVICE: Final = "rapport.policy.v1.PolicyService"
 
 _REGISTER: Final = f"/{SERVICE}/RegisterAssets"
+_PUBLISH: Final = f"/{SERVICE}/PublishValuationPolicy"
+
+Query = pb.ListAssetsRequest | pb.ListValuationPoliciesRequest | pb.GetValuationPolicyRequest
+"""Requests with a point of view."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -28,7 +34,7 @@ def mount(server: grpc.aio.Server, app: App) -> None:
 
 
 class Servicer(stubs.PolicyServiceServicer):
-    """Publishes an organization's assets and lists them. Errors are listed in `policy_service.proto`."""
+    """Publishes an organization's assets and valuation policies. Errors are listed in `policy_service.proto`."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -52,10 +58,54 @@ class Servicer(stubs.PolicyServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.ListAssetsResponse:
         """Return the registry, now or as of a past moment."""
+        look = await self._look(request)
+        return translate.listed(look.state, look.view.position)
+
+    async def PublishValuationPolicy(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.PublishValuationPolicyRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.PublishValuationPolicyResponse:
+        """Publish a version of a valuation policy."""
+        asked = Request(_PUBLISH, request.organization_id, request_id(request), request)
+        receipt = await self._app.ledger.execute(asked, partial(valuations.publish_steps, request), 1)
+        view = View(END_OF_TIME, receipt.position)
+        look = await self._app.ledger.state_at(policy_stream(request.organization_id), view)
+        return valuations.published(receipt, look.state)
+
+    async def CheckValuationPolicy(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.CheckValuationPolicyRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.CheckValuationPolicyResponse:
+        """Say what publishing a policy would say, every fault at once."""
+        valuations.check_asked(request)
+        look = await self._app.ledger.current(policy_stream(request.organization_id))
+        return valuations.checked(request.policy, look.state, look.view.position)
+
+    async def ListValuationPolicies(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.ListValuationPoliciesRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ListValuationPoliciesResponse:
+        """Return versions of valuation policies, now or as of a past moment."""
+        look = await self._look(request)
+        return valuations.listed(look.state, request.policy_id, look.view.occur_time, look.view.position)
+
+    async def GetValuationPolicy(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.GetValuationPolicyRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.GetValuationPolicyResponse:
+        """Return one version of a valuation policy, whole."""
+        look = await self._look(request)
+        view = look.view
+        return valuations.shown(look.state, request.policy_id, request.version, view.occur_time, view.position)
+
+    async def _look(self, request: Query) -> Look:
         check(request)
         as_of = request.as_of if request.HasField("as_of") else None
-        look = await self._app.ledger.look(policy_stream(request.organization_id), as_of, request.min_position)
-        return translate.listed(look.state, look.view.position)
+        return await self._app.ledger.look(policy_stream(request.organization_id), as_of, request.min_position)
 
     async def _positions(self, organization_id: str, receipt: Receipt) -> dict[int, int]:
         """Return the positions of an organization's publications by their versions."""

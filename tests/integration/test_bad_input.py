@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rapport.audit.v1 import audit_service_pb2 as audit
 from rapport.consent.v1 import consent_service_pb2 as consent
-from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2
+from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2, valuation_pb2
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Reversal
 from rapport.interaction.v1 import interaction_service_pb2 as interaction
@@ -50,6 +50,22 @@ GIFT = Exchange(
 )
 GIVEN = consent_pb2.ConsentGiven(purposes=["newsletter"])
 ASSET = policy_pb2.AssetRegistered(asset="CD/0", kind=policy_pb2.ASSET_KIND_ITEM, max_units_per_leg=100)
+POLICY = valuation_pb2.ValuationPolicy(
+    policy_id="standard",
+    unit_of_account="EUR",
+    effective_from_time=Timestamp(seconds=1),
+    rules=[
+        valuation_pb2.ValuationRule(
+            rule_id="cds",
+            perspective=exchange_pb2.PARTY_CUSTOMER,
+            side=valuation_pb2.SIDE_GET,
+            category=exchange_pb2.CATEGORY_GOODS,
+            asset="CD/0",
+            method=valuation_pb2.VALUATION_METHOD_LIST_PRICE,
+            source="price list",
+        )
+    ],
+)
 
 
 def key() -> dict[str, Any]:
@@ -95,6 +111,12 @@ GOOD: dict[str, Callable[[], Message]] = {
     ),
     "RegisterAssets": lambda: policy.RegisterAssetsRequest(organization_id="acme", **key(), assets=[ASSET]),
     "ListAssets": lambda: policy.ListAssetsRequest(organization_id="acme"),
+    "PublishValuationPolicy": lambda: policy.PublishValuationPolicyRequest(
+        organization_id="acme", **key(), policy=POLICY
+    ),
+    "CheckValuationPolicy": lambda: policy.CheckValuationPolicyRequest(organization_id="acme", policy=POLICY),
+    "ListValuationPolicies": lambda: policy.ListValuationPoliciesRequest(organization_id="acme"),
+    "GetValuationPolicy": lambda: policy.GetValuationPolicyRequest(organization_id="acme", policy_id="standard"),
     "GetRelationship": lambda: relationship.GetRelationshipRequest(**IDS),
     "BatchGetRelationships": lambda: relationship.BatchGetRelationshipsRequest(
         organization_id="acme", customer_ids=["anna"]
