@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Self
 from services.client.balances import Balances
 from services.client.calls import Calls
 from services.client.consents import Consents
-from services.client.exchanges import Assets, Exchanges
+from services.client.exchanges import Exchanges
 from services.client.interactions import Interactions
+from services.client.policies import Policies
 from services.client.reading import Audit
 from services.client.relationships import Projections, Relationships
 from services.client.retry import RetryPolicy
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from services.client.errors import RapportError
 
 
-class Client(Interactions, Consents, Exchanges, Assets, Relationships, Balances, Projections, Audit):
+class Client(Interactions, Consents, Exchanges, Policies, Relationships, Balances, Projections, Audit):
     """A client of Rapport's services.
 
         async with Client("127.0.0.1:50051") as client:

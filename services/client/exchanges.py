@@ -1,4 +1,4 @@
-"""Exchanges of value, and the assets they are counted in."""
+"""Exchanges of value."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING
 
 from rapport.exchange.v1 import exchange_service_pb2 as messages
 from rapport.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-from rapport.policy.v1 import policy_service_pb2 as policy_messages
-from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from services.client.calls import Subject, request_id_or_new
 from services.client.ingest import IngestStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rapport.events.v1.policy_pb2 import AssetRegistered
     from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Reversal
-    from rapport.type.v1.as_of_pb2 import AsOf
     from rapport.type.v1.event_context_pb2 import EventContext
 
 
@@ -102,47 +98,3 @@ class Exchanges(Subject):
     @property
     def _exchanges(self) -> ExchangeServiceStub:
         return self._calls.stub(ExchangeServiceStub)
-
-
-class Assets(Subject):
-    """The asset registry of PolicyService."""
-
-    async def register_assets(
-        self,
-        organization_id: str,
-        assets: Iterable[AssetRegistered],
-        *,
-        context: EventContext | None = None,
-        request_id: str | None = None,
-        timeout_s: float | None = None,
-    ) -> policy_messages.RegisterAssetsResponse:
-        """Register 1 to 100 assets, or raise their limits, all or none; what is registered already changes nothing.
-
-        Raises:
-            RapportError: ASSET_CODE_TAKEN, or what any call may meet.
-        """
-        request = policy_messages.RegisterAssetsRequest(
-            organization_id=organization_id,
-            request_id=request_id_or_new(request_id),
-            assets=assets,
-            context=context,
-        )
-        return await self._calls.call(self._policies.RegisterAssets, request, timeout_s)
-
-    async def list_assets(
-        self,
-        organization_id: str,
-        *,
-        as_of: AsOf | None = None,
-        min_position: int = 0,
-        timeout_s: float | None = None,
-    ) -> policy_messages.ListAssetsResponse:
-        """Return the organization's assets, ordered by code."""
-        request = policy_messages.ListAssetsRequest(
-            organization_id=organization_id, as_of=as_of, min_position=min_position
-        )
-        return await self._calls.call(self._policies.ListAssets, request, timeout_s)
-
-    @property
-    def _policies(self) -> PolicyServiceStub:
-        return self._calls.stub(PolicyServiceStub)
