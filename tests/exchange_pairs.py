@@ -11,10 +11,20 @@ from ledger.domain.exchange import RecordExchange, ReverseExchange
 from ledger.domain.exchange_state import ExchangeState
 from ledger.domain.fact import Fact, NewFact
 from ledger.domain.policy import Asset, PolicyState
+from ledger.domain.posting import PostExchange, VoidExchange
 from ledger.domain.times import timestamp
+from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import policy_pb2 as p
-from rapport.events.v1.exchange_pb2 import ExchangeRecorded, ExchangeReversed, Leg
+from rapport.events.v1.exchange_pb2 import (
+    ExchangePosted,
+    ExchangeRecorded,
+    ExchangeReversed,
+    ExchangeVoided,
+    Leg,
+    LotTerms,
+    LotUse,
+)
 from rapport.events.v1.metadata_pb2 import EventMetadata
 from rapport.type.v1.amount_pb2 import Amount
 
@@ -24,6 +34,7 @@ NOW = 1_000_000_000
 TOLERANCE = 300_000_000
 CUSTOMER, ORGANIZATION = x.PARTY_CUSTOMER, x.PARTY_ORGANIZATION
 LIMIT = 10_000
+Step = RecordExchange | PostExchange | VoidExchange | ReverseExchange
 
 ASSETS = {
     "EUR/2": p.ASSET_KIND_MONEY,
@@ -67,12 +78,12 @@ class Pair:
     def setting(self) -> Setting:
         return Setting(self.now, {POLICY: self.policy}, TOLERANCE)
 
-    def decide(self, step: RecordExchange | ReverseExchange) -> tuple[NewFact, ...]:
+    def decide(self, step: Step) -> tuple[NewFact, ...]:
         decision = step.decide(self, self.setting())
         assert b"" == decision.note
         return decision.facts
 
-    def apply(self, step: RecordExchange | ReverseExchange) -> "Pair":
+    def apply(self, step: Step) -> "Pair":
         for new in self.decide(step):
             self.version += 1
             metadata = EventMetadata(occur_time_defaulted=new.defaulted, occur_time_clamped=new.clamped)
@@ -100,14 +111,57 @@ def goods(units: int = 1) -> Leg:
     return leg(ORGANIZATION, x.CATEGORY_GOODS, units, "CD/0")
 
 
+def grants(units: int, activates_at: int | None = None, expires_at: int | None = None, asset: str = "PT/0") -> Leg:
+    found = leg(ORGANIZATION, x.CATEGORY_POINTS_GRANT, units, asset)
+    if activates_at is not None or expires_at is not None:
+        found.lot_terms.CopyFrom(terms(activates_at, expires_at))
+    return found
+
+
+def redeems(units: int, asset: str = "PT/0") -> Leg:
+    return leg(CUSTOMER, x.CATEGORY_POINTS_REDEEM, units, asset)
+
+
+def terms(activates_at: int | None = None, expires_at: int | None = None) -> LotTerms:
+    return LotTerms(
+        activates_at=None if activates_at is None else timestamp(activates_at),
+        expires_at=None if expires_at is None else timestamp(expires_at),
+    )
+
+
 def record(exchange_id: str = "x1", *legs: Leg, at: int | None = NOW - 1000, **values: Any) -> RecordExchange:
-    step = {name: values.pop(name) for name in ("expected_version", "context", "path") if name in values}
+    step = _of_step(values)
+    if "until" in values:
+        values["pending_until"] = timestamp(values.pop("until"))
     event = ExchangeRecorded(exchange_id=exchange_id, legs=legs or (pays(), goods()), **values)
     return RecordExchange(stream_id=STREAM, event=event, occur_time=at, **step)
 
 
+def grant(exchange_id: str, *legs: Leg, at: int | None, **values: Any) -> RecordExchange:
+    """Record points granted for nothing."""
+    return record(exchange_id, *legs, at=at, one_sided=x.ONE_SIDED_GIFT, **values)
+
+
+def redeem(exchange_id: str, units: int, at: int | None, **values: Any) -> RecordExchange:
+    """Record points redeemed against goods."""
+    return record(exchange_id, redeems(units), goods(), at=at, **values)
+
+
+def post(exchange_id: str = "x1", *units: int, at: int | None = NOW - 500, **values: Any) -> PostExchange:
+    step = _of_step(values)
+    event = ExchangePosted(exchange_id=exchange_id, units=units, **values)
+    return PostExchange(stream_id=STREAM, event=event, occur_time=at, **step)
+
+
+def void(exchange_id: str = "x1", at: int | None = NOW - 500, **values: Any) -> VoidExchange:
+    step = _of_step(values)
+    return VoidExchange(
+        stream_id=STREAM, event=ExchangeVoided(exchange_id=exchange_id, **values), occur_time=at, **step
+    )
+
+
 def reverse(exchange_id: str = "x1", reversal_id: str = "r1", at: int | None = None, **values: Any) -> ReverseExchange:
-    step = {name: values.pop(name) for name in ("expected_version", "context", "path") if name in values}
+    step = _of_step(values)
     event = ExchangeReversed(exchange_id=exchange_id, reversal_id=reversal_id, **values)
     if at is not None:
         event.at.CopyFrom(timestamp(at))
@@ -116,7 +170,27 @@ def reverse(exchange_id: str = "x1", reversal_id: str = "r1", at: int | None = N
     return ReverseExchange(stream_id=STREAM, event=event, **step)
 
 
-def refusal(pair: Pair, step: RecordExchange | ReverseExchange) -> Rejected:
+def uses(fact: NewFact) -> list[tuple[int, str, int, int]]:
+    """Return the lots that a recorded exchange uses: leg, exchange and leg of the grant, units."""
+    event = fact.event
+    assert isinstance(event, ExchangeRecorded)
+    return [_use(each) for each in event.lot_uses]
+
+
+def _use(each: LotUse) -> tuple[int, str, int, int]:
+    return each.leg_no, each.exchange_id, each.grant_leg_no, each.units
+
+
+def _of_step(values: dict[str, Any]) -> dict[str, Any]:
+    """Take out what belongs to the command, not to the event."""
+    return {name: values.pop(name) for name in ("expected_version", "context", "path") if name in values}
+
+
+def told(rejected: Rejected) -> str:
+    return reasons.ErrorReason.Name(rejected.reason).removeprefix("ERROR_REASON_")
+
+
+def refusal(pair: Pair, step: Step) -> Rejected:
     with pytest.raises(Rejected) as caught:
         pair.decide(step)
     return caught.value

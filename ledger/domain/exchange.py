@@ -1,8 +1,9 @@
 """Exchanges of value between the two parties of one relationship, and what each has given in all (reciprocity.md 1-3).
 
-An exchange is one event, so nobody ever sees part of it. It is taken back whole, by a reversal, at most once. A
-reversal is bookkeeping, not an exchange, and cannot be taken back itself. What one party gave the other received: it is
-stored once, and nothing is netted before it is stored.
+An exchange is one event, so nobody ever sees part of it. It is posted at once, or pending until it is posted or voided
+(`posting.py`). It is taken back whole, by a reversal, at most once. A reversal is bookkeeping, not an exchange, and
+cannot be taken back itself. What one party gave the other received: it is stored once, and nothing is netted before it
+is stored. Which lots of points a redemption uses is chosen once, here, and stored with it.
 
 Where several rules refuse a command, the first by the table of reciprocity.md 9.2 is told (settled.md 37); each
 `decide` asks in that order.
@@ -10,59 +11,35 @@ Where several rules refuse a command, the first by the table of reciprocity.md 9
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.decider import Occurrence, Setting, occurrence
-from ledger.domain.errors import Rejected, Violation
-from ledger.domain.exchange_rules import (
-    CATEGORIES_OF_POINTS,
-    PlainLeg,
-    category_name,
-    check_form,
-    plain_legs,
+from ledger.domain.errors import Rejected
+from ledger.domain.exchange_deciding import (
+    ALREADY_APPLIED,
+    Relationship,
+    asked_time,
+    check_version,
+    is_same_time,
+    out_of_range,
+    refusal,
+    refuse_unlicensed,
+    unknown_exchange,
 )
-from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED, ExchangeState, Known
+from ledger.domain.exchange_known import Known
+from ledger.domain.exchange_rules import PlainLeg, check_form, plain_legs
+from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED, ExchangeState
 from ledger.domain.fact import Decision, NewFact
-from ledger.domain.fields import field_path, first_difference, same_time
+from ledger.domain.fields import field_path, first_difference
 from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.legs import account
+from ledger.domain.lots import Insufficient, LotBook, Use
 from ledger.domain.policy import PolicyState
 from ledger.domain.times import microseconds, text, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
-from rapport.errors.v1.error_reason_pb2 import ErrorReason
-from rapport.events.v1.exchange_pb2 import CATEGORY_DATA_LICENSED, ExchangeRecorded, ExchangeReversed
+from rapport.events.v1.exchange_pb2 import CATEGORY_POINTS_REDEEM, ExchangeRecorded, ExchangeReversed
 from rapport.type.v1.event_context_pb2 import EventContext
-
-ALREADY_APPLIED: Final = Decision(())
-"""The same content stands under the same id already: no event. Where it stands is found by its id."""
-
-
-class Consents(Protocol):
-    """What an exchange must know of the relationship's consents."""
-
-    def grant_in_force(self, position: int, at: int) -> bool:
-        """Tell whether the event at `position` gave a consent that was in force at a time, in microseconds."""
-        ...
-
-
-class Relationship(Protocol):
-    """What an exchange must know of its relationship."""
-
-    @property
-    def exchanges(self) -> ExchangeState:
-        """Exchanges so far."""
-        ...
-
-    @property
-    def consents(self) -> Consents:
-        """Consents so far."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Version of the stream; 0 before its first event."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,85 +73,89 @@ class RecordExchange:
             Rejected: a rule says no. Faults of legs and sides are all named.
         """
         policy: PolicyState = setting.others[self.reads[0]]
-        legs = plain_legs(self.event)
-        check_form(legs, self.event.one_sided, policy.assets, self.path)
-        known = state.exchanges.find(self.event.exchange_id)
+        event, exchanges = self.event, state.exchanges
+        legs = plain_legs(event)
+        known = exchanges.find(event.exchange_id)
+        changed = None if known is None else self._difference(known, setting)
+        resent = known is not None and changed is None
+        at = known.occur_time if known is not None and resent else asked_time(self.occur_time, setting)
+        check_form(legs, event, at, policy.assets, self.path)
         if known is not None:
-            return self._again(known, setting)
-        self._refuse_points(legs)
-        self._refuse_unlicensed(legs, state.consents, setting)
-        self._refuse_unreversed(state.exchanges)
+            if changed is not None:
+                raise _id_reused(self.path, changed, known.position, exchange_id=event.exchange_id)
+            return ALREADY_APPLIED
+        uses = self._uses(legs, exchanges.lots, at) if _redeems(legs) else []
+        pending = event.HasField("pending_until")
+        if not pending:  # What is pending licenses nothing yet; its posting will.
+            named = ((field_path(self.path, f"legs[{n}].consent_position"), leg) for n, leg in enumerate(legs))
+            refuse_unlicensed(named, state.consents, at)
+        self._refuse_unreversed(exchanges)
         when = occurrence(self.occur_time, setting)
         check_version(self.expected_version, state.version)
-        self._refuse_overflow(legs, state.exchanges)
-        fact = NewFact(
-            topic=EXCHANGE_RECORDED,
-            event=self.event,
-            occur_time=when.time,
-            defaulted=when.defaulted,
-            clamped=when.clamped,
-            context=self.context,
-        )
-        return Decision((fact,))
+        self._refuse_overflow(legs, exchanges, pending)
+        return Decision((self._fact(when, uses),))
 
-    def _again(self, known: Known, setting: Setting) -> Decision:
-        """Tell an identical resend from an id used again."""
-        field = self._time_difference(known, setting) or first_difference(known.recorded(), self.event)
-        if field is None:
-            return ALREADY_APPLIED
-        raise _id_reused(self.path, field, known.position, exchange_id=self.event.exchange_id)
+    def _difference(self, known: Known, setting: Setting) -> str | None:
+        """Tell an identical resend, by None, from an id used again, by the first field that differs."""
+        if not is_same_time(known, self.occur_time, setting):
+            return "occur_time"
+        recorded = known.recorded()
+        recorded.ClearField("lot_uses")  # Chosen by the ledger; nobody asked for them.
+        return first_difference(recorded, self.event)
 
-    def _time_difference(self, known: Known, setting: Setting) -> str | None:
-        if known.defaulted or self.occur_time is None:
-            return None if known.defaulted and self.occur_time is None else "occur_time"
-        leeway = setting.future_tolerance if known.clamped else 0
-        return None if same_time(known.occur_time, self.occur_time, leeway) else "occur_time"
-
-    def _refuse_points(self, legs: Sequence[PlainLeg]) -> None:
+    def _uses(self, legs: Sequence[PlainLeg], lots: LotBook, at: int) -> list[tuple[int, Use]]:
+        """Choose what the exchange's redemptions use; each with the number of its leg."""
+        chosen: list[tuple[int, Use]] = []
         for index, leg in enumerate(legs):
-            if leg.category in CATEGORIES_OF_POINTS:
-                raise _refusal(
-                    reasons.ERROR_REASON_CATEGORY_NOT_AVAILABLE,
-                    "points need lots, which are not kept yet",
-                    field_path(self.path, f"legs[{index}].category"),
-                    category=category_name(leg.category),
-                )
-
-    def _refuse_unlicensed(self, legs: Sequence[PlainLeg], consents: Consents, setting: Setting) -> None:
-        # A time ahead of the clock is set back to it, or refused below; no consent is judged in the future.
-        at = setting.now if self.occur_time is None else min(self.occur_time, setting.now)
-        for index, leg in enumerate(legs):
-            licensed = leg.category == CATEGORY_DATA_LICENSED
-            if licensed and not (leg.consent_position and consents.grant_in_force(leg.consent_position, at)):
-                raise _refusal(
-                    reasons.ERROR_REASON_CONSENT_NOT_IN_FORCE,
-                    "must name a consent of this relationship that is in force when the data is licensed",
-                    field_path(self.path, f"legs[{index}].consent_position"),
-                    consent_position=leg.consent_position,
-                )
+            if leg.category != CATEGORY_POINTS_REDEEM:
+                continue
+            try:
+                uses = lots.choose(leg.asset, leg.units, at, [use for _, use in chosen])
+            except Insufficient as found:
+                raise refusal(
+                    reasons.ERROR_REASON_LOT_INSUFFICIENT,
+                    f"only {found.available} of {leg.asset} can be used at that time",
+                    field_path(self.path, f"legs[{index}].amount.units"),
+                    asset=leg.asset,
+                    available=found.available,
+                ) from None
+            chosen += [(index + 1, use) for use in uses]
+        return chosen
 
     def _refuse_unreversed(self, exchanges: ExchangeState) -> None:
         replaced = self.event.replaces
         if replaced and exchanges.reversal_of(replaced) is None:
-            raise _refusal(
+            raise refusal(
                 reasons.ERROR_REASON_REPLACED_NOT_REVERSED,
                 "must name an exchange that is reversed; reverse it first",
                 field_path(self.path, "replaces"),
                 exchange_id=replaced,
             )
 
-    def _refuse_overflow(self, legs: Sequence[PlainLeg], exchanges: ExchangeState) -> None:
+    def _refuse_overflow(self, legs: Sequence[PlainLeg], exchanges: ExchangeState, pending: bool) -> None:
         totals: dict[str, int] = {}
         for index, leg in enumerate(legs):
             name = account(leg.giver, leg.category, leg.asset)
             totals[name] = totals.get(name, 0) + leg.units
-            if exchanges.posted(name) + totals[name] > INT64_MAX:
-                raise _refusal(
-                    reasons.ERROR_REASON_VALUE_OUT_OF_RANGE,
-                    "the total of this party, category and asset would leave 64 bits",
-                    field_path(self.path, f"legs[{index}].amount.units"),
-                    asset=leg.asset,
-                )
+            before = exchanges.pended(name) if pending else exchanges.posted(name)
+            if before + totals[name] > INT64_MAX:
+                raise out_of_range(field_path(self.path, f"legs[{index}].amount.units"), leg.asset)
+
+    def _fact(self, when: Occurrence, uses: Sequence[tuple[int, Use]]) -> NewFact:
+        event = self.event
+        if uses:
+            event = ExchangeRecorded()
+            event.CopyFrom(self.event)
+            for leg_no, (exchange_id, grant_leg_no, units) in uses:
+                event.lot_uses.add(leg_no=leg_no, exchange_id=exchange_id, grant_leg_no=grant_leg_no, units=units)
+        return NewFact(
+            topic=EXCHANGE_RECORDED,
+            event=event,
+            occur_time=when.time,
+            defaulted=when.defaulted,
+            clamped=when.clamped,
+            context=self.context,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,22 +185,22 @@ class ReverseExchange:
         known = exchanges.find_reversal(event.reversal_id)
         if known is not None:
             return self._again(known, setting)
-        original = exchanges.find(event.exchange_id)
-        if original is None:
-            raise _refusal(
-                reasons.ERROR_REASON_EXCHANGE_UNKNOWN,
-                "no such exchange in this relationship",
-                field_path(self.path, "exchange_id"),
-                exchange_id=event.exchange_id,
-            )
+        if exchanges.find(event.exchange_id) is None:
+            raise unknown_exchange(field_path(self.path, "exchange_id"), event.exchange_id)
         self._refuse_reversed(exchanges)
-        when = self._effective(original.occur_time, setting)
+        original = self._posted_at(exchanges, setting)
+        at = self._at(original, setting)
+        self._refuse_consumed(exchanges.lots, at)
+        when = Occurrence(original)
+        if not event.at_original and microseconds(event.at) != original:
+            # A clock that runs behind the one that recorded the exchange may set `at` back too far.
+            when = occurrence(microseconds(event.at), setting)._replace(time=at)
         check_version(self.expected_version, state.version)
         return Decision((self._fact(when),))
 
     def _refuse_timeless(self) -> None:
         if not (self.event.at_original or self.event.HasField("at")):
-            raise _refusal(
+            raise refusal(
                 reasons.ERROR_REASON_REVERSAL_TIME_REQUIRED,
                 "must say when the reversal takes effect: at_original or at",
                 field_path(self.path, "at_original"),
@@ -238,7 +219,7 @@ class ReverseExchange:
         # Of two concurrent reversals the one recorded first wins; the other is told which.
         winner = exchanges.reversal_of(self.event.exchange_id)
         if winner is not None:
-            raise _refusal(
+            raise refusal(
                 reasons.ERROR_REASON_EXCHANGE_ALREADY_REVERSED,
                 "the exchange was reversed before",
                 field_path(self.path, "exchange_id"),
@@ -246,23 +227,45 @@ class ReverseExchange:
                 position=winner.position,
             )
 
-    def _effective(self, original: int, setting: Setting) -> Occurrence:
-        """Return when the reversal takes effect; never before the exchange, by whichever clock that was recorded."""
+    def _posted_at(self, exchanges: ExchangeState, setting: Setting) -> int:
+        """Return from when on the exchange is posted; refuse one that is not."""
+        exchange_id = self.event.exchange_id
+        effective_time = exchanges.effective_time(exchange_id)
+        if effective_time is not None:
+            return effective_time
+        field = field_path(self.path, "exchange_id")
+        ends = exchanges.pending_until(exchange_id)
+        if exchanges.resolution_of(exchange_id) is None and ends is not None and setting.now < ends:
+            reason = reasons.ERROR_REASON_EXCHANGE_STILL_PENDING
+            raise refusal(reason, "the exchange is pending: void it instead", field, exchange_id=exchange_id)
+        reason = reasons.ERROR_REASON_NOTHING_TO_REVERSE
+        raise refusal(reason, "the exchange was voided or expired: nothing was posted", field, exchange_id=exchange_id)
+
+    def _at(self, original: int, setting: Setting) -> int:
+        """Return when the reversal takes effect; never before the posting, by whichever clock that was recorded."""
         if self.event.at_original:
-            return Occurrence(original)
+            return original
         at = microseconds(self.event.at)
         if at < original:
-            raise _refusal(
+            raise refusal(
                 reasons.ERROR_REASON_REVERSAL_BEFORE_ORIGINAL,
-                "must not lie before the exchange; use at_original or a later time",
+                "must not lie before the exchange was posted; use at_original or a later time",
                 field_path(self.path, "at"),
                 occur_time=text(original),
             )
-        if at == original:
-            return Occurrence(at)
-        # A clock that runs behind the one that recorded the exchange may set `at` back too far.
-        when = occurrence(at, setting)
-        return Occurrence(max(when.time, original), clamped=when.clamped)
+        return max(asked_time(at, setting), original)
+
+    def _refuse_consumed(self, lots: LotBook, at: int) -> None:
+        for lot in lots.granted_by(self.event.exchange_id):
+            used = lot.most_used(at)
+            if used and not (self.event.take_remaining_points and at >= lot.last_use):
+                raise refusal(
+                    reasons.ERROR_REASON_LOT_CONSUMED,
+                    f"{used} of {lot.granted} {lot.asset} were used; take_remaining_points, not before the last use",
+                    field_path(self.path, "take_remaining_points"),
+                    used=used,
+                    last_use_time=text(lot.last_use),
+                )
 
     def _fact(self, when: Occurrence) -> NewFact:
         event = self.event
@@ -275,23 +278,12 @@ class ReverseExchange:
         )
 
 
-def check_version(expected: int | None, actual: int) -> None:
-    """Refuse a command whose caller decided on another version of the relationship.
-
-    Raises:
-        Rejected: VERSION_CONFLICT.
-    """
-    if expected is not None and expected != actual:
-        raise Rejected(
-            reasons.ERROR_REASON_VERSION_CONFLICT,
-            f"the relationship is at version {actual}, not {expected}; read again and decide again",
-            expected=expected,
-            actual=actual,
-        )
+def _redeems(legs: Sequence[PlainLeg]) -> bool:
+    return any(leg.category == CATEGORY_POINTS_REDEEM for leg in legs)
 
 
 def _id_reused(path: str, field: str, position: int, **ids: str) -> Rejected:
-    return _refusal(
+    return refusal(
         reasons.ERROR_REASON_EXCHANGE_ID_REUSED,
         "differs from what was recorded first under this id; choose a new id",
         field_path(path, field),
@@ -299,7 +291,3 @@ def _id_reused(path: str, field: str, position: int, **ids: str) -> Rejected:
         position=position,
         **ids,
     )
-
-
-def _refusal(reason: ErrorReason.ValueType, description: str, at: str, /, **values: object) -> Rejected:
-    return Rejected(reason, f"{at}: {description}", [Violation(at, description, reason)], **values)

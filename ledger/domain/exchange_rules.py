@@ -13,11 +13,12 @@ from ledger.domain.amounts import is_asset
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fields import field_path
 from ledger.domain.policy import Asset
+from ledger.domain.times import microseconds
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import policy_pb2 as p
-from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, OneSided, Party
+from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, LotTerms, OneSided, Party
 from rapport.events.v1.policy_pb2 import AssetKind
 
 LEGS_MAX: Final = 64
@@ -58,8 +59,6 @@ RULES: Final[Mapping[Category.ValueType, Rule]] = {
     x.CATEGORY_ADVOCACY: Rule(_CUSTOMER, _ADVOCACY),
 }
 
-CATEGORIES_OF_POINTS: Final = frozenset({x.CATEGORY_POINTS_GRANT, x.CATEGORY_POINTS_REDEEM})
-
 _TOLD_FIRST: Final[Mapping[ErrorReason.ValueType, int]] = {
     reason: order
     for order, reason in enumerate(
@@ -71,6 +70,11 @@ _TOLD_FIRST: Final[Mapping[ErrorReason.ValueType, int]] = {
             reasons.ERROR_REASON_LEGS_COUNT,
             reasons.ERROR_REASON_ONE_SIDED_NOT_DECLARED,
             reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED,
+            reasons.ERROR_REASON_LOT_TERMS_INVALID,
+            reasons.ERROR_REASON_REDEMPTION_WITHOUT_COUNTER_LEG,
+            reasons.ERROR_REASON_REDEMPTION_PENDING,
+            reasons.ERROR_REASON_PENDING_UNTIL_INVALID,
+            reasons.ERROR_REASON_POSTED_UNITS_INVALID,
         )
     )
 }
@@ -92,6 +96,8 @@ class PlainLeg(NamedTuple):
     units: int
     asset: str
     consent_position: int
+    lot_terms: LotTerms | None
+    """None: it says nothing about a lot."""
 
 
 def plain_legs(exchange: ExchangeRecorded) -> list[PlainLeg]:
@@ -99,22 +105,48 @@ def plain_legs(exchange: ExchangeRecorded) -> list[PlainLeg]:
     found = []
     for leg in exchange.legs:
         amount = leg.amount
-        found.append(PlainLeg(leg.giver, leg.category, amount.units, amount.asset, leg.consent_position))
+        terms = leg.lot_terms if leg.HasField("lot_terms") else None
+        found.append(PlainLeg(leg.giver, leg.category, amount.units, amount.asset, leg.consent_position, terms))
     return found
 
 
 def check_form(
-    legs: Sequence[PlainLeg], one_sided: OneSided.ValueType, assets: Mapping[str, Asset], path: str = ""
+    legs: Sequence[PlainLeg], event: ExchangeRecorded, at: int, assets: Mapping[str, Asset], path: str = ""
 ) -> None:
-    """Refuse an exchange whose legs or sides break a rule; every fault is named, the first by the table is the reason.
+    """Refuse an exchange whose legs, sides or times break a rule; all faults are named, the first is the reason.
 
+    The first by the table of reciprocity.md 9.2. `legs` are those of `event`, which occurs at `at`, in microseconds.
     `path` is where the exchange stands in the request, and comes before the names of fields.
 
     Raises:
         Rejected: AMOUNT_NOT_POSITIVE, AMOUNT_OVER_LIMIT, ASSET_UNKNOWN, CATEGORY_MISMATCH, LEGS_COUNT,
-            ONE_SIDED_NOT_DECLARED or ONE_SIDED_CONTRADICTED.
+            ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, LOT_TERMS_INVALID, REDEMPTION_WITHOUT_COUNTER_LEG,
+            REDEMPTION_PENDING or PENDING_UNTIL_INVALID.
     """
-    faults = [*_faults_of_legs(legs, assets), *_faults_of_sides(legs, one_sided)]
+    faults = [*_faults_of_legs(legs, assets), *_faults_of_sides(legs, event.one_sided)]
+    faults += _faults_of_points(legs, at)
+    if event.HasField("pending_until"):
+        faults += _faults_of_hold(legs, microseconds(event.pending_until), at)
+    _refuse(faults, path)
+
+
+def check_posting(
+    legs: Sequence[PlainLeg] | None, units: Sequence[int], one_sided: OneSided.ValueType, path: str = ""
+) -> None:
+    """Refuse a posting whose units or sides break a rule, as `check_form`.
+
+    `legs` are those of the pending exchange; None: it is unknown, so only what is wrong whatever they are is told.
+
+    Raises:
+        Rejected: ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED or POSTED_UNITS_INVALID.
+    """
+    faults = [*_faults_of_posted(legs, units)]
+    if legs is not None and len(units) == len(legs):
+        faults += _faults_of_sides([leg for leg, posted in zip(legs, units, strict=True) if posted > 0], one_sided)
+    _refuse(faults, path)
+
+
+def _refuse(faults: Sequence[Fault], path: str) -> None:
     if faults:
         told = min(faults, key=lambda fault: _TOLD_FIRST[fault.violation.reason])
         violations = [v._replace(field=field_path(path, v.field)) for v, _ in faults]
@@ -179,6 +211,47 @@ def _faults_of_sides(legs: Sequence[PlainLeg], one_sided: OneSided.ValueType) ->
         )
     if len(givers) == 2 and declared:
         yield _fault("one_sided", "must be unset when both parties give", reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED)
+
+
+def _faults_of_points(legs: Sequence[PlainLeg], at: int) -> Iterator[Fault]:
+    reason = reasons.ERROR_REASON_LOT_TERMS_INVALID
+    for index, leg in enumerate(legs[:LEGS_MAX]):
+        terms, place = leg.lot_terms, f"legs[{index}].lot_terms"
+        if terms is None:
+            continue
+        if leg.category != x.CATEGORY_POINTS_GRANT:
+            yield _fault(place, "must be unset: only points that are granted have terms", reason)
+        elif terms.HasField("expires_at"):
+            expires_at = microseconds(terms.expires_at)
+            if expires_at <= at or (terms.HasField("activates_at") and expires_at <= microseconds(terms.activates_at)):
+                yield _fault(f"{place}.expires_at", "must be later than the grant and than activates_at", reason)
+    redeems = any(leg.category == x.CATEGORY_POINTS_REDEEM for leg in legs)
+    if redeems and not any(leg.giver == x.PARTY_ORGANIZATION for leg in legs):
+        description = "must hold what the organization gives for the points"
+        yield _fault("legs", description, reasons.ERROR_REASON_REDEMPTION_WITHOUT_COUNTER_LEG)
+
+
+def _faults_of_hold(legs: Sequence[PlainLeg], pending_until: int, at: int) -> Iterator[Fault]:
+    if any(leg.category == x.CATEGORY_POINTS_REDEEM for leg in legs):
+        description = "must be unset: points are redeemed at once"
+        yield _fault("pending_until", description, reasons.ERROR_REASON_REDEMPTION_PENDING)
+    if pending_until <= at:
+        description = "must be later than the exchange"
+        yield _fault("pending_until", description, reasons.ERROR_REASON_PENDING_UNTIL_INVALID)
+
+
+def _faults_of_posted(legs: Sequence[PlainLeg] | None, units: Sequence[int]) -> Iterator[Fault]:
+    reason = reasons.ERROR_REASON_POSTED_UNITS_INVALID
+    if legs is not None and len(units) != len(legs):
+        yield _fault("units", f"must name units for each of {len(legs)} legs, or none", reason, legs=len(legs))
+        return
+    for index, posted in enumerate(units):
+        most = posted if legs is None else legs[index].units
+        if not 0 <= posted <= most:
+            allowed = "at least 0" if legs is None else f"0 to {most}"
+            yield _fault(f"units[{index}]", f"must be {allowed}", reason, legs=len(units))
+    if units and not any(posted > 0 for posted in units):
+        yield _fault("units", "must not all be 0; void the exchange instead", reason, legs=len(units))
 
 
 def _unknown_asset(field: str, name: str) -> Fault:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Final
 
 from ledger.domain.consent import CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN, ConsentState
-from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED, ExchangeState
+from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, ExchangeState
+from ledger.domain.exchange_state import FOLDS as EXCHANGE_FOLDS
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import INTERACTION_FOLDS, InteractionState
 from ledger.domain.times import END_OF_TIME
-from rapport.events.v1.exchange_pb2 import ExchangeRecorded
+from rapport.events.v1.exchange_pb2 import ExchangePosted, ExchangeRecorded
 from rapport.events.v1.privacy_pb2 import KeyCreated
 
 KEY_CREATED: Final = "privacy.key_created.v1"
@@ -69,7 +70,7 @@ class RelationshipState:
         """Occur time, in microseconds, of the first fact that counts.
 
         Interactions not corrected or retracted away, corrections in their stead, acts of consent, and exchanges in
-        force count; retractions, reversals and keys are bookkeeping.
+        force count, pending ones only once they are posted; retractions, reversals and keys are bookkeeping.
         """
         span = self.exchanges.span()
         times = (self.interactions.first_time, self.consents.first_time, span and span[0])
@@ -84,8 +85,8 @@ class RelationshipState:
 
     def undone_by(self, fact: Fact) -> int:
         """Return the position of the correction, retraction or reversal that leaves a fact out of this view, or 0."""
-        if fact.topic == EXCHANGE_RECORDED:
-            event: ExchangeRecorded = fact.event  # type: ignore[assignment]  # The topic says so.
+        if fact.topic in (EXCHANGE_RECORDED, EXCHANGE_POSTED):
+            event: ExchangeRecorded | ExchangePosted = fact.event  # type: ignore[assignment]  # The topic says so.
             reversal = self.exchanges.reversal_of(event.exchange_id)
             return reversal.position if reversal is not None and reversal.occur_time <= self._until else 0
         return self.interactions.undone.get(fact.position, 0)
@@ -108,7 +109,6 @@ _FOLDS: Final[dict[str, Callable[[RelationshipState, Fact], None]]] = {
     CONSENT_GIVEN: _fold_consent,
     CONSENT_REFUSED: _fold_consent,
     CONSENT_WITHDRAWN: _fold_consent,
-    EXCHANGE_RECORDED: _fold_exchange,
-    EXCHANGE_REVERSED: _fold_exchange,
+    **dict.fromkeys(EXCHANGE_FOLDS, _fold_exchange),
     KEY_CREATED: _fold_key,
 }

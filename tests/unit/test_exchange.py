@@ -1,11 +1,13 @@
 """What recording an exchange does, what it refuses and in which order, and when it stays quiet."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.exchange import ALREADY_APPLIED, RecordExchange
+from ledger.domain.exchange import RecordExchange
+from ledger.domain.exchange_deciding import ALREADY_APPLIED
 from ledger.domain.exchange_rules import LEGS_MAX, RULES
 from ledger.domain.legs import account
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -24,11 +26,15 @@ from tests.exchange_pairs import (
     Pair,
     fields,
     goods,
+    grant,
+    grants,
     leg,
     pays,
     record,
+    redeems,
     refusal,
     reverse,
+    told,
 )
 
 # --- Recording -------------------------------------------------------------------------------------------------------
@@ -91,16 +97,17 @@ def test_every_category_has_its_row() -> None:
 @pytest.mark.parametrize("category", TABLE)
 def test_the_table_of_categories(category: x.Category.ValueType) -> None:
     givers, assets = TABLE[category]
-    points = category in (x.CATEGORY_POINTS_GRANT, x.CATEGORY_POINTS_REDEEM)
     for giver, letter in ((CUSTOMER, "C"), (ORGANIZATION, "O")):
         for asset in ASSETS:
-            pair = Pair()
+            pair = Pair().apply(grant("lot", grants(1), at=NOW - 1000))
             pair.consents.spans[7] = (0, NOW)
-            step = record("x1", leg(giver, category, 1, asset, consent_position=7), one_sided=x.ONE_SIDED_GIFT)
+            legs = [leg(giver, category, 1, asset, consent_position=7)]
+            if category == x.CATEGORY_POINTS_REDEEM:
+                legs.append(goods())
+            one_sided = x.ONE_SIDED_GIFT if len({each.giver for each in legs}) == 1 else x.ONE_SIDED_UNSPECIFIED
+            step = record("x1", *legs, one_sided=one_sided)
             if letter not in givers or asset not in assets.split():
                 assert reasons.ERROR_REASON_CATEGORY_MISMATCH == refusal(pair, step).reason, (giver, asset)
-            elif points:
-                assert reasons.ERROR_REASON_CATEGORY_NOT_AVAILABLE == refusal(pair, step).reason
             else:
                 assert 1 == len(pair.decide(step))
 
@@ -382,18 +389,25 @@ def test_what_was_taken_back_still_counts_towards_the_bound_because_counters_onl
 def test_of_several_refusals_the_first_of_the_table_is_told() -> None:
     """Everything is wrong; what is told is mended, until nothing is left (settled.md 37)."""
     pair = Pair().apply(record("x1"))
-    points = leg(ORGANIZATION, x.CATEGORY_POINTS_GRANT, 1, "PT/0")
     data = leg(CUSTOMER, x.CATEGORY_DATA_LICENSED, 1, "DATAPT/0")
-    at = NOW + TOLERANCE + 1
+    tomorrow = NOW + TOLERANCE + 1
 
-    def told(exchange_id: str, *legs: Leg, at: int = at, **values: str) -> str:
-        reason = refusal(pair, record(exchange_id, *legs, at=at, expected_version=9, **values)).reason
-        return reasons.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    def told_of(exchange_id: str, *legs: Leg, at: int = tomorrow, **values: Any) -> str:
+        return told(refusal(pair, record(exchange_id, *legs, at=at, expected_version=9, **values)))
 
-    assert "AMOUNT_NOT_POSITIVE" == told("x1", points, data, pays(0), replaces="x1")
-    assert "EXCHANGE_ID_REUSED" == told("x1", points, data, replaces="x1")
-    assert "CATEGORY_NOT_AVAILABLE" == told("x2", points, data, replaces="x1")
-    assert "CONSENT_NOT_IN_FORCE" == told("x2", goods(), data, replaces="x1")
-    assert "REPLACED_NOT_REVERSED" == told("x2", goods(), pays(), replaces="x1")
-    assert "OCCUR_TIME_IN_FUTURE" == told("x2", goods(), pays())
-    assert "VERSION_CONFLICT" == told("x2", goods(), pays(), at=5)
+    ended = pays()
+    ended.lot_terms.SetInParent()
+    past: dict[str, Any] = {"until": 5, "replaces": "x1"}
+    assert "AMOUNT_NOT_POSITIVE" == told_of("x1", redeems(1), ended, data, pays(0), **past)
+    assert "ONE_SIDED_NOT_DECLARED" == told_of("x1", redeems(1), ended, data, **past)
+    gift = {**past, "one_sided": x.ONE_SIDED_GIFT}
+    assert "LOT_TERMS_INVALID" == told_of("x1", redeems(1), ended, data, **gift)
+    assert "REDEMPTION_WITHOUT_COUNTER_LEG" == told_of("x1", redeems(1), data, **gift)
+    assert "REDEMPTION_PENDING" == told_of("x1", redeems(1), goods(), data, **past)
+    assert "PENDING_UNTIL_INVALID" == told_of("x1", goods(), data, **past)
+    assert "EXCHANGE_ID_REUSED" == told_of("x1", redeems(1), goods(), data, replaces="x1")
+    assert "LOT_INSUFFICIENT" == told_of("x2", redeems(1), goods(), data, replaces="x1")
+    assert "CONSENT_NOT_IN_FORCE" == told_of("x2", goods(), data, replaces="x1")
+    assert "REPLACED_NOT_REVERSED" == told_of("x2", goods(), pays(), replaces="x1")
+    assert "OCCUR_TIME_IN_FUTURE" == told_of("x2", goods(), pays())
+    assert "VERSION_CONFLICT" == told_of("x2", goods(), pays(), at=5)

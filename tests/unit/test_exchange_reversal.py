@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ledger.domain.exchange import ALREADY_APPLIED, ReverseExchange
+from ledger.domain.exchange import ReverseExchange
+from ledger.domain.exchange_deciding import ALREADY_APPLIED
 from ledger.domain.exchange_state import ExchangeState, Quantity, given
 from ledger.domain.times import END_OF_TIME, text, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons

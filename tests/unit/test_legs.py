@@ -3,16 +3,17 @@
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger.domain import legs as module
-from ledger.domain.legs import account, legs, parts
-from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, Leg, Party
+from ledger.domain.legs import NotPlain, account, all_legs, legs, parts
+from rapport.events.v1.exchange_pb2 import Category, ExchangeRecorded, Leg, LotUse, Party
 from rapport.type.v1.amount_pb2 import Amount
 
 INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
-ENUM = st.integers(min_value=0, max_value=300)
+ENUM = st.integers(min_value=0, max_value=300) | st.integers(min_value=0, max_value=9)
 LEGS = st.builds(
     Leg,
     giver=ENUM,
@@ -28,6 +29,8 @@ EXCHANGES = st.builds(
     replaces=st.text(max_size=140),
     cause_ref=st.text(max_size=140),
     legs=st.lists(LEGS, max_size=5),
+    pending_until=st.none() | st.none() | st.builds(Timestamp, seconds=st.integers(min_value=-9, max_value=2**40)),
+    lot_uses=st.just([]) | st.lists(st.builds(LotUse, exchange_id=st.text(max_size=5)), max_size=1),
 )
 
 
@@ -55,7 +58,21 @@ def test_legs_are_those_of_the_message(exchange: ExchangeRecorded, unknown: byte
 
     expected = [(account(leg.giver, leg.category, leg.amount.asset), leg.amount.units) for leg in exchange.legs]
 
-    assert expected == legs(exchange.SerializeToString())
+    assert expected == all_legs(exchange)
+    if exchange.HasField("pending_until") or any(leg.category in (7, 8) for leg in exchange.legs):
+        with pytest.raises(NotPlain):
+            legs(exchange.SerializeToString())
+    else:
+        assert expected == legs(exchange.SerializeToString())
+
+
+@pytest.mark.parametrize("category", [Category.CATEGORY_POINTS_GRANT, Category.CATEGORY_POINTS_REDEEM])
+def test_points_are_never_taken_for_plain_units_however_often_they_come(category: Category.ValueType) -> None:
+    exchange = plain(legs=[Leg(category=category, amount=Amount(units=1, asset="PT/0"))])
+
+    for _ in range(3):
+        with pytest.raises(NotPlain):
+            legs(exchange.SerializeToString())
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
