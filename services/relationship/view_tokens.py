@@ -1,4 +1,6 @@
-"""View tokens: a resolved view in some 150 bytes, with digests of what it rests on and of what it gave (reciprocity.md 7).
+"""View tokens: a resolved view in some 150 bytes, with digests of what it rests on and of what it gave.
+
+The rules are those of `reciprocity.md` 7. The layout:
 
     version of this layout  1 byte
     model version           2 bytes
@@ -12,21 +14,19 @@
     policy                  1 byte for its length, and its id
     checksum                16 bytes, over the relationship and all of the above
 
-Integers are unsigned and big-endian where nothing else is said. A token holds no customer id: the relationship is in the
-checksum only, so a token of another one does not fit. It grants no access and hides nothing; the checksum finds damage
-and mistakes, not forgers, who could as well ask for the view in plain words.
+Integers are unsigned and big-endian where nothing else is said. A token holds no customer id: the relationship is in
+the checksum only, so a token of another one does not fit. It grants no access and hides nothing; the checksum finds
+damage and mistakes, not forgers, who could as well ask for the view in plain words.
 """
 
 import hashlib
 from struct import Struct
 from typing import Final, NamedTuple
 
+from ledger.balance.numbers import MODEL_VERSION
 from ledger.balance.view import BalanceView
 from ledger.domain.errors import Rejected, Violation
 from rapport.errors.v1 import error_reason_pb2 as reasons
-
-MODEL_VERSION: Final = 1
-"""Version of the arithmetic. One that an old token names and a release no longer has is refused, never approximated."""
 
 _LAYOUT: Final = 1
 _FIXED: Final = Struct(">BHQqBHBqqI32s32sB")
