@@ -114,10 +114,8 @@ class History:
     def step(self) -> None:
         """Record one more thing, if what was drawn is possible."""
         self.now += self.chance.choice([0, 1, HOUR, 6 * HOUR, DAY, DAY, 5 * DAY, 20 * DAY])
-        steps = (
-            [self._exchange] * 8 + [self._pending] * 3 + [self._post] * 3 + [self._void, self._correct, self._observe]
-        )
-        steps += [self._reverse] * 2 + [self._pass_by]
+        steps: list[Callable[[], object]] = [self._exchange] * 8 + [self._pending] * 3 + [self._post] * 3
+        steps += [self._void, self._correct, self._observe, self._pass_by, self._reverse, self._reverse]
         if self._with_lots:
             steps += [self._grant] * 2 + [self._redeem] * 3
         self.chance.choice(steps)()
