@@ -7,21 +7,31 @@ from collections.abc import Callable
 
 from google.protobuf.message import Message
 
+from ledger.balance.book import Book
+from ledger.balance.numbers import Balance, balance_by_scan
+from ledger.balance.view import BalanceView
+from ledger.domain.policy import PolicyState
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import timestamp
 from ledger.log.envelope import join_state
 from ledger.log.reading import facts
-from ledger.log.store import Append, NewEvent, Store
+from ledger.log.store import Append, EventRow, NewEvent, Store
+from ledger.policy.valuation import Opinion, valuations_of
+from ledger.projections.balances import BALANCES, NO_INDEX, PERSPECTIVES, POLICY, VALUED, Worth
 from ledger.projections.database import Database, Query
 from ledger.projections.relationships import RELATIONSHIPS, UNITS, Relationships, summary, units_given
 from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from rapport.events.v1.exchange_pb2 import (
     CATEGORY_GOODS,
     CATEGORY_MONEY_PAYMENT,
+    CATEGORY_POINTS_GRANT,
+    CATEGORY_WAITING,
     PARTY_CUSTOMER,
     PARTY_ORGANIZATION,
+    ExchangePosted,
     ExchangeRecorded,
     ExchangeReversed,
+    ExchangeVoided,
     Leg,
 )
 from rapport.events.v1.interaction_pb2 import (
@@ -34,10 +44,22 @@ from rapport.events.v1.interaction_pb2 import (
 from rapport.events.v1.metadata_pb2 import EventMetadata
 from rapport.events.v1.policy_pb2 import AssetRegistered
 from rapport.events.v1.privacy_pb2 import KeyCreated
+from rapport.events.v1.valuation_pb2 import (
+    SIDE_GET,
+    SIDE_GIVE,
+    VALUATION_METHOD_IMPUTED,
+    ValuationPolicy,
+    ValuationPolicyPublished,
+    ValuationRule,
+)
 from rapport.type.v1.amount_pb2 import Amount
 
 START = 1_700_000_000_000_000
 """Microseconds."""
+SPAN = 10**9
+"""Microseconds before `START` in which what is recorded happened."""
+TICK = 10**6
+"""Microseconds from the record time of one position to that of the next."""
 
 Rows = dict[str, list[tuple[int | str, ...]]]
 
@@ -51,6 +73,8 @@ class Log:
         self.streams = [f"org-{n}/c-{m}" for n in range(organizations) for m in range(customers)]
         self.originals: dict[str, list[int]] = {stream: [] for stream in self.streams}
         self.exchanges: dict[str, list[str]] = {stream: [] for stream in self.streams}
+        self.holds: dict[str, list[tuple[str, list[int]]]] = {stream: [] for stream in self.streams}
+        self.published: dict[str, int] = {}
         self.versions: dict[str, int] = {}
         self.head = store.head().position
         self._numbers = 0
@@ -63,12 +87,12 @@ class Log:
             events -= size
 
     def append(self, events: list[NewEvent]) -> None:
-        _, head = self.store.append([Append(tuple(events))], self.head, START + self.head, 0)
+        _, head = self.store.append([Append(tuple(events))], self.head, START + TICK * self.head, 0)
         self.head = head.position
 
     def event(self, stream: str, topic: str, message: Message, occur_time: int | None = None) -> NewEvent:
         self.versions[stream] = version = self.versions.get(stream, 0) + 1
-        metadata = EventMetadata(occur_time=timestamp(occur_time or START - self.random.randrange(10**9)))
+        metadata = EventMetadata(occur_time=timestamp(occur_time or START - self.random.randrange(SPAN)))
         return NewEvent(stream, version, topic, join_state(metadata.SerializeToString(), message.SerializeToString()))
 
     def visit(self, stream: str, occur_time: int | None = None) -> NewEvent:
@@ -89,7 +113,8 @@ class Log:
     def _any(self, position: int) -> NewEvent:
         stream = self.random.choice(self.streams)
         kinds: list[Callable[[str, int], NewEvent]] = [*[self._recorded] * 4, *[self._bought] * 4]
-        kinds += [self._consent, self._corrected, self._retracted, self._reversed, self._other]
+        kinds += [self._consent, self._corrected, self._retracted, self._reversed, self._other, self._other]
+        kinds += [self._granted, self._held, self._held, self._settled, self._settled]
         return self.random.choice(kinds)(stream, position)
 
     def _recorded(self, stream: str, position: int) -> NewEvent:
@@ -134,6 +159,58 @@ class Log:
         message = ExchangeReversed(exchange_id=chosen, reversal_id=f"r-{position}", at_original=True)
         return self.event(stream, "exchange.reversed.v1", message)
 
+    def _granted(self, stream: str, position: int) -> NewEvent:
+        """Points, and waiting for them."""
+        exchange_id = f"x-{position}"
+        self.exchanges[stream].append(exchange_id)
+        legs = [
+            Leg(giver=PARTY_ORGANIZATION, category=CATEGORY_POINTS_GRANT, amount=Amount(units=50, asset="PT/0")),
+            Leg(giver=PARTY_CUSTOMER, category=CATEGORY_WAITING, amount=Amount(units=3, asset="MIN/0")),
+        ]
+        return self.event(stream, "exchange.recorded.v1", ExchangeRecorded(exchange_id=exchange_id, legs=legs))
+
+    def _held(self, stream: str, position: int) -> NewEvent:
+        units = [self.random.randrange(1, 5000), self.random.randrange(1, 4)]
+        message = ExchangeRecorded(
+            exchange_id=f"h-{position}",
+            pending_until=timestamp(START + 1000 * TICK),
+            legs=[
+                Leg(
+                    giver=PARTY_CUSTOMER,
+                    category=CATEGORY_MONEY_PAYMENT,
+                    amount=Amount(units=units[0], asset=self.random.choice(("EUR/2", "GBP/2"))),
+                ),
+                Leg(giver=PARTY_ORGANIZATION, category=CATEGORY_GOODS, amount=Amount(units=units[1], asset="CD/0")),
+            ],
+        )
+        self.holds[stream].append((message.exchange_id, units))
+        return self.event(stream, "exchange.recorded.v1", message, START - SPAN)
+
+    def _settled(self, stream: str, position: int) -> NewEvent:
+        if not self.holds[stream]:
+            return self._held(stream, position)
+        exchange_id, units = self.holds[stream].pop()
+        if self.random.random() < 0.3:
+            return self.event(stream, "exchange.voided.v1", ExchangeVoided(exchange_id=exchange_id))
+        self.exchanges[stream].append(exchange_id)
+        posted = [self.random.randrange(1, units[0] + 1), self.random.randrange(0, units[1] + 1)]
+        return self.event(stream, "exchange.posted.v1", ExchangePosted(exchange_id=exchange_id, units=posted))
+
+    def published_policy(self, organization: str, effective_from: int | None = None) -> NewEvent:
+        """A version of one of two policies, from a time between the first fact and well after the last one so far."""
+        number = self.published[organization] = self.published.get(organization, 0) + 1
+        policy = ValuationPolicy(
+            policy_id=self.random.choice(("standard", "standard", "other")) if number > 1 else "standard",
+            version=number,
+            unit_of_account="EUR",
+            effective_from_time=timestamp(effective_from or START - SPAN + self.random.randrange(2 * SPAN)),
+            kappa_nanos=self.random.choice((10**9, 10**9, 5 * 10**9, 0)),
+            rules=[rule for rule in _rules(self.random) if self.random.random() < 0.8],
+        )
+        return self.event(
+            f"{organization}/@policy", "policy.valuation_published.v1", ValuationPolicyPublished(policy=policy)
+        )
+
     def _other(self, stream: str, _: int) -> NewEvent:
         """What counts for nothing, and what is none of a relationship's."""
         organization = stream.partition("/")[0]
@@ -141,8 +218,26 @@ class Log:
             (
                 lambda: self.event(stream, "privacy.key_created.v1", KeyCreated(key_check=b"12345678")),
                 lambda: self.event(f"{organization}/@policy", "policy.asset_registered.v1", AssetRegistered()),
+                lambda: self.published_policy(organization),
             )
         )()
+
+
+def _rules(chance: random.Random) -> list[ValuationRule]:
+    return [
+        ValuationRule(
+            perspective=perspective,
+            side=side,
+            any_category=True,
+            asset=asset,
+            rate_nanos=chance.choice((0, 10**7, 3 * 10**7)),
+            high_nanos=10**8,
+            method=VALUATION_METHOD_IMPUTED,
+        )
+        for perspective in PERSPECTIVES
+        for side in (SIDE_GIVE, SIDE_GET)
+        for asset in ("EUR/2", "USD/2", "CD/0", "MIN/0", "PT/0")
+    ]
 
 
 def rows_of(database: Database) -> tuple[int, Rows]:
@@ -153,7 +248,7 @@ def rows_of(database: Database) -> tuple[int, Rows]:
             table.name: query.rows(
                 f"SELECT {table.names} FROM {query.tables[table.name]} ORDER BY {', '.join(table.key)}"
             )
-            for table in (RELATIONSHIPS, UNITS)
+            for table in Relationships.tables
         }
         return query.generation.position, found
 
@@ -164,16 +259,54 @@ def rows_of(database: Database) -> tuple[int, Rows]:
 
 def rows_by_fold(store: Store, to: int) -> Rows:
     """Return what the rows must be at a position: every stream folded, nothing else."""
-    rows: Rows = {RELATIONSHIPS.name: [], UNITS.name: []}
-    streams = sorted({row.stream_id for row in store.read_log(0, 1_000_000, to) if "/@" not in row.stream_id})
-    for stream in streams:
-        owner = tuple(stream.split("/"))
-        stored = store.read_stream(stream, to_position=to)
+    rows: Rows = {table.name: [] for table in Relationships.tables}
+    stored: dict[str, list[EventRow]] = {}
+    for row in store.read_log(0, 1_000_000, to):
+        stored.setdefault(row.stream_id, []).append(row)
+    organizations = sorted({stream.split("/")[0] for stream in stored} - {"@ledger"})
+    opinions = {organization: opinion_by_fold(stored, organization) for organization in organizations}
+    for organization, (valued_at, version, _) in opinions.items():
+        if version:
+            rows[VALUED.name].append((organization, POLICY, valued_at, version))
+    for stream in sorted(stream for stream in stored if "/@" not in stream):
+        owner = organization, _ = tuple(stream.split("/"))
         state = RelationshipState()
-        for fact in facts(stored):
+        for fact in facts(stored[stream]):
             state.evolve(fact)
-        rows[RELATIONSHIPS.name].append((*owner, stored[-1].version, stored[-1].position, *summary(state)))
+        last = stored[stream][-1]
+        rows[RELATIONSHIPS.name].append((*owner, last.version, last.position, *summary(state)))
         rows[UNITS.name] += [(*owner, *account, units) for account, units in sorted(units_given(state).items())]
-    rows[UNITS.name].sort()
-    rows[RELATIONSHIPS.name].sort()
+        valued_at, _, opinion = opinions[organization]
+        if opinion.closing is not None:
+            for perspective in PERSPECTIVES:
+                worth = worth_of(balance_by_fold(stored[stream], opinion, BalanceView(valued_at, perspective)))
+                rows[BALANCES.name].append((*owner, perspective, *worth))
+    for of_table in rows.values():
+        of_table.sort()
     return rows
+
+
+def opinion_by_fold(stored: dict[str, list[EventRow]], organization: str) -> tuple[int, int, Opinion]:
+    """Return as of when balances of an organization are, version of the last publication, and what values them."""
+    valued_at = max(rows[-1].record_time for stream, rows in stored.items() if stream.startswith(f"{organization}/"))
+    state, version = PolicyState(), 0
+    for row in stored.get(f"{organization}/@policy", []):
+        if row.topic == "policy.valuation_published.v1":
+            version = row.version
+        for fact in facts([row]):
+            state.evolve(fact)
+    return valued_at, version, valuations_of(state).opinion("", 0, valued_at)
+
+
+def balance_by_fold(stored: list[EventRow], opinion: Opinion, view: BalanceView) -> Balance:
+    """Return a balance made from every leg."""
+    book = Book()
+    for fact in facts(stored):
+        book.evolve(fact)
+    return balance_by_scan(book, opinion, view)
+
+
+def worth_of(balance: Balance) -> Worth:
+    """Return a balance as lists know it."""
+    index = NO_INDEX if balance.index_ppm is None else balance.index_ppm
+    return Worth(balance.got, balance.gave, balance.net, index, balance.confidence_ppm)

@@ -1,14 +1,15 @@
 """Moving a generation along the log: read, fold, apply, one transaction for each batch.
 
 Events are read in pages and let go of at once, so memory holds one page and the sums of one batch, whatever the size
-of the log. A batch has at most one change for each row, however many events are behind it.
+of the log. A batch has at most one change for each row, however many events are behind it; what concerns all rows of an
+organization is changed a portion at a time, in the same transaction.
 """
 
 from typing import Final
 
 from ledger.log.reading import pages
 from ledger.log.store import Store
-from ledger.projections.database import Database, Generation
+from ledger.projections.database import Database, Generation, KeptRows
 from ledger.projections.tables import Projection
 
 BATCH_EVENTS: Final = 262_144
@@ -37,7 +38,7 @@ def advance(
     to = min(to, generation.position + batch_events)
     if to <= generation.position:
         return generation
-    folding = projection.begin()
+    folding = projection.begin(store, KeptRows(database, generation))
     for page in pages(store, generation.position, to):
         folding.fold(page)
         if folding.size >= BATCH_RELATIONSHIPS:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from ledger.domain.amounts import INT64_MAX
-from ledger.projections.tables import OWNER, Changes, Column, Merge, Projection, Table
+from ledger.projections.tables import OWNER, Changes, Column, Merge, Owner, Projection, Row, Rows, Table
 from ledger.testing.fault_points import reach
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ REGISTER: Final = """
     )"""
 _GENERATION: Final = "name, number, fold_version, log_id, position, ready_position, built_time, state, tables"
 _THIS: Final = "name = ? AND number = ?"
+_OWNERS: Final = 500
+"""Owners that one statement asks for, at most."""
 
 
 class Generation(NamedTuple):
@@ -165,13 +167,13 @@ class Database(ABC):
             )
             if moved != 1:
                 raise CheckpointMoved
-            for table in projection.tables:
-                name = generation.table(table.name)
-                if changes.cleared:
-                    owner = " AND ".join(f"{column.name} = ?" for column in OWNER)
-                    session.change_each(f"DELETE FROM {name} WHERE {owner}", changes.cleared)
-                if rows := changes.rows.get(table.name):
-                    self._merge(session, name, table, rows)
+            if changes.cleared:
+                owner = " AND ".join(f"{column.name} = ?" for column in OWNER)
+                for table in projection.tables:
+                    session.change_each(f"DELETE FROM {generation.table(table.name)} WHERE {owner}", changes.cleared)
+            self._merge_all(session, projection, generation, changes.rows)
+            for rows in changes.more:
+                self._merge_all(session, projection, generation, rows)
             reach("projection.before_commit")
         reach("projection.after_commit")
         return generation._replace(position=to)
@@ -224,6 +226,11 @@ class Database(ABC):
     def close(self) -> None:
         """Let go of the database."""
 
+    def _merge_all(self, session: Session, projection: Projection, generation: Generation, rows: Rows) -> None:
+        for table in projection.tables:
+            if of_table := rows.get(table.name):
+                self._merge(session, generation.table(table.name), table, of_table)
+
     @abstractmethod
     def _create_table(self, name: str, table: Table) -> str:
         """Return the statement that creates a table."""
@@ -237,6 +244,44 @@ class Database(ABC):
         name = generation.table(table.name)
         for number, columns in enumerate(table.indexes, start=1):
             session.change(f"CREATE INDEX IF NOT EXISTS {name}_{number} ON {name} ({columns})")
+
+
+class KeptRows:
+    """The rows of a generation at its checkpoint, as `Kept` says.
+
+    Each question sees a moment of its own, and that is enough: whoever changes rows moves the checkpoint with them.
+    """
+
+    def __init__(self, database: Database, generation: Generation) -> None:
+        self.position: Final = generation.position
+        self._database = database
+        self._generation = generation
+
+    def rows(self, table: Table, owners: Sequence[Owner]) -> list[Row]:
+        """Return the rows of some owners, in no order.
+
+        Raises:
+            CheckpointMoved: somebody else has moved on.
+        """
+        by_organization: dict[str, list[str]] = {}
+        for organization_id, customer_id in owners:
+            by_organization.setdefault(organization_id, []).append(customer_id)
+        found: list[Row] = []
+        with self._database.snapshot() as session:
+            self._check(session)
+            select = f"SELECT {table.names} FROM {self._generation.table(table.name)}"
+            for organization_id, customers in by_organization.items():
+                for some in (customers[at : at + _OWNERS] for at in range(0, len(customers), _OWNERS)):
+                    among = ", ".join("?" * len(some))
+                    where = f"organization_id = ? AND customer_id IN ({among})"
+                    found += session.rows(f"{select} WHERE {where}", (organization_id, *some))
+        return found
+
+    def _check(self, session: Session) -> None:
+        name, number = self._generation.name, self._generation.number
+        found = session.rows(f"SELECT position FROM projections WHERE {_THIS} AND state <> 'dropped'", (name, number))
+        if found != [(self.position,)]:
+            raise CheckpointMoved
 
 
 class Difference(NamedTuple):
@@ -326,6 +371,8 @@ def merged(column: Column, name: str, least: str, greatest: str) -> str:
             value = f"{least}({there}, {new})"
         case Merge.GREATEST:
             value = f"{greatest}({there}, {new})"
+        case Merge.LATEST:
+            value = new
         case _:
             value = f"CASE WHEN {there} > {INT64_MAX} - {new} THEN {INT64_MAX} ELSE {there} + {new} END"
     return f"{column.name} = {value}"

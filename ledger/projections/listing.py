@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.relationship import RelationshipState
+from ledger.projections.balances import BALANCES, NO_INDEX, NO_NET, POLICY, VALUED, Worth
 from ledger.projections.database import Query
 from ledger.projections.relationships import (
     NEVER_FIRST,
@@ -22,8 +23,6 @@ from ledger.projections.relationships import (
     units_given,
 )
 
-_SELECT: Final = "SELECT r.customer_id, r.version, r.last_position"
-
 
 class Order(Enum):
     """In which order; ties by customer_id, in byte order."""
@@ -32,6 +31,27 @@ class Order(Enum):
     LAST_OCCUR_TIME_DESCENDING = auto()
     INTERACTIONS_DESCENDING = auto()
     UNITS_DESCENDING = auto()
+    INDEX_ASCENDING = auto()
+    INDEX_DESCENDING = auto()
+    CONFIDENCE_DESCENDING = auto()
+    NET_ASCENDING = auto()
+    NET_DESCENDING = auto()
+
+
+_COLUMNS: Final = {
+    Order.CUSTOMER_ID: "0",
+    Order.LAST_OCCUR_TIME_DESCENDING: "r.last_occur_time",
+    Order.INTERACTIONS_DESCENDING: "r.interactions",
+    Order.UNITS_DESCENDING: "u.units",
+    Order.INDEX_ASCENDING: "b.index_ppm",
+    Order.INDEX_DESCENDING: "b.index_ppm",
+    Order.CONFIDENCE_DESCENDING: "b.confidence_ppm",
+    Order.NET_ASCENDING: "b.net",
+    Order.NET_DESCENDING: "b.net",
+}
+_ASCENDING: Final = frozenset({Order.INDEX_ASCENDING, Order.NET_ASCENDING})
+_BY_INDEX: Final = frozenset({Order.INDEX_ASCENDING, Order.INDEX_DESCENDING, Order.CONFIDENCE_DESCENDING})
+BY_BALANCE: Final = _BY_INDEX | {Order.NET_ASCENDING, Order.NET_DESCENDING}
 
 
 class Account(NamedTuple):
@@ -45,7 +65,7 @@ class Key(NamedTuple):
     """The place of a relationship in a list."""
 
     value: int
-    """What the list is ordered by, largest first; 0 when by customer_id."""
+    """What the list is ordered by; 0 when by customer_id."""
     customer_id: str
 
 
@@ -55,6 +75,30 @@ class Listed(NamedTuple):
     key: Key
     version: int
     last_position: int
+    worth: Worth | None = None
+    """Its balance, where it was asked for and a policy is in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """Whose balance a list is about, and its bounds, inclusive; None restricts nothing. Nanos and ppm."""
+
+    perspective: int
+    index_min: int | None = None
+    index_max: int | None = None
+    confidence_min: int | None = None
+    net_min: int | None = None
+    net_max: int | None = None
+
+    @property
+    def bounds(self) -> list[tuple[str, int | None, int | None]]:
+        """Return (column, least, greatest) of what is bound."""
+        bounds = [
+            ("index_ppm", self.index_min, self.index_max),
+            ("confidence_ppm", self.confidence_min, None),
+            ("net", self.net_min, self.net_max),
+        ]
+        return [bound for bound in bounds if bound[1:] != (None, None)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +117,13 @@ class Listing:
     """Required for `units_min`, `units_max` and the order by units."""
     units_min: int = 0
     units_max: int = 0
+    balances: Balances | None = None
+    """Required for the orders by balance; where it is set, balances are answered."""
 
     def ask(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
         """Return at most `limit` relationships after a key, in order."""
+        if self.order in BY_BALANCE:
+            return self._by_balance(query, after, limit)
         if self.order is not Order.UNITS_DESCENDING:
             return self._by_relationship(query, after, limit)
         listed = [] if after is not None and not after.value else self._by_units(query, after, limit)
@@ -85,8 +133,18 @@ class Listing:
             listed += self._without_units(query, rest, limit - len(listed))
         return listed
 
-    def place(self, customer_id: str, state: RelationshipState) -> Key | None:
-        """Return the place of a relationship with this state, or None where it is not listed."""
+    def valued_at(self, query: Query) -> int:
+        """Return the time, in microseconds, that the organization's balances are as of; 0 where there are none."""
+        sql = f"SELECT valued_at FROM {query.tables[VALUED.name]} WHERE organization_id = ? AND customer_id = ?"  # noqa: S608  # The name of a table.
+        found = query.rows(sql, (self.organization_id, POLICY))
+        return int(found[0][0]) if found else 0
+
+    def rank(self, key: Key) -> tuple[int, str]:
+        """Return what ascends along the list."""
+        return key.value if self.order in _ASCENDING else -key.value, key.customer_id
+
+    def place(self, customer_id: str, state: RelationshipState, worth: Worth | None = None) -> Key | None:
+        """Return the place of a relationship with this state and balance, or None where it is not listed."""
         first, last, interactions, exchanges = summary(state)
         units = 0 if self.account is None else units_given(state).get(self.account, 0)
         if not (
@@ -97,8 +155,11 @@ class Listing:
             and self.interactions_min <= interactions
             and self.exchanges_min <= exchanges
             and self.units_min <= units <= (self.units_max or INT64_MAX)
+            and self._admits(worth)
         ):
             return None
+        if worth is not None and self.order in BY_BALANCE:
+            return Key(getattr(worth, _COLUMNS[self.order].removeprefix("b.")), customer_id)
         values = {
             Order.CUSTOMER_ID: 0,
             Order.LAST_OCCUR_TIME_DESCENDING: last,
@@ -107,52 +168,105 @@ class Listing:
         }
         return Key(values[self.order], customer_id)
 
+    def _admits(self, worth: Worth | None) -> bool:
+        if self.balances is None or not self._needs_balance:
+            return True
+        if worth is None or not worth.is_told or (self._needs_index and worth.index_ppm == NO_INDEX):
+            return False
+        return all(
+            (least is None or least <= getattr(worth, column))
+            and (greatest is None or getattr(worth, column) <= greatest)
+            for column, least, greatest in self.balances.bounds
+        )
+
+    @property
+    def _needs_balance(self) -> bool:
+        """Relationships without a policy in force are left out."""
+        return self.order in BY_BALANCE or (self.balances is not None and bool(self.balances.bounds))
+
+    @property
+    def _needs_index(self) -> bool:
+        """Those without an index are left out."""
+        bounds = [] if self.balances is None else self.balances.bounds
+        return self.order in _BY_INDEX or any(column != "net" for column, _, _ in bounds)
+
     def _by_relationship(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
-        column = {
-            Order.LAST_OCCUR_TIME_DESCENDING: "r.last_occur_time",
-            Order.INTERACTIONS_DESCENDING: "r.interactions",
-        }.get(self.order)
         sql = _Sql(query.tables)
-        sql.add(f"{_SELECT}, {column or 0} FROM {sql.relationships} AS r")
+        self._select(sql, f"{sql.relationships} AS r")
+        bounded = bool(self.units_min or self.units_max)
+        if bounded:
+            self._join_units(sql)
+        self._join_balances(sql)
+        self._restrict(sql)
+        if bounded:
+            sql.add("AND coalesce(u.units, 0) BETWEEN ? AND ?", self.units_min, self.units_max or INT64_MAX)
+        return self._page(sql, query, after, limit)
+
+    def _by_balance(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
+        assert self.balances is not None, "an order by balance says whose"
+        sql = _Sql(query.tables)
+        # CROSS, so that the rows come in the order of the index and none is sorted.
+        self._select(sql, f"{sql.balances} AS b CROSS JOIN {sql.relationships} AS r")
         bounded = bool(self.units_min or self.units_max)
         if bounded:
             self._join_units(sql)
         self._restrict(sql)
+        sql.add("AND r.customer_id = b.customer_id")
+        sql.add("AND b.organization_id = ? AND b.perspective = ?", self.organization_id, self.balances.perspective)
         if bounded:
             sql.add("AND coalesce(u.units, 0) BETWEEN ? AND ?", self.units_min, self.units_max or INT64_MAX)
-        if after is not None and column is None:
-            sql.add("AND r.customer_id > ?", after.customer_id)
-        elif after is not None:
-            sql.add(f"AND {column} <= ? AND ({column} < ? OR r.customer_id > ?)", after.value, *after)
-        order = "r.customer_id" if column is None else f"{column} DESC, r.customer_id"
-        return sql.listed(query, f"ORDER BY {order} LIMIT ?", limit)
+        return self._page(sql, query, after, limit)
 
     def _by_units(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
         assert self.account is not None, "an order by units says of what"
         sql = _Sql(query.tables)
-        sql.add(f"{_SELECT}, u.units FROM {sql.units} AS u JOIN {sql.relationships} AS r")
+        self._select(sql, f"{sql.units} AS u JOIN {sql.relationships} AS r")
         sql.add("ON r.organization_id = u.organization_id AND r.customer_id = u.customer_id")
+        self._join_balances(sql)
         self._restrict(sql)
         sql.add("AND u.organization_id = ? AND u.giver = ? AND u.asset = ?", self.organization_id, *self.account)
         sql.add("AND u.units >= ? AND u.units <= ?", max(self.units_min, 1), self.units_max or INT64_MAX)
-        if after is not None:
-            sql.add("AND u.units <= ? AND (u.units < ? OR u.customer_id > ?)", after.value, *after)
-        return sql.listed(query, "ORDER BY u.units DESC, u.customer_id LIMIT ?", limit)
+        return self._page(sql, query, after, limit)
 
     def _without_units(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
         sql = _Sql(query.tables)
-        sql.add(f"{_SELECT}, 0 FROM {sql.relationships} AS r")
+        self._select(sql, f"{sql.relationships} AS r", "0")
         self._join_units(sql)
+        self._join_balances(sql)
         self._restrict(sql)
         sql.add("AND coalesce(u.units, 0) = 0")
         if after is not None:
             sql.add("AND r.customer_id > ?", after.customer_id)
         return sql.listed(query, "ORDER BY r.customer_id LIMIT ?", limit)
 
+    def _select(self, sql: "_Sql", source: str, value: str = "") -> None:
+        sql.add(f"SELECT r.customer_id, r.version, r.last_position, {value or _COLUMNS[self.order]}")
+        if self.balances is not None:
+            sql.add(", b.got, b.gave, b.net, b.index_ppm, b.confidence_ppm")
+        sql.add(f"FROM {source}")
+
+    def _page(self, sql: "_Sql", query: Query, after: Key | None, limit: int) -> list[Listed]:
+        """Write which rows come after a key, and in which order; return what is found."""
+        column = _COLUMNS[self.order]
+        if self.order is Order.CUSTOMER_ID:
+            if after is not None:
+                sql.add("AND r.customer_id > ?", after.customer_id)
+            return sql.listed(query, "ORDER BY r.customer_id LIMIT ?", limit)
+        direction, beyond = ("", ">") if self.order in _ASCENDING else (" DESC", "<")
+        tied = f"{column.partition('.')[0]}.customer_id"  # Of the table that the index is of.
+        if after is not None:
+            sql.add(f"AND {column} {beyond}= ? AND ({column} {beyond} ? OR {tied} > ?)", after.value, *after)
+        return sql.listed(query, f"ORDER BY {column}{direction}, {tied} LIMIT ?", limit)
+
     def _join_units(self, sql: "_Sql") -> None:
         assert self.account is not None, "a bound of units says of what"
         sql.add(f"LEFT JOIN {sql.units} AS u ON u.organization_id = r.organization_id")
         sql.add("AND u.customer_id = r.customer_id AND u.giver = ? AND u.asset = ?", *self.account)
+
+    def _join_balances(self, sql: "_Sql") -> None:
+        if self.balances is not None:
+            sql.add(f"LEFT JOIN {sql.balances} AS b ON b.organization_id = r.organization_id")
+            sql.add("AND b.customer_id = r.customer_id AND b.perspective = ?", self.balances.perspective)
 
     def _restrict(self, sql: "_Sql") -> None:
         sql.add("WHERE r.organization_id = ?", self.organization_id)
@@ -169,6 +283,15 @@ class Listing:
             sql.add("AND r.interactions >= ?", self.interactions_min)
         if self.exchanges_min:
             sql.add("AND r.exchanges >= ?", self.exchanges_min)
+        if self.balances is not None and self._needs_balance:
+            sql.add("AND b.net > ?", NO_NET)
+            if self._needs_index:
+                sql.add("AND b.index_ppm > ?", NO_INDEX)
+            for column, least, greatest in self.balances.bounds:
+                if least is not None:
+                    sql.add(f"AND b.{column} >= ?", least)
+                if greatest is not None:
+                    sql.add(f"AND b.{column} <= ?", greatest)
 
 
 def after_prefix(prefix: str) -> str:
@@ -182,6 +305,7 @@ class _Sql:
     def __init__(self, tables: Mapping[str, str]) -> None:
         self.relationships = tables[RELATIONSHIPS.name]
         self.units = tables[UNITS.name]
+        self.balances = tables[BALANCES.name]
         self._parts: list[str] = []
         self._parameters: list[Any] = []
 
@@ -195,6 +319,12 @@ class _Sql:
         self.add(end, limit)
         rows: Sequence[tuple[Any, ...]] = query.rows(" ".join(self._parts), self._parameters)
         return [
-            Listed(Key(value, customer_id), version, last_position)
-            for customer_id, version, last_position, value in rows
+            Listed(Key(value, customer_id), version, last_position, _worth(*worth))
+            for customer_id, version, last_position, value, *worth in rows
         ]
+
+
+def _worth(*columns: int | None) -> Worth | None:
+    """Return a balance from its columns: there may be none of them, or none in them."""
+    found = Worth._make(columns) if columns and columns[0] is not None else None
+    return found if found is not None and found.is_told else None

@@ -2,8 +2,9 @@
 
 One row for each relationship with what lists are ordered and filtered by, and one for each asset that a party gave in
 it. The rows say exactly what `RelationshipState` says of the same events. Plain facts only add up, so a batch of them
-is summed here and merged into the rows without reading anything. What undoes other facts is rare: the relationship it
-touches is folded anew from its stream, up to the end of the batch.
+is summed here and merged into the rows without reading anything. What undoes other facts, or ends a hold, is rare: the
+relationship it touches is folded anew from its stream, up to the end of the batch. `balances.py` has the rows that tell
+what a relationship is worth to its parties.
 """
 
 from collections.abc import Iterable
@@ -11,16 +12,18 @@ from typing import Final
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.consent import CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN
-from ledger.domain.exchange_state import EXCHANGE_RECORDED, EXCHANGE_REVERSED
+from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED
 from ledger.domain.identifiers import is_relationship
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
-from ledger.domain.legs import legs, parts
+from ledger.domain.legs import parts
+from ledger.domain.policy import VALUATION_PUBLISHED
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, MICROSECONDS, START_OF_TIME
 from ledger.log import reading
 from ledger.log.reading import pages
 from ledger.log.store import EventRow, Store
-from ledger.projections.tables import OWNER, Changes, Column, Merge, Row, Table
+from ledger.projections.balances import BALANCES, SETTLING, VALUED, BalancesFolding, Policies, legs_posted
+from ledger.projections.tables import OWNER, Changes, Column, Kept, Merge, Row, Table
 from rapport.events.v1.metadata_pb2 import EventMetadata
 
 NEVER_FIRST: Final = END_OF_TIME
@@ -57,7 +60,7 @@ UNITS: Final = Table(
 """What a party gave of an asset, over all categories: posted less reversed."""
 
 _COUNTED_BY_TIME_ONLY: Final = frozenset({CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN})
-_UNDOING: Final = frozenset({CORRECTED, RETRACTED, EXCHANGE_REVERSED})
+_UNDOING: Final = frozenset({CORRECTED, RETRACTED, EXCHANGE_REVERSED, EXCHANGE_POSTED})
 _PAGE_EVENTS: Final = 2_000
 
 _parse_metadata = EventMetadata.FromString
@@ -67,20 +70,24 @@ class Relationships:
     """The projection."""
 
     name: Final = "relationships"
-    fold_version: Final = 1
-    tables: Final = (RELATIONSHIPS, UNITS)
+    fold_version: Final = 2
+    tables: Final = (RELATIONSHIPS, UNITS, BALANCES, VALUED)
 
-    def begin(self) -> "RelationshipsFolding":
+    def __init__(self) -> None:
+        self._policies = Policies()
+
+    def begin(self, store: Store, kept: Kept) -> "RelationshipsFolding":
         """Return what folds one batch."""
-        return RelationshipsFolding()
+        return RelationshipsFolding(BalancesFolding(store, kept, self._policies))
 
 
 class RelationshipsFolding:
     """Sums up what the events of one batch add to each relationship."""
 
-    def __init__(self) -> None:
+    def __init__(self, balances: BalancesFolding) -> None:
+        self._balances = balances
         self._sums: dict[str, list[int]] = {}
-        """By stream: the columns of RELATIONSHIPS that are no key, in order."""
+        """By stream: the columns of RELATIONSHIPS that are no key, in order, and the record time of the last event."""
         self._units: dict[str, dict[str, int]] = {}
         """By stream, then account."""
         self._anew: set[str] = set()
@@ -94,35 +101,55 @@ class RelationshipsFolding:
         """
         # A rebuild passes here once per event. Of most events only the time is needed, so they are not parsed.
         sums, units, parted, parse = self._sums, self._units, reading.parts, _parse_metadata
+        value = self._balances.exchange
+        posted: list[tuple[str, int]] | None = None
         for row in rows:
-            position, stream_id, version, topic, _, _, _ = row
+            position, stream_id, version, topic, record_time, _, _ = row
             found = sums.get(stream_id)
             if found is None:
                 if not is_relationship(stream_id):
+                    self._published(row)
                     continue
-                found = sums[stream_id] = [0, 0, NEVER_FIRST, NEVER_LAST, 0, 0]
+                found = sums[stream_id] = [0, 0, NEVER_FIRST, NEVER_LAST, 0, 0, 0]
             found[0] = version
             found[1] = position
+            found[6] = record_time
             metadata, event, _ = parted(row)
             if topic == RECORDED:
                 found[4] += 1
             elif topic == EXCHANGE_RECORDED:
+                posted = legs_posted(event)
+                if posted is None:
+                    continue  # Pending: it counts when it is posted.
                 found[5] += 1
                 given = units.get(stream_id)
                 if given is None:
                     given = units[stream_id] = {}
-                for account, amount in legs(event):
+                for account, amount in posted:
                     given[account] = given.get(account, 0) + amount
             elif topic not in _COUNTED_BY_TIME_ONLY:
                 if topic in _UNDOING:
-                    self._anew.add(stream_id)
+                    self._undo(stream_id, topic)
                 continue
             occur = parse(metadata).occur_time
             time = occur.seconds * MICROSECONDS + occur.nanos // 1000
+            if topic == EXCHANGE_RECORDED:
+                value(stream_id, time, posted or ())
             if time < found[2]:  # noqa: PLR1730  # A call of min would cost as much as the rest.
                 found[2] = time
             if time > found[3]:  # noqa: PLR1730
                 found[3] = time
+
+    def _undo(self, stream_id: str, topic: str) -> None:
+        self._anew.add(stream_id)
+        if topic in SETTLING:
+            self._balances.settle(stream_id)
+
+    def _published(self, row: EventRow) -> None:
+        """Take in an event of an organization's own stream, or of the log's."""
+        if row.topic == VALUATION_PUBLISHED:
+            self._balances.publish(row.stream_id, row.version)
+        self._balances.pass_time(row.stream_id, row.record_time)
 
     @property
     def size(self) -> int:
@@ -132,9 +159,10 @@ class RelationshipsFolding:
     def changes(self, store: Store, to: int) -> Changes:
         """Return what they change."""
         anew = self._anew
-        changes = Changes([_owner(stream_id) for stream_id in sorted(anew)])
+        changes = self._balances.changes({name: sums[6] for name, sums in self._sums.items()}, anew, to)
+        changes.cleared = [_owner(stream_id) for stream_id in sorted(anew)]
         listed: list[Row] = [
-            (*_owner(stream_id), *sums) for stream_id, sums in self._sums.items() if stream_id not in anew
+            (*_owner(stream_id), *sums[:6]) for stream_id, sums in self._sums.items() if stream_id not in anew
         ]
         given: dict[tuple[str, int, str], int] = {}
         for stream_id, accounts in self._units.items():
@@ -169,6 +197,8 @@ def units_given(state: RelationshipState) -> dict[tuple[int, str], int]:
     """Return what each party gave of each asset, posted less reversed; those ever posted, though it be 0 now."""
     given: dict[tuple[int, str], int] = {}
     for quantity in state.exchanges.quantities():
+        if not quantity.posted:
+            continue  # All of it was pending.
         account = int(quantity.giver), quantity.asset
         given[account] = _sum(given.get(account, 0), quantity.given)
     return given

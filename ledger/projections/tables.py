@@ -1,8 +1,9 @@
 """What a projection keeps: tables, and the changes that some events make to them.
 
 Every row belongs to one relationship, so every table begins with the same two key columns. How what a batch of events
-says is merged into a row that is there is said by each column; a row that is not there is inserted as it comes. So a
-batch needs no look at the rows it changes, and is the same whether it came as one batch or as many.
+says is merged into a row that is there is said by each column; a row that is not there is inserted as it comes. So most
+batches need no look at the rows they change, and are the same whether they came as one batch or as many. What does not
+add up by column (a ratio of sums) is made from the rows that are there, and replaces them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,8 @@ class Merge(Enum):
     """Added; never negative, and held at the largest 64-bit integer."""
     LEAST = auto()
     GREATEST = auto()
+    LATEST = auto()
+    """Replaced."""
 
 
 class Column(NamedTuple):
@@ -63,14 +66,35 @@ class Table:
         return ", ".join(column.name for column in self.columns)
 
 
+Rows = dict[str, list[Row]]
+"""By table: at most one for each key."""
+
+
 @dataclass(slots=True)
 class Changes:
-    """What some events change. First `cleared`, then `rows`."""
+    """What some events change. First `cleared`, then `rows`, then `more`."""
 
     cleared: list[Owner] = field(default_factory=list)
     """Relationships that lose all their rows, in every table, because they are given anew."""
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    """By table: at most one for each key."""
+    rows: Rows = field(default_factory=dict)
+    more: Iterable[Rows] = ()
+    """Rows that are too many to be held at once, a portion at a time; made while they are applied."""
+
+
+class Kept(Protocol):
+    """What a generation has at its checkpoint, for a batch that builds on it.
+
+    Both raise CheckpointMoved where it is there no more: somebody else has applied the batch.
+    """
+
+    @property
+    def position(self) -> int:
+        """The checkpoint: the last event before the batch."""
+        ...
+
+    def rows(self, table: Table, owners: Sequence[Owner]) -> list[Row]:
+        """Return the rows of some owners, in no order."""
+        ...
 
 
 class Folding(Protocol):
@@ -112,6 +136,6 @@ class Projection(Protocol):
         """What it keeps."""
         ...
 
-    def begin(self) -> Folding:
-        """Return what folds one batch."""
+    def begin(self, store: Store, kept: Kept) -> Folding:
+        """Return what folds the batch after `kept.position`; `store` may be read up to there meanwhile."""
         ...

@@ -7,21 +7,16 @@ the page are folded once more to be shown.
 
 import asyncio
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Final
 
-from ledger.domain.identifiers import customer_of, is_relationship, organization_range, relationship_stream
+from ledger.domain.identifiers import customer_of, organization_range, relationship_stream
 from ledger.domain.relationship import RelationshipState
 from ledger.log.reading import facts
-from ledger.log.store import EventRow, Store
+from ledger.log.store import Store
+from ledger.projections.histories import STREAMS, histories
 from ledger.projections.listing import Key, Listing, Order, after_prefix
 from ledger.views import View
-
-_STREAMS: Final = 256
-"""Streams that are folded in one turn of a thread, at most."""
-_EVENTS: Final = 4_096
-"""Events that are read at once, about; a longer stream is read in parts."""
 
 
 async def list_past(store: Store, listing: Listing, view: View, after: Key | None, limit: int) -> list[Key]:
@@ -34,14 +29,14 @@ async def list_past(store: Store, listing: Listing, view: View, after: Key | Non
     begin, end = _range(listing, after)
     found: list[Key] = []
     while True:
-        names = await asyncio.to_thread(store.list_streams, begin, end, _STREAMS)
+        names = await asyncio.to_thread(store.list_streams, begin, end, STREAMS)
         if begin == _range(listing, after)[0] and listing.customer_id_prefix:
             # A prefix may be a whole customer id, and streams are listed after it.
             names = [relationship_stream(listing.organization_id, listing.customer_id_prefix), *names]
         places = await asyncio.to_thread(_places, store, listing, view, names)
         wanted = (key for key in places if after is None or _order(key) > _order(after))
         found = heapq.nsmallest(limit, chain(found, wanted), key=_order)
-        if len(names) < _STREAMS or (listing.order is Order.CUSTOMER_ID and len(found) == limit):
+        if len(names) < STREAMS or (listing.order is Order.CUSTOMER_ID and len(found) == limit):
             return found
         begin = names[-1]
 
@@ -64,48 +59,12 @@ def _order(key: Key) -> tuple[int, str]:
 def _places(store: Store, listing: Listing, view: View, stream_ids: Sequence[str]) -> list[Key]:
     """Return the places of those streams that are listed."""
     places = []
-    versions = store.versions([stream_id for stream_id in stream_ids if is_relationship(stream_id)])
-    for together in _portions(versions):
-        for stream_id, rows in _rows(store, view, together, versions):
-            state = RelationshipState(view.occur_time)
-            known = False
-            for page in rows:
-                for fact in facts(page):
-                    state.evolve(fact)
-                    known = True
-            place = listing.place(customer_of(stream_id), state) if known else None
-            if place is not None:
-                places.append(place)
+    for stream_id, pages in histories(store, stream_ids, view.position):
+        state = RelationshipState(view.occur_time)
+        for rows in pages:
+            for fact in facts(rows):
+                state.evolve(fact)
+        place = listing.place(customer_of(stream_id), state) if state.version else None
+        if place is not None:
+            places.append(place)
     return places
-
-
-def _portions(versions: dict[str, int]) -> Iterator[list[str]]:
-    """Yield the streams in portions of about `_EVENTS` events."""
-    portion: list[str] = []
-    events = 0
-    for stream_id, version in versions.items():
-        if portion and events + version > _EVENTS:
-            yield portion
-            portion, events = [], 0
-        portion.append(stream_id)
-        events += version
-    if portion:
-        yield portion
-
-
-def _rows(
-    store: Store, view: View, stream_ids: list[str], versions: dict[str, int]
-) -> Iterator[tuple[str, Iterator[list[EventRow]]]]:
-    """Yield for each stream its events up to the view's position, in pages."""
-    if len(stream_ids) == 1 and versions[stream_ids[0]] > _EVENTS:
-        yield stream_ids[0], _pages(store, view, stream_ids[0])
-        return
-    for stream_id, rows in store.read_streams(stream_ids).items():
-        yield stream_id, iter([[row for row in rows if row.position <= view.position]])
-
-
-def _pages(store: Store, view: View, stream_id: str) -> Iterator[list[EventRow]]:
-    version = 0
-    while rows := store.read_stream(stream_id, version, _EVENTS, view.position):
-        yield rows
-        version = rows[-1].version

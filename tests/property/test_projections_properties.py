@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from ledger.domain.relationship import RelationshipState
 from ledger.log.reading import facts
 from ledger.log.recorders import open_store, sqlite_url
-from ledger.log.store import Store
 from ledger.projections.advancing import advance
+from ledger.projections.balances import PERSPECTIVES, Worth
 from ledger.projections.database import CheckpointMoved
-from ledger.projections.listing import Account, Key, Listing, Order
+from ledger.projections.listing import Account, Balances, Key, Listing, Order
 from ledger.projections.rebuilding import Rebuild
 from ledger.projections.relationships import Relationships
 from ledger.projections.sqlite_database import SqliteDatabase
 from ledger.testing import fault_points
-from tests.projection_log import START, Log, rows_by_fold, rows_of
+from tests.projection_log import SPAN, START, Log, rows_by_fold, rows_of
 
 PROJECTION = Relationships()
 
@@ -98,10 +98,20 @@ def test_rows_equal_the_fold_at_every_checkpoint(seed: int, steps: list[tuple[st
         store.close()
 
 
+BALANCES = st.builds(
+    Balances,
+    perspective=st.sampled_from(PERSPECTIVES),
+    index_min=st.none() | st.integers(-(10**6), 10**6),
+    index_max=st.none() | st.integers(-(10**6), 10**6),
+    confidence_min=st.none() | st.integers(0, 10**6),
+    net_min=st.none() | st.sampled_from([-(10**12), -(10**10), 0, 1]),
+    net_max=st.none() | st.sampled_from([10**12, 10**10, 0, -1]),
+)
 LISTINGS = st.builds(
     Listing,
     organization_id=st.just("org-0"),
     order=st.sampled_from(Order),
+    balances=st.builds(Balances, perspective=st.sampled_from(PERSPECTIVES)) | BALANCES,
     customer_id_prefix=st.sampled_from(["", "c-", "c-1", "c-11", "d"]),
     first_occur_time_from=st.none() | st.integers(START - 10**9, START),
     last_occur_time_from=st.none() | st.integers(START - 10**9, START),
@@ -114,12 +124,16 @@ LISTINGS = st.builds(
 )
 
 
+Listable = tuple[SqliteDatabase, dict[str, RelationshipState], dict[tuple[str, int], Worth]]
+
+
 @pytest.fixture(scope="module")
-def listed_log() -> Iterator[tuple[Store, SqliteDatabase, dict[str, RelationshipState]]]:
+def listed_log() -> Iterator[Listable]:
     with folder() as path:
         store = open_store(sqlite_url(path / "events.db"))
         log = Log(store, 5, customers=14)
         log.grow(220)
+        log.append([log.published_policy("org-0", START - SPAN)])
         database = SqliteDatabase(path / "projections.db")
         generation = database.create(PROJECTION, "log", built_time=START, ready_position=0, live=True)
         advance(PROJECTION, database, store, generation, log.head)
@@ -128,30 +142,39 @@ def listed_log() -> Iterator[tuple[Store, SqliteDatabase, dict[str, Relationship
             state = states[stream] = RelationshipState()
             for fact in facts(store.read_stream(stream)):
                 state.evolve(fact)
-        yield store, database, states
+        rows = rows_by_fold(store, log.head)["relationship_balances"]
+        worths = {
+            (str(customer), int(perspective)): Worth._make(map(int, worth))
+            for organization, customer, perspective, *worth in rows
+            if organization == "org-0"
+        }
+        assert len(worths) == 28
+        yield database, states, worths
         database.close()
         store.close()
 
 
 @settings(max_examples=300)
 @given(listing=LISTINGS, limit=st.integers(1, 6))
-def test_the_index_lists_what_the_states_say_page_by_page(
-    listed_log: tuple[Store, SqliteDatabase, dict[str, RelationshipState]], listing: Listing, limit: int
-) -> None:
-    _, database, states = listed_log
-    places = [
-        listing.place(stream.partition("/")[2], state)
-        for stream, state in states.items()
-        if stream.startswith("org-0/") and state.version
-    ]
-    expected = sorted((key for key in places if key is not None), key=lambda key: (-key.value, key.customer_id))
+def test_the_index_lists_what_the_states_say_page_by_page(listed_log: Listable, listing: Listing, limit: int) -> None:
+    database, states, worths = listed_log
+    balances = listing.balances
+    assert balances is not None
+    expected = []
+    for stream, state in states.items():
+        organization, customer = stream.split("/")
+        worth = worths.get((customer, balances.perspective))
+        place = listing.place(customer, state, worth) if organization == "org-0" and state.version else None
+        if place is not None:
+            expected.append((place, worth))
+    expected.sort(key=lambda each: listing.rank(each[0]))
 
-    found: list[Key] = []
+    found: list[tuple[Key, Worth | None]] = []
     while True:
-        after = found[-1] if found else None
+        after = found[-1][0] if found else None
         page = database.read(PROJECTION, lambda query, after=after: listing.ask(query, after, limit))  # type: ignore[misc]
         assert page is not None
-        found += [each.key for each in page]
+        found += [(each.key, each.worth) for each in page]
         if len(page) < limit:
             break
 

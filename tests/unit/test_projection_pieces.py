@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from ledger.domain.amounts import INT64_MAX
 from ledger.domain.errors import Rejected, StoreClosed, StoreFailed
 from ledger.log.envelope import join_state, split_state
 from ledger.log.recorders import open_store, sqlite_url
-from ledger.log.store import EventRow
+from ledger.log.store import EventRow, Store
 from ledger.projections.database import Database, Difference, Generation, differences
 from ledger.projections.listing import after_prefix
-from ledger.projections.relationships import Relationships, RelationshipsFolding
+from ledger.projections.relationships import Relationships
 from ledger.projections.sqlite_database import SqliteDatabase
-from ledger.projections.tables import OWNER, Changes, Column, Folding, Merge, Table
+from ledger.projections.tables import OWNER, Changes, Column, Folding, Kept, Merge, Owner, Row, Table
 from ledger.testing import fault_points
 from rapport.events.v1.exchange_pb2 import CATEGORY_DISCOUNT, CATEGORY_GOODS, PARTY_CUSTOMER, ExchangeRecorded, Leg
 from rapport.relationship.v1.relationship_service_pb2 import ListRelationshipsRequest, ListTimelineRequest
@@ -39,8 +39,17 @@ class Counting:
         ),
     )
 
-    def begin(self) -> Folding:
+    def begin(self, store: Store, kept: Kept) -> Folding:  # noqa: ARG002
         raise AssertionError("no events here")
+
+
+class Nothing:
+    """What an empty generation has."""
+
+    position = 0
+
+    def rows(self, table: Table, owners: Sequence[Owner]) -> list[Row]:  # noqa: ARG002
+        return []
 
 
 PROJECTION = Counting()
@@ -174,10 +183,10 @@ def test_units_of_several_categories_are_held_at_64_bits() -> None:
     categories = (CATEGORY_GOODS, CATEGORY_DISCOUNT)
     legs = [Leg(giver=PARTY_CUSTOMER, category=category, amount=amount) for category in categories]
     stored = join_state(split_state(state()).metadata, ExchangeRecorded(exchange_id="x", legs=legs).SerializeToString())
-    folding = RelationshipsFolding()
+    folding = Relationships().begin(None, Nothing())  # type: ignore[arg-type]  # Nothing is undone, so nothing is read.
     folding.fold([EventRow(1, "acme/a", 1, "exchange.recorded.v1", START, b"", stored)])
 
-    changes = folding.changes(None, 1)  # type: ignore[arg-type]  # Nothing is undone, so nothing is read.
+    changes = folding.changes(None, 1)  # type: ignore[arg-type]  # The same.
 
     assert [("acme", "a", 1, "EUR/2", INT64_MAX)] == changes.rows["relationship_units"]
 
@@ -187,11 +196,13 @@ def test_only_topics_of_relationships_make_rows(tmp_path: Path, seed: int) -> No
     log = Log(store, seed)
     log.append([log.event("acme/@policy", "policy.asset_registered.v1", ListTimelineRequest())])
     log.append([log.event("@ledger/@log", "ledger.created.v1", ListTimelineRequest())])
-    folding = Relationships().begin()
+    folding = Relationships().begin(store, Nothing())
 
     folding.fold(store.read_log(0, 10))
 
-    assert Changes(rows={"relationships": [], "relationship_units": []}) == folding.changes(store, 2)
+    changes = folding.changes(store, 2)
+    assert not changes.cleared
+    assert [] == [row for rows in (changes.rows, *changes.more) for of_table in rows.values() for row in of_table]
     store.close()
 
 
@@ -201,7 +212,7 @@ def test_a_fault_between_rows_and_checkpoint_leaves_neither(tmp_path: Path, seed
     log.grow(30)
     database = SqliteDatabase(tmp_path / "projections.db")
     generation = database.create(Relationships(), "log", built_time=START, ready_position=0, live=True)
-    folding = Relationships().begin()
+    folding = Relationships().begin(store, Nothing())
     folding.fold(store.read_log(0, 30))
     fault_points.install(fault_points.parse("projection.before_commit:1:enospc"))
 
