@@ -12,7 +12,8 @@ from services.client.ingest import IngestStream
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Reversal
+    from rapport.events.v1.exchange_pb2 import ObservationDeclared
+    from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Posting, Reversal, Voiding
     from rapport.type.v1.event_context_pb2 import EventContext
 
 
@@ -43,6 +44,54 @@ class Exchanges(Subject):
         )
         return await self._calls.call(self._exchanges.RecordExchange, request, timeout_s)
 
+    async def post_exchange(
+        self,
+        organization_id: str,
+        customer_id: str,
+        posting: Posting,
+        *,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> messages.PostExchangeResponse:
+        """Settle a pending exchange; without units in full, otherwise what is not posted is voided with it.
+
+        Raises:
+            RapportError: EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, POSTED_UNITS_INVALID and others the proto lists.
+        """
+        request = messages.PostExchangeRequest(
+            organization_id=organization_id,
+            customer_id=customer_id,
+            request_id=request_id_or_new(request_id),
+            expected_version=expected_version,
+            posting=posting,
+        )
+        return await self._calls.call(self._exchanges.PostExchange, request, timeout_s)
+
+    async def void_exchange(
+        self,
+        organization_id: str,
+        customer_id: str,
+        voiding: Voiding,
+        *,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> messages.VoidExchangeResponse:
+        """Say that a pending exchange came to nothing.
+
+        Raises:
+            RapportError: EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED and others the proto lists.
+        """
+        request = messages.VoidExchangeRequest(
+            organization_id=organization_id,
+            customer_id=customer_id,
+            request_id=request_id_or_new(request_id),
+            expected_version=expected_version,
+            voiding=voiding,
+        )
+        return await self._calls.call(self._exchanges.VoidExchange, request, timeout_s)
+
     async def reverse_exchange(
         self,
         organization_id: str,
@@ -56,7 +105,7 @@ class Exchanges(Subject):
         """Take back everything an exchange posted.
 
         Raises:
-            RapportError: EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_REVERSED, REVERSAL_TIME_REQUIRED and others.
+            RapportError: EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_REVERSED, LOT_CONSUMED and others the proto lists.
         """
         request = messages.ReverseExchangeRequest(
             organization_id=organization_id,
@@ -84,6 +133,32 @@ class Exchanges(Subject):
             organization_id=organization_id, request_id=request_id_or_new(request_id), operations=operations
         )
         return await self._calls.call(self._exchanges.ApplyExchanges, request, timeout_s)
+
+    async def declare_observation(
+        self,
+        organization_id: str,
+        customer_id: str,
+        observation: ObservationDeclared,
+        *,
+        expected_version: int | None = None,
+        context: EventContext | None = None,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> messages.DeclareObservationResponse:
+        """Say since when exchanges of a category are recorded in a relationship; of several the earliest counts.
+
+        Raises:
+            RapportError: OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, or what any call may meet.
+        """
+        request = messages.DeclareObservationRequest(
+            organization_id=organization_id,
+            customer_id=customer_id,
+            request_id=request_id_or_new(request_id),
+            expected_version=expected_version,
+            observation=observation,
+            context=context,
+        )
+        return await self._calls.call(self._exchanges.DeclareObservation, request, timeout_s)
 
     def ingest_exchanges(
         self, organization_id: str, *, window: int = 4, timeout_s: float | None = None
