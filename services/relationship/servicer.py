@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final, cast
 
 import grpc
 
-from ledger.domain.identifiers import relationship_stream
+from ledger.domain.identifiers import policy_stream, relationship_stream
 from ledger.domain.times import END_OF_TIME
+from ledger.policy.valuation import Opinion, valuations_of
 from ledger.projections.listing import Key, Listed, Listing
 from ledger.projections.projector import Projector
 from ledger.views import Look, View
@@ -15,6 +18,7 @@ from rapport.projection.v1 import projection_service_pb2_grpc as projection_stub
 from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
 from services.relationship import page_tokens, timeline, translate
+from services.relationship.balances import Balances
 from services.relationship.past import list_past
 from services.relationship.projections import ProjectionServicer, projector_of
 from services.relationship.timeline import Moment
@@ -50,6 +54,7 @@ class Servicer(stubs.RelationshipServiceServicer):
     def __init__(self, app: App, projector: Projector) -> None:
         self._ledger = app.ledger
         self._projector = projector
+        self._balances = Balances(app.ledger)
 
     async def GetRelationship(  # noqa: N802  # Named by the proto.
         self,
@@ -149,18 +154,54 @@ class Servicer(stubs.RelationshipServiceServicer):
             )
         return response
 
+    async def GetBalance(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.GetBalanceRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.GetBalanceResponse:
+        """Return what a party of a relationship gained and gave."""
+        return await self._balances.get(request)
+
+    async def ExplainBalance(  # noqa: N802  # A generator, whatever the stub says.
+        self,
+        request: pb.ExplainBalanceRequest,
+        context: Context,  # noqa: ARG002
+    ) -> AsyncGenerator[pb.ExplainBalanceResponse, None]:
+        """Yield a balance and every leg that makes it up."""
+        async with aclosing(self._balances.explain(request)) as messages:
+            async for message in messages:
+                yield message
+
+    async def DiffViews(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.DiffViewsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.DiffViewsResponse:
+        """Return what made two views differ."""
+        return await self._balances.diff(request)
+
+    async def GetStatement(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.GetStatementRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.GetStatementResponse:
+        """Return one page of what could be shown to the customer."""
+        return await self._balances.statement(request)
+
     async def _list_now(
         self, request: pb.ListRelationshipsRequest, listing: Listing, size: int, wait_s: float
     ) -> pb.ListRelationshipsResponse:
         """Return a page of what the projection has, as of the position it is at."""
         after = _key(page_tokens.read(request, int, str)) if request.page_token else None
         await self._projector.wait_for(request.min_position, wait_s)
-        position, listed = await self._projector.read(
-            lambda query: (query.generation.position, listing.ask(query, after, size + 1))
+        position, valued_at, listed = await self._projector.read(
+            lambda query: (query.generation.position, listing.valued_at(query), listing.ask(query, after, size + 1))
         )
         response = pb.ListRelationshipsResponse(position=position)
         for some in _portions(listed[:size]):
             await self._tell_some(response, listing.organization_id, some)
+        for told, each in zip(response.relationships, listed, strict=False):
+            translate.tell_balance(told, listing, each.worth, valued_at)
         if len(listed) > size:
             response.next_page_token = page_tokens.write(request, *listed[size - 1].key)
         return response
@@ -196,15 +237,23 @@ class Servicer(stubs.RelationshipServiceServicer):
         else:
             occur_time, position, _ = await self._ledger.resolve(request.as_of, request.min_position)
             view = View(occur_time, position)  # A list is no place to refuse a relationship for a split batch.
-        keys = await list_past(self._ledger.store, listing, view, after, size + 1)
+        opinion = None if listing.balances is None else await self._opinion(listing.organization_id, view)
+        placed = await list_past(self._ledger.store, listing, view, opinion, after, size + 1)
         response = pb.ListRelationshipsResponse(position=view.position)
-        for _, customer_id in keys[:size]:
+        for (_, customer_id), worth in placed[:size]:
             look = await self._ledger.state_at(relationship_stream(listing.organization_id, customer_id), view)
             told = response.relationships.add()
             tell(told, listing.organization_id, customer_id, look, view.position, view.occur_time)
-        if len(keys) > size:
-            response.next_page_token = page_tokens.write(request, view.occur_time, view.position, *keys[size - 1])
+            translate.tell_balance(told, listing, worth, view.occur_time)
+        if len(placed) > size:
+            end = placed[size - 1].key
+            response.next_page_token = page_tokens.write(request, view.occur_time, view.position, *end)
         return response
+
+    async def _opinion(self, organization_id: str, view: View) -> Opinion:
+        """Return what the default policy says in a view: policies obey its position, not its time."""
+        look = await self._ledger.state_at(policy_stream(organization_id), View(END_OF_TIME, view.position))
+        return valuations_of(look.state).opinion("", 0, view.occur_time)
 
 
 def _key(values: list[page_tokens.Value]) -> Key:

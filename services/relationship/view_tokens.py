@@ -50,6 +50,11 @@ class Token(NamedTuple):
     """SHA-256, 32 bytes, of the Balance with an empty token."""
     model_version: int = MODEL_VERSION
 
+    @property
+    def digests(self) -> tuple[bytes, bytes]:
+        """Of the balance and of the policies."""
+        return self.balance_digest, self.policies_digest
+
 
 def write(stream_id: str, token: Token) -> bytes:
     """Return the token of a relationship's view; the same for the same view, for ever."""
