@@ -107,6 +107,25 @@ def worth(got: int, gave: int, kappa: int) -> Worth:
     return Worth(got, gave, got - gave, half_even(10**6 * (got - gave), whole), half_even(10**6 * (got + gave), whole))
 
 
+def worth_by_book(book: Book, opinion: Opinion, view: BalanceView) -> Worth | None:
+    """Return a balance without half-life as lists know it; None where no policy is in force or it is not told."""
+    if opinion.closing is None:
+        return None
+    found = worth(*_got_and_gave(book, opinion, view), opinion.closing.kappa_nanos)
+    return found if found.is_told else None
+
+
+def _got_and_gave(book: Book, opinion: Opinion, view: BalanceView) -> tuple[int, int]:
+    got = gave = 0
+    for found in slices_of(book, opinion, view, view.after, view.until):
+        value = 0 if found.rate is None else found.units * found.rate.rate
+        if found.giver == view.perspective:
+            gave += value
+        else:
+            got += value
+    return got, gave
+
+
 class Prices:
     """What legs add to the sums of both parties, by the organization's default policy. Shared by threads."""
 
@@ -321,15 +340,7 @@ class _Valuing:
                 book.evolve(fact)
         sums: Sums = []
         for perspective in PERSPECTIVES:
-            view = BalanceView(self._at, perspective)
-            got = gave = 0
-            for found in slices_of(book, self._opinion, view, view.after, view.until):
-                value = 0 if found.rate is None else found.units * found.rate.rate
-                if found.giver == perspective:
-                    gave += value
-                else:
-                    got += value
-            sums += got, gave
+            sums += _got_and_gave(book, self._opinion, BalanceView(self._at, perspective))
         return sums
 
     def rows(self, its: Owner, sums: Sums) -> list[Row]:

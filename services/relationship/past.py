@@ -9,33 +9,50 @@ import asyncio
 import heapq
 from collections.abc import Sequence
 from itertools import chain
+from typing import NamedTuple
 
+from ledger.balance.book import Book
+from ledger.balance.view import BalanceView
 from ledger.domain.identifiers import customer_of, organization_range, relationship_stream
 from ledger.domain.relationship import RelationshipState
 from ledger.log.reading import facts
 from ledger.log.store import Store
+from ledger.policy.valuation import Opinion
+from ledger.projections.balances import Worth, worth_by_book
 from ledger.projections.histories import STREAMS, histories
 from ledger.projections.listing import Key, Listing, Order, after_prefix
 from ledger.views import View
 
 
-async def list_past(store: Store, listing: Listing, view: View, after: Key | None, limit: int) -> list[Key]:
-    """Return the places of at most `limit` relationships after a key, in order, as seen in a view.
+class Placed(NamedTuple):
+    """A relationship of a list of the past."""
+
+    key: Key
+    worth: Worth | None
+    """Its balance, where it was asked for and a policy is in force."""
+
+
+async def list_past(
+    store: Store, listing: Listing, view: View, opinion: Opinion | None, after: Key | None, limit: int
+) -> list[Placed]:
+    """Return at most `limit` relationships after a key, in order, as seen in a view.
+
+    opinion: what values the legs of the view, where balances are asked for.
 
     Raises:
         LogDamaged: an event cannot be read.
         StoreFailed, StoreClosed: the store does not answer.
     """
     begin, end = _range(listing, after)
-    found: list[Key] = []
+    found: list[Placed] = []
     while True:
         names = await asyncio.to_thread(store.list_streams, begin, end, STREAMS)
         if begin == _range(listing, after)[0] and listing.customer_id_prefix:
             # A prefix may be a whole customer id, and streams are listed after it.
             names = [relationship_stream(listing.organization_id, listing.customer_id_prefix), *names]
-        places = await asyncio.to_thread(_places, store, listing, view, names)
-        wanted = (key for key in places if after is None or _order(key) > _order(after))
-        found = heapq.nsmallest(limit, chain(found, wanted), key=_order)
+        placed = await asyncio.to_thread(_placed, store, listing, view, opinion, names)
+        wanted = (each for each in placed if after is None or listing.rank(each.key) > listing.rank(after))
+        found = heapq.nsmallest(limit, chain(found, wanted), key=lambda each: listing.rank(each.key))
         if len(names) < STREAMS or (listing.order is Order.CUSTOMER_ID and len(found) == limit):
             return found
         begin = names[-1]
@@ -52,19 +69,23 @@ def _range(listing: Listing, after: Key | None) -> tuple[str, str]:
     return begin, end
 
 
-def _order(key: Key) -> tuple[int, str]:
-    return -key.value, key.customer_id
-
-
-def _places(store: Store, listing: Listing, view: View, stream_ids: Sequence[str]) -> list[Key]:
-    """Return the places of those streams that are listed."""
-    places = []
+def _placed(
+    store: Store, listing: Listing, view: View, opinion: Opinion | None, stream_ids: Sequence[str]
+) -> list[Placed]:
+    """Return those streams that are listed."""
+    placed = []
     for stream_id, pages in histories(store, stream_ids, view.position):
         state = RelationshipState(view.occur_time)
+        book = None if opinion is None else Book()
         for rows in pages:
             for fact in facts(rows):
                 state.evolve(fact)
-        place = listing.place(customer_of(stream_id), state) if state.version else None
-        if place is not None:
-            places.append(place)
-    return places
+                if book is not None:
+                    book.evolve(fact)
+        worth = None
+        if book is not None and opinion is not None and listing.balances is not None:
+            worth = worth_by_book(book, opinion, BalanceView(view.occur_time, listing.balances.perspective))
+        key = listing.place(customer_of(stream_id), state, worth) if state.version else None
+        if key is not None:
+            placed.append(Placed(key, worth))
+    return placed

@@ -17,10 +17,12 @@ from ledger.domain.times import END_OF_TIME, MICROSECONDS, microseconds, timesta
 from ledger.log.reading import fact, metadata, parts
 from ledger.log.store import EventRow
 from ledger.log.topics import MESSAGE_BY_TOPIC
-from ledger.projections.listing import Account, Listing, Order
+from ledger.projections.balances import NO_INDEX, Worth
+from ledger.projections.listing import BY_BALANCE, Account, Balances, Listing, Order
 from ledger.views import Look
 from rapport.consent.v1.consent_cell_pb2 import CellStatus
 from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
 from rapport.relationship.v1 import relationship_pb2 as shapes
 from rapport.relationship.v1 import relationship_service_pb2 as messages
 from rapport.relationship.v1.timeline_pb2 import TimelineEntry
@@ -35,6 +37,11 @@ _ORDERS: Final = {
     messages.RELATIONSHIP_ORDER_LAST_OCCUR_TIME_DESCENDING: Order.LAST_OCCUR_TIME_DESCENDING,
     messages.RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING: Order.INTERACTIONS_DESCENDING,
     messages.RELATIONSHIP_ORDER_UNITS_DESCENDING: Order.UNITS_DESCENDING,
+    messages.RELATIONSHIP_ORDER_INDEX_ASCENDING: Order.INDEX_ASCENDING,
+    messages.RELATIONSHIP_ORDER_INDEX_DESCENDING: Order.INDEX_DESCENDING,
+    messages.RELATIONSHIP_ORDER_CONFIDENCE_DESCENDING: Order.CONFIDENCE_DESCENDING,
+    messages.RELATIONSHIP_ORDER_NET_ASCENDING: Order.NET_ASCENDING,
+    messages.RELATIONSHIP_ORDER_NET_DESCENDING: Order.NET_DESCENDING,
 }
 _EVENT_FIELDS: Final = {
     topic: field.name
@@ -70,6 +77,7 @@ def listing(request: messages.ListRelationshipsRequest) -> Listing:
         account=Account(chosen.units.giver, chosen.units.asset) if chosen.HasField("units") else None,
         units_min=chosen.units_min,
         units_max=chosen.units_max,
+        balances=_balances(request),
     )
 
 
@@ -102,7 +110,7 @@ def tell(
     _set_time(told.first_occur_time, state.first_occur_time)
     _set_time(told.last_occur_time, last_occur_time)
     _tell_interactions(told.interactions, state.interactions)
-    _tell_exchanges(told, state.exchanges)
+    _tell_exchanges(told, state.exchanges, occur_time)
     for cell in cells(state.consents):
         _tell_status(told.consents.add(), cell, status(state.consents, cell, occur_time))
 
@@ -147,6 +155,19 @@ def timeline_entry(row: EventRow, state: RelationshipState, position: int) -> Ti
     return entry
 
 
+def tell_balance(told: shapes.Relationship, listing: Listing, worth: Worth | None, occur_time: int) -> None:
+    """Fill in the balance that a list goes by, as of a time in microseconds; nothing where there is none."""
+    if listing.balances is None or worth is None:
+        return
+    balance = told.balance
+    balance.perspective = listing.balances.perspective  # type: ignore[assignment]  # A number of the enum.
+    balance.got_nanos, balance.gave_nanos, balance.net_nanos = worth.got, worth.gave, worth.net
+    if worth.index_ppm != NO_INDEX:
+        balance.index_ppm = worth.index_ppm
+    balance.confidence_ppm = worth.confidence_ppm
+    _set_time(balance.occur_time, occur_time)
+
+
 def _listing_faults(request: messages.ListRelationshipsRequest) -> list[Violation]:
     chosen = request.filter
     faults = []
@@ -163,6 +184,25 @@ def _listing_faults(request: messages.ListRelationshipsRequest) -> list[Violatio
             if given
         ]
     return faults
+
+
+def _balances(request: messages.ListRelationshipsRequest) -> Balances | None:
+    """Return whose balances are asked for and their bounds; None where neither filter nor order are about balances."""
+    chosen = request.filter.balance
+    if not request.filter.HasField("balance") and _ORDERS[request.order_by] not in BY_BALANCE:
+        return None
+
+    def bound(name: str) -> int | None:
+        return getattr(chosen, name) if chosen.HasField(name) else None  # type: ignore[arg-type]  # Names of fields.
+
+    return Balances(
+        perspective=chosen.perspective or PARTY_CUSTOMER,
+        index_min=bound("index_ppm_min"),
+        index_max=bound("index_ppm_max"),
+        confidence_min=bound("confidence_ppm_min"),
+        net_min=bound("net_nanos_min"),
+        net_max=bound("net_nanos_max"),
+    )
 
 
 def _tell_interactions(told: shapes.InteractionTotals, state: InteractionState) -> None:
@@ -183,15 +223,23 @@ def _tell_interactions(told: shapes.InteractionTotals, state: InteractionState) 
     _set_time(told.last_outbound_time, totals.last_outbound_time)
 
 
-def _tell_exchanges(told: shapes.Relationship, state: ExchangeState) -> None:
+def _tell_exchanges(told: shapes.Relationship, state: ExchangeState, at: int) -> None:
     exchanges = told.exchanges
     exchanges.SetInParent()  # Also where there are none.
     exchanges.count = state.count
     exchanges.reversed = state.reversed
     exchanges.one_sided = state.one_sided
+    exchanges.pending = state.pending(at)
     add = told.quantities.add
-    for giver, category, asset, posted, taken_back in state.quantities():
-        add(giver=giver, category=category, asset=asset, posted=posted, reversed=taken_back)
+    for giver, category, asset, posted, taken_back, pended, hold_posted, hold_voided, hold_expired in state.quantities(
+        at
+    ):
+        quantity = add(giver=giver, category=category, asset=asset, posted=posted, reversed=taken_back)
+        if pended:
+            quantity.pended = pended
+            quantity.hold_posted = hold_posted
+            quantity.hold_voided = hold_voided
+            quantity.hold_expired = hold_expired
 
 
 def _tell_status(told: CellStatus, cell: Cell, verdict: CellVerdict) -> None:
