@@ -114,11 +114,12 @@ class History:
     def step(self) -> None:
         """Record one more thing, if what was drawn is possible."""
         self.now += self.chance.choice([0, 1, HOUR, 6 * HOUR, DAY, DAY, 5 * DAY, 20 * DAY])
-        steps: list[Callable[[], object]] = [self._exchange] * 8 + [self._pending] * 3 + [self._post] * 3
-        steps += [self._void, self._correct, self._observe, self._pass_by, self._reverse, self._reverse]
-        if self._with_lots:
-            steps += [self._grant] * 2 + [self._redeem] * 3
-        self.chance.choice(steps)()
+        steps: list[Callable[[], object]] = [
+            self._exchange, self._pending, self._post, self._void, self._reverse, self._correct, self._observe,
+            self._pass_by, self._grant, self._redeem,
+        ]  # fmt: skip
+        often = [8, 3, 3, 1, 2, 1, 1, 1, *([2, 3] if self._with_lots else [0, 0])]
+        self.chance.choices(steps, often)[0]()
 
     def _place(self) -> dict[str, int]:
         """Return where the next fact stands; positions leave gaps, as other relationships' events would."""
