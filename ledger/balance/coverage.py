@@ -100,7 +100,7 @@ class Tally:
             self._add(each, self.gave if each.giver == perspective else self.got)
 
     def _add(self, each: Slice, side: Side) -> None:
-        giver, category, asset, one_sided, rate, units, legs, weighted, last = each
+        giver, category, asset, one_sided, rate, units, legs, weighted, _, last = each
         line = self._lines.get((giver, category, asset))
         if line is None:
             line = self._lines[giver, category, asset] = [0] * 7

@@ -12,7 +12,7 @@ from ledger.balance.book import POINTS, Book
 from ledger.balance.coverage import Coverage, Line, Side, Tally
 from ledger.balance.lots import Promised, lots_in_view, promised_by_lots, promised_of
 from ledger.balance.quantities import Quantity, quantities_by_scan, quantities_of
-from ledger.balance.slices import Slice, rate_of, slices_of, slices_of_legs
+from ledger.balance.slices import Slice, Span, rate_of, slices_of, slices_of_legs
 from ledger.balance.view import DAY, BalanceView
 from ledger.balance.viewed import PENDING, ViewedLeg, legs_in_view
 from ledger.domain.amounts import INT64_MAX, half_even
@@ -148,7 +148,7 @@ class Balance:
 
 
 class _Weighed(NamedTuple):
-    """Weighted got and gave of some span."""
+    """Got and gave, weighted by age."""
 
     got: int
     gave: int
@@ -174,14 +174,15 @@ def balance(book: Book, opinion: Opinion, view: BalanceView) -> Balance:
     Raises:
         Rejected: VALUE_OUT_OF_RANGE, when a sum would leave 64 bits.
     """
-    slices = slices_of(book, opinion, view, view.after, view.until)
-    whole = view.window_from is None and view.until == view.at
-    lifetime = slices if whole else slices_of(book, opinion, view, _EVER, view.at)
-    recent = slices_of(book, opinion, view, _trend_start(opinion.closing, view), view.at)
+    ever = Span(_EVER, view.at, _trend_start(opinion.closing, view))
+    slices = slices_of(book, opinion, view, ever)
+    lifetime, recent = _weighed(slices, view.perspective)
+    if view.window_from is not None or view.until < view.at:
+        slices = slices_of(book, opinion, view, ever._replace(after=view.after, until=view.until))
     parts = _Parts(
         selected=Tally(slices, view.perspective),
-        lifetime=_weighed(lifetime, view.perspective),
-        recent=_weighed(recent, view.perspective),
+        lifetime=lifetime,
+        recent=recent,
         promised=promised_of(book.promising.at(view.at), opinion, view),
         pending=_pending(book, opinion, view),
         quantities=quantities_of(book, view.at),
@@ -195,13 +196,14 @@ def balance_by_scan(book: Book, opinion: Opinion, view: BalanceView) -> Balance:
     Raises:
         Rejected: VALUE_OUT_OF_RANGE, when a sum would leave 64 bits.
     """
-    legs = legs_in_view(book, opinion, view)
+    recent_after = _trend_start(opinion.closing, view)
     unbounded = legs_in_view(book, opinion, view._replace(window_from=None, window_to=None))
-    recent = slices_of_legs(unbounded, _trend_start(opinion.closing, view), view.at)
+    lifetime, recent = _weighed(slices_of_legs(unbounded, recent_after), view.perspective)
+    legs = legs_in_view(book, opinion, view)
     parts = _Parts(
-        selected=Tally(slices_of_legs(legs, _EVER, view.at), view.perspective),
-        lifetime=_weighed(slices_of_legs(unbounded, _EVER, view.at), view.perspective),
-        recent=_weighed(recent, view.perspective),
+        selected=Tally(slices_of_legs(legs, recent_after), view.perspective),
+        lifetime=lifetime,
+        recent=recent,
         promised=promised_by_lots(lots_in_view(book, opinion, view)),
         pending=_pending_by_legs(legs, view),
         quantities=quantities_by_scan(book, view.at),
@@ -210,19 +212,23 @@ def balance_by_scan(book: Book, opinion: Opinion, view: BalanceView) -> Balance:
 
 
 def _trend_start(closing: Valuation | None, view: BalanceView) -> int:
+    """Return the time, in microseconds, after which legs are recent."""
     return view.at - (0 if closing is None else closing.trend_days) * DAY
 
 
-def _weighed(slices: Iterable[Slice], perspective: int) -> _Weighed:
-    got = gave = 0
-    for giver, _, _, _, rate, _, _, weighted, _ in slices:
+def _weighed(slices: Iterable[Slice], perspective: int) -> tuple[_Weighed, _Weighed]:
+    """Return got and gave of all slices, and of what is recent in them."""
+    got = gave = recent_got = recent_gave = 0
+    for giver, _, _, _, rate, _, _, weighted, recent, _ in slices:
         if rate is None:
             continue
         if giver == perspective:
             gave += weighted * rate.rate
+            recent_gave += recent * rate.rate
         else:
             got += weighted * rate.rate
-    return _Weighed(got, gave)
+            recent_got += recent * rate.rate
+    return _Weighed(got, gave), _Weighed(recent_got, recent_gave)
 
 
 def _pending(book: Book, opinion: Opinion, view: BalanceView) -> _Weighed:

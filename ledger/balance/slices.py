@@ -5,6 +5,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.balance.book import POINTS, Book
@@ -12,6 +13,7 @@ from ledger.balance.lanes import Lane
 from ledger.balance.view import DAY, BalanceView
 from ledger.balance.viewed import SELECTED, UNVALUED, ViewedLeg, weight
 from ledger.domain.decay import FULL, decay_table
+from ledger.domain.times import END_OF_TIME
 from ledger.policy.valuation import Opinion, Rate, Valuation
 
 
@@ -31,60 +33,82 @@ class Slice(NamedTuple):
     legs: int
     weighted: int
     """Sum of units * weight in ppm."""
+    recent: int
+    """The same of those that took effect lately, as far back as was asked."""
     last: int
     """Effective time of the latest, in microseconds."""
 
 
-def slices_of(book: Book, opinion: Opinion, view: BalanceView, after: int, until: int) -> list[Slice]:
-    """Return the slices of what took effect after one time and up to another, both in microseconds.
+class Span(NamedTuple):
+    """Which legs are asked for, by effective time in microseconds."""
 
-    `until` is at most `view.at`, which says what is reversed. Costs a few look-ups for each lane and rate, whatever the
-    number of legs; with a half-life, for each day too.
+    after: int
+    until: int
+    """Inclusive; at most the view's time, which says what is reversed."""
+    recent_after: int
+    """What took effect after it is recent."""
+
+
+def slices_of(book: Book, opinion: Opinion, view: BalanceView, span: Span) -> list[Slice]:
+    """Return the slices of what took effect in a span.
+
+    Costs a few look-ups for each lane and rate, whatever the number of legs; with a half-life, for each day too.
     """
+    after, until, recent_after = span
     slices = []
     for (giver, category, asset, one_sided), lane in book.lanes.items():
         times = lane.times
-        if category in POINTS or not times:
+        start, end = bisect_right(times, after), bisect_right(times, until)
+        if start == end or category in POINTS:
             continue
         totals = lane.totals()
-        first, end = bisect_right(times, after), bisect_right(times, until)
-        for start, stop, rate in _stretches(times, first, end, opinion, (view.perspective, giver, category, asset)):
+        recent_start = bisect_right(times, recent_after)
+        for rate, before in _rates(opinion.segments, view.perspective, giver, category, asset):
+            stop = bisect_left(times, before, start, end)
+            if start == stop:
+                continue
             units = totals[stop] - totals[start]
-            weighted = _weighted(lane, start, stop, view) if view.half_life_days else units * FULL
+            since = min(max(start, recent_start), stop)
+            if view.half_life_days:
+                weighted = _weighted(lane, start, stop, view)
+                recent = _weighted(lane, since, stop, view)
+            else:
+                weighted = units * FULL
+                recent = (totals[stop] - totals[since]) * FULL
             slices.append(
-                Slice(giver, category, asset, one_sided, rate, units, stop - start, weighted, times[stop - 1])
+                Slice(giver, category, asset, one_sided, rate, units, stop - start, weighted, recent, times[stop - 1])
             )
-    slices += _reversed_later(book, opinion, view, after, until)
+            start = stop
+            if start == end:
+                break
+    slices += _reversed_later(book, opinion, view, span)
     return slices
 
 
-def slices_of_legs(legs: Iterable[ViewedLeg], after: int, until: int) -> Iterator[Slice]:
-    """Yield a slice for each leg of a view without window that took effect after one time and up to another."""
+def slices_of_legs(legs: Iterable[ViewedLeg], recent_after: int) -> Iterator[Slice]:
+    """Yield a slice for each leg that is selected, or would be had it a rate."""
     for leg in legs:
-        if leg.reason in {SELECTED, UNVALUED} and after < leg.effective_time <= until:
-            weighted = leg.units * leg.weight
+        if leg.reason in {SELECTED, UNVALUED}:
+            weighted, time = leg.units * leg.weight, leg.effective_time
+            recent = weighted if time > recent_after else 0
             yield Slice(
-                leg.giver, leg.category, leg.asset, leg.one_sided, leg.rate, leg.units, 1, weighted, leg.effective_time
+                leg.giver, leg.category, leg.asset, leg.one_sided, leg.rate, leg.units, 1, weighted, recent, time
             )  # fmt: skip
 
 
-def _stretches(
-    times: list[int], first: int, end: int, opinion: Opinion, asked: tuple[int, int, int, str]
-) -> Iterator[tuple[int, int, Rate | None]]:
-    """Yield (start, stop, rate) of the stretches of `times[first:end]` that have one rate each."""
-    start, rate = first, None
-    for from_time, valuation in opinion.segments:
-        if start == end:
-            return
-        following = valuation.rate(*asked)
-        if following == rate:
-            continue
-        stop = bisect_left(times, from_time, start, end)
-        if start < stop:
-            yield start, stop, rate
-        start, rate = stop, following
-    if start < end:
-        yield start, end, rate
+@lru_cache(maxsize=4096)
+def _rates(
+    segments: tuple[tuple[int, Valuation], ...], perspective: int, giver: int, category: int, asset: str
+) -> tuple[tuple[Rate | None, int], ...]:
+    """Return (rate, until when it holds), ascending, in microseconds and exclusive; equal neighbours are one."""
+    found: list[tuple[Rate | None, int]] = []
+    rate = None
+    for from_time, valuation in segments:
+        following = valuation.rate(perspective, giver, category, asset)
+        if following != rate:
+            found.append((rate, from_time))
+            rate = following
+    return (*found, (rate, END_OF_TIME))
 
 
 def _weighted(lane: Lane, start: int, stop: int, view: BalanceView) -> int:
@@ -102,13 +126,14 @@ def _weighted(lane: Lane, start: int, stop: int, view: BalanceView) -> int:
     return weighted
 
 
-def _reversed_later(book: Book, opinion: Opinion, view: BalanceView, after: int, until: int) -> Iterator[Slice]:
+def _reversed_later(book: Book, opinion: Opinion, view: BalanceView, span: Span) -> Iterator[Slice]:
     for giver, category, asset, one_sided, units, effective_time in book.reversed_later.at(view.at):
-        if category in POINTS or not after < effective_time <= until:
+        if category in POINTS or not span.after < effective_time <= span.until:
             continue
         rate = rate_of(opinion.valuation_at(effective_time), view.perspective, giver, category, asset)
         weighted = units * weight(effective_time, view)
-        yield Slice(giver, category, asset, one_sided, rate, units, 1, weighted, effective_time)
+        recent = weighted if effective_time > span.recent_after else 0
+        yield Slice(giver, category, asset, one_sided, rate, units, 1, weighted, recent, effective_time)
 
 
 def rate_of(valuation: Valuation | None, perspective: int, giver: int, category: int, asset: str) -> Rate | None:
