@@ -111,12 +111,16 @@ def to_nanos(number: str | Decimal | int) -> int:
     return to_units(number, NANO_DIGITS)
 
 
-def nanos_text(nanos: int, unit: str = "") -> str:
-    """Return a value for people, exactly: two decimals, and more where they are not 0. Example: `3.30 EUR`."""
+def nanos_text(nanos: int, unit: str = "", *, signed: bool = False) -> str:
+    """Return a value for people, exactly: two decimals, and more where they are not 0. Example: `3.30 EUR`.
+
+    `signed` puts a plus before what is above 0, as a difference is told.
+    """
     whole, fraction = divmod(abs(nanos), 10**NANO_DIGITS)
     digits = f"{fraction:0{NANO_DIGITS}d}"
     shown = digits[:_MONEY_DIGITS] + digits[_MONEY_DIGITS:].rstrip("0")
-    return f"{'-' if nanos < 0 else ''}{whole}.{shown}{' ' if unit else ''}{unit}"
+    sign = "-" if nanos < 0 else "+" if signed and nanos > 0 else ""
+    return f"{sign}{whole}.{shown}{' ' if unit else ''}{unit}"
 
 
 def ppm_text(ppm: int, *, signed: bool = True) -> str:
@@ -139,9 +143,9 @@ def fraction(ratio: Ratio) -> Fraction:
 
 
 def ratio_text(ratio: Ratio | Fraction) -> str:
-    """Return a ratio for people, reduced. Example: `11/461`; an absent one is empty."""
+    """Return a ratio for people, reduced. Examples: `11/461`, `0`; an absent one is empty."""
     if isinstance(ratio, Ratio):
         if not ratio.denominator:
             return ""
         ratio = fraction(ratio)
-    return f"{ratio.numerator}/{ratio.denominator}"
+    return str(ratio)

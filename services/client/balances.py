@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
 from rapport.relationship.v1 import relationship_service_pb2 as messages
+from rapport.relationship.v1.balance_pb2 import Trailer
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
 from services.client.calls import Subject, ended_early, protocol_broken
 from services.client.errors import RapportError
@@ -15,7 +16,7 @@ from services.client.frames import read_frames
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from rapport.relationship.v1.balance_pb2 import Balance, Entry, Trailer, ViewRef
+    from rapport.relationship.v1.balance_pb2 import Balance, Entry, ViewRef
     from rapport.relationship.v1.statement_pb2 import Statement
     from services.client.calls import Calls
 
@@ -99,9 +100,16 @@ class Explanation:
                 self._sums.add(part.entry)
             case "trailer":
                 self._sums.check(part.trailer)
+                if self.balance is not None:
+                    self._sums.check(_as_trailer(self.balance, part.trailer.entries))
                 self.trailer = part.trailer
             case _:
                 pass
+
+
+def _as_trailer(balance: Balance, entries: int) -> Trailer:
+    """Return the trailer that fits a header: what is explained must be what was answered."""
+    return Trailer(entries=entries, got_nanos=balance.got_nanos, gave_nanos=balance.gave_nanos, index=balance.index)
 
 
 class _Sums:

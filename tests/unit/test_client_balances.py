@@ -66,6 +66,10 @@ def test_values_are_told_exactly_and_read_back(nanos: int, text: str) -> None:
     assert nanos == to_nanos(text.removesuffix(" EUR"))
 
 
+def test_a_difference_is_told_with_its_sign() -> None:
+    assert ["+3.30", "0.00", "-0.50"] == [nanos_text(nanos, signed=True) for nanos in (33 * 10**8, 0, -5 * 10**8)]
+
+
 def test_more_than_nine_decimals_are_no_value() -> None:
     with pytest.raises(ValueError, match="more than 9 decimals"):
         to_nanos("0.0000000001")
@@ -219,6 +223,15 @@ async def test_an_explanation_whose_contributions_are_not_the_index_is_an_error(
 
     with pytest.raises(ServerFault, match="does not add up"):
         await explained(server, [*WHOLE[:-1], Part(trailer=trailer)])
+
+
+@pytest.mark.parametrize("field", ["got_nanos", "gave_nanos"])
+async def test_an_explanation_of_another_balance_than_its_header_is_an_error(server: FakeServer, field: str) -> None:
+    header = example.balance()
+    setattr(header, field, getattr(header, field) + 1)
+
+    with pytest.raises(ServerFault, match="does not add up"):
+        await explained(server, [Part(balance=header), *WHOLE[1:]])
 
 
 async def test_a_missing_entry_is_an_error(server: FakeServer) -> None:
