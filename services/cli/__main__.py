@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from services.cli import asset, consent, exits, log, projection, relationship, serve, timeline
+from services.cli import asset, balance, consent, exits, log, policy, projection, relationship, serve, timeline
 from services.cli.arguments import Parser
 from services.cli.importing import command as importing
 from services.cli.output import warn
@@ -25,7 +25,7 @@ def parser() -> Parser:
     """Return the parser of the whole command line."""
     root = Parser(prog="rapport", description="A ledger of customer relationships.", epilog=EPILOG)
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for noun in (serve, importing, relationship, timeline, consent, asset, log, projection):
+    for noun in (serve, importing, relationship, timeline, balance, consent, asset, policy, log, projection):
         noun.add(commands)
     return root
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from services.client import DEFAULT_TARGET, Client, view
 from services.client.targets import parse_targets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from rapport.type.v1.as_of_pb2 import AsOf
 
 Commands: TypeAlias = "_SubParsersAction[Parser]"
@@ -24,6 +26,17 @@ class Parser(ArgumentParser):
 
     def __init__(self, **settings: object) -> None:
         super().__init__(**{"formatter_class": RawDescriptionHelpFormatter, "allow_abbrev": False, **settings})  # type: ignore[arg-type]  # Passed on as they come.
+        self.default_command = ""
+        """Name of the command meant where a line does not begin with one of this parser's. Empty: it must."""
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]  # Its overloads say no more than this.
+        """Parse, with the default command put in where none is named."""
+        if self.default_command and args and args[0] not in {"-h", "--help", *self._names()}:
+            args = [self.default_command, *args]
+        return super().parse_known_args(args, namespace)
+
+    def _names(self) -> Iterable[str]:
+        return (name for action in self._actions if isinstance(action, _SubParsersAction) for name in action.choices)
 
 
 def add_common(parser: ArgumentParser) -> None:

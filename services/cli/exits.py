@@ -48,6 +48,15 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_PROJECTION_UNKNOWN: "use one of the names of `rapport projection list`",
     reasons.ERROR_REASON_PROJECTION_REBUILDING: "wait for the rebuild that is running",
     reasons.ERROR_REASON_REBUILD_DIFFERS: "keep both and report the defect; --replace-different swaps all the same",
+    reasons.ERROR_REASON_POLICY_UNKNOWN: "see `rapport policy valuation list`, or publish it first",
+    reasons.ERROR_REASON_WINDOW_INVALID: "let --from lie before --to, and --to not after --as-of",
+    reasons.ERROR_REASON_HALF_LIFE_INVALID: "choose 1 to 3650 days, or leave --half-life out",
+    reasons.ERROR_REASON_VIEW_TOKEN_INVALID: "give the token whole, with the relationship that it was told for",
+    reasons.ERROR_REASON_VIEW_MODEL_UNSUPPORTED: "ask a server of a release that knows this token's arithmetic",
+    reasons.ERROR_REASON_VIEWS_NOT_COMPARABLE: "compare views of one --perspective, by policies of one unit of account",
+    reasons.ERROR_REASON_VIEW_DIGEST_MISMATCH: "stop: the log gives another balance than before; verify it, and report",
+    reasons.ERROR_REASON_EXPLANATION_MISMATCH: "report the defect; nothing of the explanation can be relied on",
+    reasons.ERROR_REASON_VALUE_OUT_OF_RANGE: "check the amounts; the balance of a narrower window may fit",
     reasons.ERROR_REASON_INTERNAL: "report the correlation id",
 }
 

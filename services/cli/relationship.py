@@ -138,18 +138,23 @@ def _show(relationship: Relationship) -> None:
     )
     if relationship.quantities:
         print()
-        rows = Rows("GIVER", "CATEGORY", "POSTED", "REVERSED")
-        for each in relationship.quantities:
-            rows.add(
-                enum_cell(exchange_pb2.Party.DESCRIPTOR, each.giver),
-                enum_cell(exchange_pb2.Category.DESCRIPTOR, each.category),
-                amount_cell(each.posted, each.asset),
-                amount_cell(each.reversed, each.asset) if each.reversed else "",
-            )
-        rows.end()
+        show_quantities(relationship.quantities)
     if relationship.consents:
         print()
         show_consents(relationship.consents)
+
+
+def show_quantities(quantities: Iterable[Quantity]) -> None:
+    """Print gross totals as a table."""
+    rows = Rows("GIVER", "CATEGORY", "POSTED", "REVERSED")
+    for each in quantities:
+        rows.add(
+            enum_cell(exchange_pb2.Party.DESCRIPTOR, each.giver),
+            enum_cell(exchange_pb2.Category.DESCRIPTOR, each.category),
+            amount_cell(each.posted, each.asset),
+            amount_cell(each.reversed, each.asset) if each.reversed else "",
+        )
+    rows.end()
 
 
 def show_consents(cells: Iterable[CellStatus]) -> None:
