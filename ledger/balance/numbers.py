@@ -6,7 +6,7 @@ answers from the sums that the book keeps; `balance_by_scan` makes the same from
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.balance.book import POINTS, Book
 from ledger.balance.coverage import Coverage, Line, Side, Tally
@@ -22,15 +22,25 @@ from ledger.domain.times import START_OF_TIME
 from ledger.policy.valuation import Opinion, Valuation
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
-from rapport.relationship.v1.balance_pb2 import BalanceStatus, CustomerGains
+from rapport.relationship.v1.balance_pb2 import (
+    BALANCE_STATUS_NO_POLICY,
+    BALANCE_STATUS_NO_VALUED_EXCHANGES,
+    BALANCE_STATUS_OK,
+    CUSTOMER_GAINS_NO,
+    CUSTOMER_GAINS_UNCERTAIN,
+    CUSTOMER_GAINS_UNSPECIFIED,
+    CUSTOMER_GAINS_YES,
+    BalanceStatus,
+    CustomerGains,
+)
 
-MODEL_VERSION = 1
+MODEL_VERSION: Final = 1
 """Version of this arithmetic; a view token of another is refused."""
-OK = BalanceStatus.BALANCE_STATUS_OK
-NO_VALUED_EXCHANGES = BalanceStatus.BALANCE_STATUS_NO_VALUED_EXCHANGES
-NO_POLICY = BalanceStatus.BALANCE_STATUS_NO_POLICY
+OK: Final = BALANCE_STATUS_OK
+NO_VALUED_EXCHANGES: Final = BALANCE_STATUS_NO_VALUED_EXCHANGES
+NO_POLICY: Final = BALANCE_STATUS_NO_POLICY
 
-_EVER = START_OF_TIME - 1
+_EVER: Final = START_OF_TIME - 1
 """Before every time: legs after it are all legs."""
 
 
@@ -256,8 +266,9 @@ def _put_together(parts: _Parts, book: Book, closing: Valuation | None, view: Ba
     got, gave = parts.selected.got, parts.selected.gave
     g, u = got.weighted, gave.weighted
     k = FULL * (0 if closing is None else closing.kappa_nanos)
-    status, index, raw, band, label = NO_POLICY, None, None, None, ""
-    gains = CustomerGains.CUSTOMER_GAINS_UNSPECIFIED
+    status: BalanceStatus.ValueType = NO_POLICY
+    gains: CustomerGains.ValueType = CUSTOMER_GAINS_UNSPECIFIED
+    index, raw, band, label = None, None, None, ""
     if closing is not None:
         status = NO_VALUED_EXCHANGES
         if g + u:
@@ -323,12 +334,12 @@ def _label(index: Ratio, closing: Valuation) -> str:
 
 def _customer_gains(band: Band, perspective: int) -> CustomerGains.ValueType:
     if perspective != PARTY_CUSTOMER:
-        return CustomerGains.CUSTOMER_GAINS_UNSPECIFIED
+        return CUSTOMER_GAINS_UNSPECIFIED
     if band.low.numerator >= 0:
-        return CustomerGains.CUSTOMER_GAINS_YES
+        return CUSTOMER_GAINS_YES
     if band.high.numerator < 0:
-        return CustomerGains.CUSTOMER_GAINS_NO
-    return CustomerGains.CUSTOMER_GAINS_UNCERTAIN
+        return CUSTOMER_GAINS_NO
+    return CUSTOMER_GAINS_UNCERTAIN
 
 
 def _trend(parts: _Parts, k: int) -> Ratio | None:

@@ -5,23 +5,33 @@ with the posting's time, position and one-sidedness; weights go by the day of th
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.balance.book import POINTS, Book, Exchange
 from ledger.balance.view import DAY, BalanceView
 from ledger.domain.decay import FULL, decay
 from ledger.policy.valuation import Opinion, Rate, Valuation
-from rapport.relationship.v1.balance_pb2 import ExclusionReason
+from rapport.relationship.v1.balance_pb2 import (
+    EXCLUSION_REASON_AFTER_AS_OF,
+    EXCLUSION_REASON_EXPIRED,
+    EXCLUSION_REASON_OUTSIDE_WINDOW,
+    EXCLUSION_REASON_PENDING,
+    EXCLUSION_REASON_POINTS,
+    EXCLUSION_REASON_REVERSED,
+    EXCLUSION_REASON_UNSPECIFIED,
+    EXCLUSION_REASON_UNVALUED,
+    EXCLUSION_REASON_VOIDED,
+)
 
-SELECTED = ExclusionReason.EXCLUSION_REASON_UNSPECIFIED
-AFTER_AS_OF = ExclusionReason.EXCLUSION_REASON_AFTER_AS_OF
-OUTSIDE_WINDOW = ExclusionReason.EXCLUSION_REASON_OUTSIDE_WINDOW
-REVERSED = ExclusionReason.EXCLUSION_REASON_REVERSED
-PENDING = ExclusionReason.EXCLUSION_REASON_PENDING
-VOIDED = ExclusionReason.EXCLUSION_REASON_VOIDED
-EXPIRED = ExclusionReason.EXCLUSION_REASON_EXPIRED
-UNVALUED = ExclusionReason.EXCLUSION_REASON_UNVALUED
-POINTS_LEG = ExclusionReason.EXCLUSION_REASON_POINTS
+SELECTED: Final = EXCLUSION_REASON_UNSPECIFIED
+AFTER_AS_OF: Final = EXCLUSION_REASON_AFTER_AS_OF
+OUTSIDE_WINDOW: Final = EXCLUSION_REASON_OUTSIDE_WINDOW
+REVERSED: Final = EXCLUSION_REASON_REVERSED
+PENDING: Final = EXCLUSION_REASON_PENDING
+VOIDED: Final = EXCLUSION_REASON_VOIDED
+EXPIRED: Final = EXCLUSION_REASON_EXPIRED
+UNVALUED: Final = EXCLUSION_REASON_UNVALUED
+POINTS_LEG: Final = EXCLUSION_REASON_POINTS
 
 
 class ViewedLeg(NamedTuple):
