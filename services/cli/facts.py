@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2
-from services.cli.output import amount_cell, enum_cell
+from services.cli.output import amount_cell, enum_cell, time_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,13 @@ def summary(fact: Message) -> str:
             return _words([f"retracts {fact.original_position}", fact.reason])
         case exchange_pb2.ExchangeRecorded():
             return _exchange(fact)
+        case exchange_pb2.ExchangePosted():
+            return _words([f"posts {fact.exchange_id}", ", ".join(map(str, fact.units))])
+        case exchange_pb2.ExchangeVoided():
+            return _words([f"voids {fact.exchange_id}", fact.reason])
+        case exchange_pb2.ObservationDeclared():
+            category = enum_cell(exchange_pb2.Category.DESCRIPTOR, fact.category)
+            return f"{category} recorded since {time_cell(fact.since)}"
         case exchange_pb2.ExchangeReversed():
             return _words([f"reverses {fact.exchange_id}", fact.reason])
         case consent_pb2.ConsentGiven() | consent_pb2.ConsentRefused() | consent_pb2.ConsentWithdrawn():
@@ -49,7 +56,8 @@ def _exchange(fact: exchange_pb2.ExchangeRecorded) -> str:
         if legs:
             sides.append(f"{name} {', '.join(legs)}")
     one_sided = enum_cell(exchange_pb2.OneSided.DESCRIPTOR, fact.one_sided) if fact.one_sided else ""
-    return _words(["; ".join(sides), one_sided, fact.exchange_id])
+    pending = f"pending until {time_cell(fact.pending_until)}" if fact.HasField("pending_until") else ""
+    return _words(["; ".join(sides), one_sided, pending, fact.exchange_id])
 
 
 def _scope(purposes: Iterable[str], channels: Iterable[int], brands: Iterable[str]) -> str:

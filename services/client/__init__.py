@@ -35,7 +35,7 @@ from services.client.reading import EventReader, Subscription
 from services.client.request_ids import new_request_id
 from services.client.retry import RetryPolicy
 from services.client.targets import DEFAULT_TARGET
-from services.client.values import amount, amount_text, moment, time_text, timestamp, to_units, view
+from services.client.values import amount, amount_text, lot_terms, moment, time_text, timestamp, to_units, view
 
 __all__ = [
     "Client",
@@ -60,6 +60,7 @@ __all__ = [
     "amount",
     "amount_text",
     "to_units",
+    "lot_terms",
     "timestamp",
     "moment",
     "time_text",

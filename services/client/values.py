@@ -12,6 +12,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rapport.events.v1.exchange_pb2 import LotTerms
 from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 
@@ -107,6 +108,24 @@ def moment(time: Timestamp) -> datetime:
 def time_text(time: Timestamp) -> str:
     """Return a Timestamp for people: ISO 8601 in UTC, decimals only where there are any, `Z` at the end."""
     return moment(time).replace(tzinfo=None).isoformat() + "Z"
+
+
+def lot_terms(
+    *, activates_at: datetime | Timestamp | None = None, expires_at: datetime | Timestamp | None = None
+) -> LotTerms:
+    """Return when granted points may be used: from `activates_at`, but not before their grant, until `expires_at`.
+
+    Without `expires_at` they never expire.
+
+    Raises:
+        ValueError: A datetime names no zone.
+    """
+    terms = LotTerms()
+    if activates_at is not None:
+        terms.activates_at.CopyFrom(timestamp(activates_at))
+    if expires_at is not None:
+        terms.expires_at.CopyFrom(timestamp(expires_at))
+    return terms
 
 
 def view(

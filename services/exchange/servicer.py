@@ -27,7 +27,10 @@ from services.runtime.validation import check_size, request_id
 SERVICE: Final = "rapport.exchange.v1.ExchangeService"
 
 _RECORD: Final = f"/{SERVICE}/RecordExchange"
+_POST: Final = f"/{SERVICE}/PostExchange"
+_VOID: Final = f"/{SERVICE}/VoidExchange"
 _REVERSE: Final = f"/{SERVICE}/ReverseExchange"
+_OBSERVE: Final = f"/{SERVICE}/DeclareObservation"
 _APPLY: Final = f"/{SERVICE}/ApplyExchanges"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,7 +42,7 @@ def mount(server: grpc.aio.Server, app: App) -> None:
 
 
 class Servicer(stubs.ExchangeServiceServicer):
-    """Records exchanges and takes them back. What is refused, and why, is said in `exchange_service.proto`."""
+    """Records exchanges, settles and reverses them. What is refused, and why, is said in `exchange_service.proto`."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -56,6 +59,30 @@ class Servicer(stubs.ExchangeServiceServicer):
         named = translate.exchange_named(request.organization_id, request.customer_id, request.exchange)
         (result,) = await results(self._app, (named,), receipt)
         return translate.recorded(result, receipt)
+
+    async def PostExchange(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.PostExchangeRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.PostExchangeResponse:
+        """Settle a pending exchange, in full or in part."""
+        asked = Request(_POST, request.organization_id, request_id(request), request)
+        receipt = await self._execute(asked, partial(translate.post_steps, request))
+        named = translate.resolution_named(request.organization_id, request.customer_id, request.posting)
+        (result,) = await results(self._app, (named,), receipt)
+        return translate.posted(result, receipt)
+
+    async def VoidExchange(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.VoidExchangeRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.VoidExchangeResponse:
+        """Say that a pending exchange came to nothing."""
+        asked = Request(_VOID, request.organization_id, request_id(request), request)
+        receipt = await self._execute(asked, partial(translate.void_steps, request))
+        named = translate.resolution_named(request.organization_id, request.customer_id, request.voiding)
+        (result,) = await results(self._app, (named,), receipt)
+        return translate.voided(result, receipt)
 
     async def ReverseExchange(  # noqa: N802  # Named by the proto.
         self,
@@ -85,6 +112,15 @@ class Servicer(stubs.ExchangeServiceServicer):
             raise
         named = [translate.operation_named(request.organization_id, operation) for operation in request.operations]
         return translate.batch_applied(await results(self._app, named, receipt), receipt)
+
+    async def DeclareObservation(  # noqa: N802  # Named by the proto.
+        self,
+        request: pb.DeclareObservationRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.DeclareObservationResponse:
+        """Say since when exchanges of a category are recorded."""
+        asked = Request(_OBSERVE, request.organization_id, request_id(request), request)
+        return translate.observed(await self._execute(asked, partial(translate.observation_steps, request)))
 
     async def IngestExchanges(  # noqa: N802  # Named by the proto.
         self,

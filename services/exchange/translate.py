@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from google.rpc import status_pb2
 
 from ledger.domain.decider import Step
 from ledger.domain.exchange import RecordExchange, ReverseExchange
+from ledger.domain.exchange_known import Known
 from ledger.domain.exchange_state import ExchangeState
 from ledger.domain.identifiers import relationship_stream
+from ledger.domain.observation import DeclareObservation
+from ledger.domain.posting import PostExchange, VoidExchange
 from ledger.domain.times import microseconds, timestamp
 from ledger.requests import Receipt, StepReceipt
-from rapport.events.v1.exchange_pb2 import ExchangeRecorded, ExchangeReversed
+from rapport.events.v1.exchange_pb2 import ExchangePosted, ExchangeRecorded, ExchangeReversed, ExchangeVoided
 from rapport.exchange.v1 import exchange_service_pb2 as pb
 from rapport.exchange.v1 import operation_pb2 as op
-from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Reversal
+from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Posting, Reversal, Voiding
 from services.runtime.validation import check
 
 
@@ -26,7 +29,8 @@ class Named(NamedTuple):
     stream_id: str
     id: str
     """exchange_id or reversal_id."""
-    reverses: bool
+    find: Callable[[ExchangeState, str], Known | None]
+    """Finds by the id what the operation recorded."""
 
 
 def record_steps(request: pb.RecordExchangeRequest) -> Sequence[Step]:
@@ -51,6 +55,44 @@ def reverse_steps(request: pb.ReverseExchangeRequest) -> Sequence[Step]:
     return (_reverse(stream_id, request.reversal, _expected(request), "reversal"),)
 
 
+def post_steps(request: pb.PostExchangeRequest) -> Sequence[Step]:
+    """Return the step of a PostExchange.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request)
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return (_post(stream_id, request.posting, _expected(request), "posting"),)
+
+
+def void_steps(request: pb.VoidExchangeRequest) -> Sequence[Step]:
+    """Return the step of a VoidExchange.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request)
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return (_void(stream_id, request.voiding, _expected(request), "voiding"),)
+
+
+def observation_steps(request: pb.DeclareObservationRequest) -> Sequence[Step]:
+    """Return the step of a DeclareObservation.
+
+    Raises:
+        Invalid: as `record_steps`.
+    """
+    check(request)
+    step = DeclareObservation(
+        stream_id=relationship_stream(request.organization_id, request.customer_id),
+        event=request.observation,
+        expected_version=_expected(request),
+        context=request.context if request.HasField("context") else None,
+    )
+    return (step,)
+
+
 def batch_steps(request: pb.ApplyExchangesRequest) -> Sequence[Step]:
     """Return the steps of a batch, one for each operation.
 
@@ -71,19 +113,32 @@ def item_steps(organization_id: str, item: pb.IngestExchangesItem) -> Sequence[S
 
 def exchange_named(organization_id: str, customer_id: str, exchange: Exchange) -> Named:
     """Return what a recording is about."""
-    return Named(relationship_stream(organization_id, customer_id), exchange.exchange_id, reverses=False)
+    return Named(relationship_stream(organization_id, customer_id), exchange.exchange_id, ExchangeState.find)
 
 
 def reversal_named(organization_id: str, customer_id: str, reversal: Reversal) -> Named:
     """Return what a reversal is about."""
-    return Named(relationship_stream(organization_id, customer_id), reversal.reversal_id, reverses=True)
+    return Named(relationship_stream(organization_id, customer_id), reversal.reversal_id, ExchangeState.find_reversal)
+
+
+def resolution_named(organization_id: str, customer_id: str, resolution: Posting | Voiding) -> Named:
+    """Return what a posting or voiding is about."""
+    stream_id = relationship_stream(organization_id, customer_id)
+    return Named(stream_id, resolution.exchange_id, ExchangeState.resolution_of)
 
 
 def operation_named(organization_id: str, operation: Operation) -> Named:
     """Return what an operation is about."""
-    if operation.HasField("record"):
-        return exchange_named(organization_id, operation.customer_id, operation.record)
-    return reversal_named(organization_id, operation.customer_id, operation.reverse)
+    customer_id = operation.customer_id
+    match operation.WhichOneof("kind"):
+        case "record":
+            return exchange_named(organization_id, customer_id, operation.record)
+        case "post":
+            return resolution_named(organization_id, customer_id, operation.post)
+        case "void":
+            return resolution_named(organization_id, customer_id, operation.void)
+        case _:
+            return reversal_named(organization_id, customer_id, operation.reverse)
 
 
 def applied(named: Named, step: StepReceipt) -> OperationResult:
@@ -94,7 +149,7 @@ def applied(named: Named, step: StepReceipt) -> OperationResult:
 
 def applied_before(named: Named, exchanges: ExchangeState) -> OperationResult:
     """Return the result of an operation that stood recorded already, in the relationship's state since."""
-    known = exchanges.find_reversal(named.id) if named.reverses else exchanges.find(named.id)
+    known = named.find(exchanges, named.id)
     assert known is not None, "an id is known once it was recorded"
     return OperationResult(
         outcome=op.OUTCOME_ALREADY_APPLIED, id=named.id, version=known.version, position=known.position
@@ -112,6 +167,27 @@ def reversed_(result: OperationResult, receipt: Receipt) -> pb.ReverseExchangeRe
     """Return the answer to a ReverseExchange."""
     return pb.ReverseExchangeResponse(
         result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed
+    )
+
+
+def posted(result: OperationResult, receipt: Receipt) -> pb.PostExchangeResponse:
+    """Return the answer to a PostExchange."""
+    return pb.PostExchangeResponse(result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed)
+
+
+def voided(result: OperationResult, receipt: Receipt) -> pb.VoidExchangeResponse:
+    """Return the answer to a VoidExchange."""
+    return pb.VoidExchangeResponse(result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed)
+
+
+def observed(receipt: Receipt) -> pb.DeclareObservationResponse:
+    """Return the answer to a DeclareObservation."""
+    (place,) = receipt.steps[0].places
+    return pb.DeclareObservationResponse(
+        version=place.version,
+        position=place.position,
+        record_time=timestamp(receipt.record_time),
+        replayed=receipt.replayed,
     )
 
 
@@ -137,11 +213,18 @@ def frame_answered(results: Sequence[pb.IngestExchangesResult]) -> pb.IngestExch
     return pb.IngestExchangesResponse(results=results)
 
 
-def _step(organization_id: str, operation: Operation, path: str) -> RecordExchange | ReverseExchange:
+def _step(organization_id: str, operation: Operation, path: str) -> Step:
     stream_id = relationship_stream(organization_id, operation.customer_id)
-    if operation.HasField("record"):
-        return _record(stream_id, operation.record, _expected(operation), f"{path}.record")
-    return _reverse(stream_id, operation.reverse, _expected(operation), f"{path}.reverse")
+    expected = _expected(operation)
+    match operation.WhichOneof("kind"):
+        case "record":
+            return _record(stream_id, operation.record, expected, f"{path}.record")
+        case "post":
+            return _post(stream_id, operation.post, expected, f"{path}.post")
+        case "void":
+            return _void(stream_id, operation.void, expected, f"{path}.void")
+        case _:
+            return _reverse(stream_id, operation.reverse, expected, f"{path}.reverse")
 
 
 def _record(stream_id: str, exchange: Exchange, expected_version: int | None, path: str) -> RecordExchange:
@@ -152,18 +235,47 @@ def _record(stream_id: str, exchange: Exchange, expected_version: int | None, pa
         cause_ref=exchange.cause_ref,
         legs=exchange.legs,
     )
+    if exchange.HasField("pending_until"):
+        event.pending_until.CopyFrom(exchange.pending_until)
     return RecordExchange(
         stream_id=stream_id,
         event=event,
-        occur_time=microseconds(exchange.occur_time) if exchange.HasField("occur_time") else None,
+        occur_time=_occur_time(exchange),
         expected_version=expected_version,
         context=exchange.context if exchange.HasField("context") else None,
         path=path,
     )
 
 
+def _post(stream_id: str, posting: Posting, expected_version: int | None, path: str) -> PostExchange:
+    return PostExchange(
+        stream_id=stream_id,
+        event=ExchangePosted(exchange_id=posting.exchange_id, units=posting.units, one_sided=posting.one_sided),
+        occur_time=_occur_time(posting),
+        expected_version=expected_version,
+        context=posting.context if posting.HasField("context") else None,
+        path=path,
+    )
+
+
+def _void(stream_id: str, voiding: Voiding, expected_version: int | None, path: str) -> VoidExchange:
+    return VoidExchange(
+        stream_id=stream_id,
+        event=ExchangeVoided(exchange_id=voiding.exchange_id, reason=voiding.reason),
+        occur_time=_occur_time(voiding),
+        expected_version=expected_version,
+        context=voiding.context if voiding.HasField("context") else None,
+        path=path,
+    )
+
+
 def _reverse(stream_id: str, reversal: Reversal, expected_version: int | None, path: str) -> ReverseExchange:
-    event = ExchangeReversed(exchange_id=reversal.exchange_id, reversal_id=reversal.reversal_id, reason=reversal.reason)
+    event = ExchangeReversed(
+        exchange_id=reversal.exchange_id,
+        reversal_id=reversal.reversal_id,
+        reason=reversal.reason,
+        take_remaining_points=reversal.take_remaining_points,
+    )
     match reversal.WhichOneof("effective"):
         case "at_original":
             event.at_original = reversal.at_original
@@ -180,5 +292,18 @@ def _reverse(stream_id: str, reversal: Reversal, expected_version: int | None, p
     )
 
 
-def _expected(request: pb.RecordExchangeRequest | pb.ReverseExchangeRequest | Operation) -> int | None:
+def _occur_time(message: Exchange | Posting | Voiding) -> int | None:
+    return microseconds(message.occur_time) if message.HasField("occur_time") else None
+
+
+def _expected(request: _Single | Operation) -> int | None:
     return request.expected_version if request.HasField("expected_version") else None
+
+
+_Single = (
+    pb.RecordExchangeRequest
+    | pb.PostExchangeRequest
+    | pb.VoidExchangeRequest
+    | pb.ReverseExchangeRequest
+    | pb.DeclareObservationRequest
+)

@@ -23,7 +23,7 @@ from rapport.audit.v1 import audit_service_pb2 as audit
 from rapport.consent.v1 import consent_service_pb2 as consent
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2, valuation_pb2
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
-from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Reversal
+from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Posting, Reversal, Voiding
 from rapport.interaction.v1 import interaction_service_pb2 as interaction
 from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.projection.v1 import projection_service_pb2 as projection
@@ -99,6 +99,15 @@ GOOD: dict[str, Callable[[], Message]] = {
     ),
     "GetConsents": lambda: consent.GetConsentsRequest(**IDS),
     "RecordExchange": lambda: exchange.RecordExchangeRequest(**IDS, **key(), exchange=GIFT),
+    "PostExchange": lambda: exchange.PostExchangeRequest(**IDS, **key(), posting=Posting(exchange_id="x-1")),
+    "VoidExchange": lambda: exchange.VoidExchangeRequest(**IDS, **key(), voiding=Voiding(exchange_id="x-1")),
+    "DeclareObservation": lambda: exchange.DeclareObservationRequest(
+        **IDS,
+        **key(),
+        observation=exchange_pb2.ObservationDeclared(
+            category=exchange_pb2.CATEGORY_WAITING, since=Timestamp(seconds=1)
+        ),
+    ),
     "ReverseExchange": lambda: exchange.ReverseExchangeRequest(
         **IDS, **key(), reversal=Reversal(exchange_id="x-1", reversal_id="r-1", at_original=True)
     ),

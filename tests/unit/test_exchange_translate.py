@@ -7,22 +7,32 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.domain.errors import Invalid
 from ledger.domain.exchange import RecordExchange, ReverseExchange
+from ledger.domain.exchange_state import ExchangeState
+from ledger.domain.observation import DeclareObservation
 from ledger.domain.policy import RegisterAsset
+from ledger.domain.posting import PostExchange, VoidExchange
 from ledger.domain.times import timestamp
 from ledger.requests import Place, Receipt, StepReceipt
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import policy_pb2 as p
-from rapport.events.v1.exchange_pb2 import ExchangeRecorded, ExchangeReversed, Leg
+from rapport.events.v1.exchange_pb2 import (
+    ExchangePosted,
+    ExchangeRecorded,
+    ExchangeReversed,
+    ExchangeVoided,
+    Leg,
+    ObservationDeclared,
+)
 from rapport.events.v1.policy_pb2 import AssetRegistered
 from rapport.exchange.v1 import exchange_service_pb2 as pb
 from rapport.exchange.v1 import operation_pb2 as op
-from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Reversal
+from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Posting, Reversal, Voiding
 from rapport.policy.v1 import policy_service_pb2 as policy_pb
 from rapport.type.v1.event_context_pb2 import EventContext
 from services.exchange import translate
 from services.exchange.translate import Named
 from services.policy import translate as policy_translate
-from tests.exchange_pairs import STREAM, Pair, goods, pays, record
+from tests.exchange_pairs import STREAM, Pair, goods, pays, post, record
 
 REQUEST_ID = "0192d0e4-7b6a-7cc3-98a5-0123456789ab"
 AT = 1_700_000_000_123_456
@@ -100,13 +110,48 @@ def test_a_reversal_without_a_time_is_left_to_the_decision() -> None:
     assert None is step.event.WhichOneof("effective")
 
 
+def test_a_hold_a_posting_and_a_voiding_become_their_events() -> None:
+    ids: dict[str, Any] = {"organization_id": "shop", "customer_id": "42", "request_id": REQUEST_ID}
+    posting = Posting(exchange_id="x1", occur_time=timestamp(AT), units=[5, 0], one_sided=x.ONE_SIDED_GIFT)
+    voiding = Voiding(exchange_id="x1", reason="gone", context=CONTEXT)
+
+    (held,) = translate.record_steps(record_request(exchange=exchange(pending_until=timestamp(AT + 9))))
+    (posted,) = translate.post_steps(pb.PostExchangeRequest(**ids, posting=posting, expected_version=2))
+    (voided,) = translate.void_steps(pb.VoidExchangeRequest(**ids, voiding=voiding))
+
+    assert isinstance(held, RecordExchange)
+    assert timestamp(AT + 9) == held.event.pending_until
+    event = ExchangePosted(exchange_id="x1", units=[5, 0], one_sided=x.ONE_SIDED_GIFT)
+    assert PostExchange(stream_id=STREAM, event=event, occur_time=AT, expected_version=2, path="posting") == posted
+    gone = ExchangeVoided(exchange_id="x1", reason="gone")
+    assert VoidExchange(stream_id=STREAM, event=gone, context=CONTEXT, path="voiding") == voided
+
+
+def test_an_observation_becomes_its_event() -> None:
+    observation = ObservationDeclared(category=x.CATEGORY_WAITING, since=timestamp(AT))
+    request = pb.DeclareObservationRequest(
+        organization_id="shop", customer_id="42", request_id=REQUEST_ID, observation=observation, context=CONTEXT
+    )
+
+    (step,) = translate.observation_steps(request)
+
+    assert DeclareObservation(stream_id=STREAM, event=observation, context=CONTEXT) == step
+    request.observation.ClearField("since")
+    request.observation.ClearField("category")
+    with pytest.raises(Invalid) as invalid:
+        translate.observation_steps(request)
+    assert {"observation.since", "observation.category"} == faults(invalid)
+
+
 def test_operations_are_told_by_their_place() -> None:
     operations = [
         Operation(customer_id="42", record=exchange()),
         Operation(customer_id="43", reverse=reversal(), expected_version=5),
+        Operation(customer_id="43", post=Posting(exchange_id="x1")),
+        Operation(customer_id="43", void=Voiding(exchange_id="x1")),
     ]
 
-    first, second = translate.batch_steps(apply_request(*operations))
+    first, second, third, fourth = translate.batch_steps(apply_request(*operations))
     (of_item,) = translate.item_steps("shop", pb.IngestExchangesItem(operation=operations[1]))
 
     assert isinstance(first, RecordExchange)
@@ -115,6 +160,9 @@ def test_operations_are_told_by_their_place() -> None:
     assert ("shop/42", "operations[0].record") == (first.stream_id, first.path)
     assert ("shop/43", "operations[1].reverse", 5) == (second.stream_id, second.path, second.expected_version)
     assert ("shop/43", "operation.reverse") == (of_item.stream_id, of_item.path)
+    assert isinstance(third, PostExchange)
+    assert isinstance(fourth, VoidExchange)
+    assert ("operations[2].post", "operations[3].void") == (third.path, fourth.path)
 
 
 def test_every_fault_of_a_recording_is_named() -> None:
@@ -183,10 +231,20 @@ def test_what_was_recorded_is_told_with_its_place() -> None:
     assert OperationResult(outcome=op.OUTCOME_APPLIED, id="x1", version=3, position=7) == result
 
 
+def test_a_resolution_applied_before_is_told_with_its_own_place() -> None:
+    pair = Pair().apply(record("x1", until=AT)).apply(post("x1"))
+
+    named = translate.operation_named("shop", Operation(customer_id="42", post=Posting(exchange_id="x1")))
+    result = translate.applied_before(named, pair.exchanges)
+
+    assert named == translate.operation_named("shop", Operation(customer_id="42", void=Voiding(exchange_id="x1")))
+    assert OperationResult(outcome=op.OUTCOME_ALREADY_APPLIED, id="x1", version=2, position=102) == result
+
+
 def test_what_had_been_applied_before_is_told_with_the_place_of_the_original() -> None:
     pair = Pair().apply(record("x1"))
 
-    result = translate.applied_before(Named(STREAM, "x1", reverses=False), pair.exchanges)
+    result = translate.applied_before(Named(STREAM, "x1", ExchangeState.find), pair.exchanges)
 
     assert OperationResult(outcome=op.OUTCOME_ALREADY_APPLIED, id="x1", version=1, position=101) == result
 
