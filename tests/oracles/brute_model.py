@@ -105,11 +105,10 @@ def lots(facts: Sequence[Fact], view: View, lifetime: Sequence[Seen]) -> list[di
     return answer
 
 
-def trend(facts: Sequence[Fact], policies: Sequence[Policy], view: View, closing: Policy) -> int | None:
+def trend(lifetime: Sequence[Seen], view: View, closing: Policy) -> int | None:
     """Return the index of the last days less that of all time, whatever the view's window."""
-    whole = view._replace(after=-FOR_EVER, until=FOR_EVER)
-    recent = whole._replace(after=view.at - closing.trend_days * DAY)
-    sums = [totals(seen_legs(facts, policies, each)) for each in (recent, whole)]
+    recent = [each for each in lifetime if each.effective > view.at - closing.trend_days * DAY]
+    sums = [totals(recent), totals(lifetime)]
     if not all(g + u for g, u in sums):
         return None
     change = index(*sums[0], closing.kappa) - index(*sums[1], closing.kappa)
@@ -139,7 +138,7 @@ def judged(legs: Sequence[Seen], view: View, closing: Policy) -> dict[str, Any]:
 
 
 def shares(legs: Iterable[Seen], key: Callable[[Seen], Any], whole: int) -> dict[Any, tuple[int, int, int, int]]:
-    """Return value, legs, ppm of the whole and, where all are of one asset, units; by key."""
+    """Return value, legs, ppm of the whole, and the units of what has no value; by key."""
     groups: dict[Any, list[Seen]] = {}
     for each in legs:
         groups.setdefault(key(each), []).append(each)
@@ -148,7 +147,7 @@ def shares(legs: Iterable[Seen], key: Callable[[Seen], Any], whole: int) -> dict
             value := sum(each.worth() for each in group),
             len(group),
             half_even(10**6 * value, whole) if whole else 0,
-            sum(each.units for each in group) if len({each.leg.asset for each in group}) == 1 else 0,
+            sum(each.units for each in group if isinstance(name, tuple)),
         )
         for name, group in groups.items()
     }
@@ -178,7 +177,7 @@ def balance(facts: Sequence[Fact], policies: Sequence[Policy], view: View) -> di
         "status": "NO_POLICY" if closing is None else "NO_VALUED_EXCHANGES", "got": got, "gave": gave,
         "net": got - gave, "confidence_ppm": 0, "kappa": closing.kappa if closing else 0,
         "promised": sum(lot["promised"] for lot in in_lots), "lots": in_lots,
-        "unvalued_lots": sum(lot["is_unvalued"] for lot in in_lots),
+        "unvalued_lots": sum(lot["is_unvalued"] for lot in in_lots if lot["outstanding"]),
         "pending_got": sum(each.worth() for each in pending if each.got),
         "pending_gave": sum(each.worth() for each in pending if not each.got),
         "valued_legs": len(chosen), "unvalued_legs": len(unvalued),
@@ -192,8 +191,9 @@ def balance(facts: Sequence[Fact], policies: Sequence[Policy], view: View) -> di
         "last_gave": max((each.effective for each in chosen if not each.got), default=None),
         "lines": added((each.leg, each.line()) for each in legs if each.reason in {"", "UNVALUED"}),
         "quantities": added((each.leg, each.quantity()) for each in lifetime if each.reason != "AFTER_AS_OF"),
-        "reasons": {(each.exchange_id, each.leg_no): each.reason for each in legs},
+        "legs": legs,
+        "trend_ppm": trend(lifetime, view, closing) if closing else None,
     }  # fmt: skip
     if closing and sum(totals(legs)):
-        answer |= {"status": "OK", "trend_ppm": trend(facts, policies, view, closing), **judged(legs, view, closing)}
+        answer |= {"status": "OK", **judged(legs, view, closing)}
     return answer

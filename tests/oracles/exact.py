@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 
 def half_even(n: int, d: int) -> int:
@@ -17,10 +18,11 @@ def largest_remainder(parts: Sequence[Fraction], total: int) -> list[int]:
     return [share + (i in order[: total - sum(shares)]) for i, share in enumerate(shares)]
 
 
+@cache
 def decay(age: int, half_life: int) -> int:
-    low, high = 0, 10**6 + 1  # decay is at least low, less than high
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = middle**half_life * 2**age <= 10 ** (6 * half_life)
-        low, high = (middle, high) if fits else (low, middle)
-    return low
+    """Return the largest integer d with d^H * 2^age <= 10^(6H): near a guess, and proven by whole numbers."""
+    d = int(10**6 * 2 ** (-age / half_life)) + 1
+    while d**half_life * 2**age > 10 ** (6 * half_life):
+        d -= 1
+    assert (d + 1) ** half_life * 2**age > 10 ** (6 * half_life), "the guess was too low"
+    return d

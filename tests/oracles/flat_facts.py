@@ -15,7 +15,7 @@ class Leg(NamedTuple):
     category: str
     units: int
     asset: str
-    activates_at: int = 0
+    activates_at: int = -FOR_EVER
     expires_at: int = FOR_EVER
 
 
