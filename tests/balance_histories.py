@@ -136,7 +136,7 @@ class History:
         return self.now - self.chance.choice([back, self.chance.randint(0, back)])
 
     def _some_legs(self) -> list[x.Leg]:
-        units = self.chance.choice([1, 5, 100, 4_750, 10**9])
+        units = self.chance.choice([1, 5, 100, 4_750, 10**7])
         return [
             leg(giver, category, self.chance.randint(1, units), asset)
             for giver, category, asset in self.chance.choices(KINDS, k=self.chance.choice([1, 2, 2, 2, 3, 5]))

@@ -35,8 +35,8 @@ from tests.balance_histories import (
     some_view,
 )
 
-RELATIONSHIPS = 60
-VIEWS = 8
+RELATIONSHIPS = 40
+VIEWS = 6
 
 
 def drawn(seed: int, steps: Sequence[int] = (3, 20, 60), *, lots: bool = True) -> Iterator[tuple[Random, History]]:
