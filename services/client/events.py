@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, ledger_pb2, policy_pb2, privacy_pb2
+from rapport.events.v1 import (
+    consent_pb2,
+    exchange_pb2,
+    interaction_pb2,
+    ledger_pb2,
+    policy_pb2,
+    privacy_pb2,
+    valuation_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +30,10 @@ TOPICS: Final[Mapping[str, type[Message]]] = {
     "consent.withdrawn.v1": consent_pb2.ConsentWithdrawn,
     "exchange.recorded.v1": exchange_pb2.ExchangeRecorded,
     "exchange.reversed.v1": exchange_pb2.ExchangeReversed,
+    "exchange.posted.v1": exchange_pb2.ExchangePosted,
+    "exchange.voided.v1": exchange_pb2.ExchangeVoided,
+    "exchange.observation_declared.v1": exchange_pb2.ObservationDeclared,
+    "policy.valuation_published.v1": valuation_pb2.ValuationPolicyPublished,
     "policy.asset_registered.v1": policy_pb2.AssetRegistered,
     "privacy.key_created.v1": privacy_pb2.KeyCreated,
     "ledger.created.v1": ledger_pb2.LedgerCreated,
