@@ -140,9 +140,9 @@ def check_posting(
     Raises:
         Rejected: ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED or POSTED_UNITS_INVALID.
     """
-    faults = [*_faults_of_posted(legs, units)]
-    if legs is not None and len(units) == len(legs):
-        faults += _faults_of_sides([leg for leg, posted in zip(legs, units, strict=True) if posted > 0], one_sided)
+    faults = list(_faults_of_posted(legs, units))
+    if legs is not None and not faults:  # Else whose legs are missing cannot be told.
+        faults += _faults_of_sides([leg for leg, posted in zip(legs, units, strict=True) if posted], one_sided)
     _refuse(faults, path)
 
 
