@@ -46,17 +46,17 @@ def seen_legs(facts: Sequence[Fact], policies: Sequence[Policy], view: View) -> 
     for exchange in (fact for fact in known if fact.kind == "RECORDED"):
         about = [fact for fact in known if fact.exchange_id == exchange.exchange_id and fact.occur <= view.at]
         end = next((fact for fact in about if fact.kind in {"POSTED", "VOIDED"}), None)
+        taken = any(fact.kind == "REVERSED" for fact in about)
         for i, leg in enumerate(exchange.legs):
             posted = leg.units if exchange.pending_until is None else end.units[i] if end and end.units else 0
             source = end if end and posted else exchange
-            policy = policy_at(policies, view, source.occur)
-            rule = rule_for(policy, view.perspective, leg)
+            rule = rule_for(policy := policy_at(policies, view, source.occur), view.perspective, leg)
             unposted = "VOIDED" if end else "PENDING" if view.at < (exchange.pending_until or 0) else "EXPIRED"
             reasons = (
                 ("AFTER_AS_OF", source.occur > view.at),
                 (unposted, not posted),
                 ("OUTSIDE_WINDOW", not view.after < source.occur <= view.until),
-                ("REVERSED", reversal_of(facts, view, exchange.exchange_id) is not None),
+                ("REVERSED", taken),
                 ("POINTS", leg.category.startswith("POINTS")),
                 ("UNVALUED", rule is None),
             )

@@ -14,7 +14,7 @@ import pytest
 
 from ledger.balance.coverage import Share
 from ledger.balance.lots import lots_in_view
-from ledger.balance.numbers import Balance, Ratio, balance, balance_by_scan
+from ledger.balance.numbers import Balance, Ratio, balance
 from ledger.balance.view import BalanceView
 from ledger.balance.viewed import ViewedLeg, legs_in_view
 from ledger.domain.fact import Fact
@@ -60,7 +60,7 @@ class Cases:
 
     def next(self) -> Case:
         """Make one more ledger: mostly a few events, sometimes many."""
-        history = History(self.chance, self.chance.choice([1, 2, 3, 4, 5, 6, 8, 10, 12, 30]))
+        history = History(self.chance, self.chance.choice([1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 20]))
         known = self.chance.choice([*history.positions, *history.positions[-2:] * 3])
         versions = self.chance.choice(self._sets)
         places = sorted(self.chance.sample(range(history.positions[-1] + 6), len(versions)))
@@ -68,6 +68,8 @@ class Cases:
         published = [message for place, (message, _) in zip(places, versions, strict=True) if place <= known]
         policy_id, version = self._valuation(published)
         view = some_view(self.chance, history)
+        if view.half_life_days > 365 and self.chance.random() < 0.9:  # The model takes long over the longest one.
+            view = view._replace(half_life_days=365)
         flat = [from_messages.fact(each.position, each.occur_time, each.topic, each.event) for each in history.facts]
         return Case(
             [fact for fact in history.facts if fact.position <= known],
@@ -167,7 +169,6 @@ def test_the_engine_agrees_with_the_brute_model(part: int, seed: int) -> None:
         lots, seen = expected.pop("lots"), expected.pop("legs")
 
         assert expected == told(balance(book, case.opinion, case.view)), where
-        assert expected == told(balance_by_scan(book, case.opinion, case.view)), where
         legs = legs_in_view(book, case.opinion, case.view)
         assert list(map(leg_expected, seen)) == [leg_told(leg, case.view.perspective) for leg in legs], where
         found = [each._asdict() for each in lots_in_view(book, case.opinion, case.view)]
