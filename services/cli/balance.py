@@ -184,7 +184,7 @@ def _coverage_pairs(balance: Balance) -> list[tuple[str, object]]:
         (
             "one-sided",
             "; ".join(
-                f"{each.key} {nanos_text(each.value_nanos, unit)} ({legs_text(each.legs)})"
+                f"{each.key} {nanos_text(each.value_nanos, unit) if unit else ''} ({legs_text(each.legs)})"
                 for each in coverage.one_sided
             ),
         ),

@@ -140,7 +140,7 @@ def _show_legs(step: DiffStep) -> None:
     left = step.entries_count - len(step.entries)
     print()
     print(f"{_cause(step)}, {nanos_text(step.net_nanos, signed=True)}" + (f", {left} more legs" if left else ""))
-    rows = Rows(*ENTRIES[1:])
+    rows = Rows(*ENTRIES[1:-1])  # An entry has its number and its part of the index in an explanation only.
     for entry in step.entries:
-        rows.add(*entry_cells(entry, "")[1:])
+        rows.add(*entry_cells(entry, "")[1:-1])
     rows.end()
