@@ -8,6 +8,7 @@ in black and white as well.
 from __future__ import annotations
 
 from datetime import UTC
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _FORMATS: Final = {
 }
 _SIZE_INCHES: Final = (9.0, 5.6)
 _DOTS_PER_INCH: Final = 150
+_TITLE_COLUMNS: Final = 68
+_FOOTER_COLUMNS: Final = 120
 _NANOS: Final = 10**9
 
 
@@ -67,8 +70,15 @@ def save(chart: Chart, path: Path) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.3))
         _draw_lines(upper, chart)
         _draw_net(lower, chart)
-        figure.suptitle(chart.title, x=0.015, ha="left", fontsize=13, fontweight="bold")
-        figure.supxlabel(f"{chart.sums}\n{chart.policies}", x=0.015, ha="left", fontsize=8.5, color=_FAINT)
+        figure.suptitle(
+            fill(chart.title, _TITLE_COLUMNS, break_on_hyphens=False),
+            x=0.015,
+            ha="left",
+            fontsize=13,
+            fontweight="bold",
+        )
+        footer = f"{chart.sums}\n{fill(chart.policies, _FOOTER_COLUMNS)}"
+        figure.supxlabel(footer, x=0.015, ha="left", fontsize=8.5, color=_FAINT)
         figure.savefig(path, format=form, metadata=metadata)
 
 
@@ -76,8 +86,10 @@ def _draw_lines(axes: Axes, chart: Chart) -> None:
     """Draw got and gave as steps."""
     times: Any = [point.time for point in chart.points]
     got, gave = _drawn(point.got for point in chart.points), _drawn(point.gave for point in chart.points)
-    axes.step(times, got, where="post", color=_GOT, linewidth=2.0, label="got", gid="got")
-    axes.step(times, gave, where="post", color=_GAVE, linewidth=1.6, linestyle=(0, (5, 2)), label="gave", gid="gave")
+    # Not clipped, above the axis: a line that stays at nothing is seen, too.
+    both: dict[str, Any] = {"where": "post", "clip_on": False, "zorder": 3}
+    axes.step(times, got, color=_GOT, linewidth=2.0, label="got", gid="got", **both)
+    axes.step(times, gave, color=_GAVE, linewidth=1.6, linestyle=(0, (5, 2)), label="gave", gid="gave", **both)
     axes.set_title("\n".join(filter(None, (chart.view, chart.window))), loc="left", fontsize=9, color=_FAINT)
     axes.set_ylabel(f"{chart.unit}, cumulative")
     axes.set_ylim(bottom=0)
@@ -113,7 +125,7 @@ def _tidy(axes: Axes) -> None:
     formatter = ConciseDateFormatter(locator, tz=UTC, **_FORMATS)  # type: ignore[no-untyped-call]  # As above.
     axes.xaxis.set_major_formatter(formatter)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.grid(axis="y", color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.margins(x=0)

@@ -116,7 +116,7 @@ def _time_axis(chart: Chart, columns: int, margin: int) -> list[str]:
     first, last = f"{begin:{form}}", f"{end:{form}}"
     return [
         f"{'':>{margin}} └{'─' * columns}",
-        f"{'':>{margin}}  {first}{last:>{max(0, columns - len(first))}}",
+        f"{'':>{margin}}  {first} {last:>{max(0, columns - len(first) - 1)}}",
     ]
 
 

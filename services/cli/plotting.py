@@ -142,9 +142,9 @@ def _framed(steps: list[Point], until: datetime) -> tuple[Point, ...]:
     The end is the view's time, unless that is so much later that all steps would be pressed against the left side.
     """
     first, last = steps[0], steps[-1]
-    span = max(last.time - first.time, _DAY)
-    margin = span / 30
-    end = until if last.time < until <= last.time + span else last.time + margin
+    span = last.time - first.time
+    margin = span / 30 or _DAY  # Around a single moment a day on both sides.
+    end = until if last.time < until <= last.time + max(span, _DAY) else last.time + margin
     return (Point(first.time - margin, 0, 0), *steps, Point(end, last.got, last.gave))
 
 
