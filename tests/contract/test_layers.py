@@ -93,7 +93,7 @@ def test_ledger_never_speaks_logs_or_reads_the_environment() -> None:
     assert {} == {name: uses for name, uses in found.items() if uses}
 
 
-@pytest.mark.parametrize("folder", ["ledger/domain", "ledger/policy"])
+@pytest.mark.parametrize("folder", ["ledger/domain", "ledger/policy", "ledger/balance"])
 def test_the_domain_is_pure(folder: str) -> None:
     found = {name_of(path): forbidden_uses(path.read_text(), NOT_IN_DOMAIN) for path in modules_below(folder)}
 
