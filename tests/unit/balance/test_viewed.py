@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger.balance.book import Book
+from ledger.balance.quantities import quantities_of
 from ledger.balance.view import DAY, BalanceView
 from ledger.balance.viewed import (
     AFTER_AS_OF,
@@ -198,3 +199,14 @@ def test_a_pending_exchange_is_not_reversed() -> None:
 
     assert [EXPIRED] * 3 == reasons(facts)
     assert book_of(facts.facts).exchanges["h"].reversal_position == 0
+
+
+def test_a_reversal_never_takes_back_what_is_not_there_yet() -> None:
+    facts = Facts()
+    facts.record("x1", PAID, GOODS, at=NOW - 5)
+    facts.reverse("x1", at=NOW - 9)  # No decision records it.
+
+    assert [AFTER_AS_OF] * 2 == reasons(facts, NOW - 6)
+    assert [REVERSED] * 2 == reasons(facts, NOW - 5)
+    assert {NOW - 5} == {each.reversal_time for each in seen(facts)}
+    assert () == quantities_of(facts.book(), NOW - 6)
