@@ -188,15 +188,15 @@ def test_labels_and_kappa_come_from_the_version_in_force_at_the_views_time(at: i
 
 
 def test_the_policy_published_first_is_the_default() -> None:
-    valuations = published(policy(policy_id="zebra"), policy(policy_id="ant"), policy(policy_id="zebra"))
+    valuations = published(*(policy(policy_id=name) for name in ("mole", "zebra", "ant", "mole")))
 
-    assert "zebra" == valuations.default_policy_id
+    assert "mole" == valuations.default_policy_id
     closing = valuations.opinion("", 0, at=0).closing
     assert closing is not None
-    assert ("zebra", 2) == (closing.policy_id, closing.version)
+    assert ("mole", 2) == (closing.policy_id, closing.version)
     under = valuations.opinion("", 1, at=0).closing
     assert under is not None
-    assert ("zebra", 1) == (under.policy_id, under.version)
+    assert ("mole", 1) == (under.policy_id, under.version)
 
 
 def test_where_nothing_is_published_nothing_has_a_value() -> None:

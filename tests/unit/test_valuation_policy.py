@@ -129,6 +129,13 @@ def test_the_same_content_in_other_words_is_the_same_too() -> None:
     assert () == decide(state, policy(version=1, kappa_nanos=10_000_000_000, trend_days=90)).facts
 
 
+def test_the_same_content_with_a_wrong_digest_is_refused_all_the_same() -> None:
+    state = registry()
+    publish(state, policy(version=1))
+
+    assert ["policy.digest"] == [each.field for each in refused(state, policy(version=1, digest=bytes(32))).violations]
+
+
 def test_other_content_under_a_version_is_refused_and_told_where_it_differs() -> None:
     state = registry()
     publish(state, policy(rule(), version=3))
