@@ -11,6 +11,7 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar, cast
 
 from ledger.balance.book import Book
@@ -48,6 +49,8 @@ _ATTEMPTS: Final = 3
 """Times that a book may be found to be ahead of a view of now before that view is folded by itself."""
 _PAST_POLICIES: Final = 64
 """Policies of the past that are kept compiled."""
+_POLICIES_KNOWN: Final = 1_024
+"""Sets of policy versions whose digest is kept."""
 
 Request = pb.GetBalanceRequest | pb.ExplainBalanceRequest | pb.DiffViewsRequest | pb.GetStatementRequest
 T = TypeVar("T")
@@ -64,10 +67,15 @@ class Sight(NamedTuple):
     view: BalanceView
     position: int
     balance: Balance
-    told: shapes.Balance
+    response: pb.GetBalanceResponse
     """The same as it is sent, with its token."""
     digest: bytes
     """SHA-256 of what is sent, but for the token."""
+
+    @property
+    def told(self) -> shapes.Balance:
+        """The balance as it is sent."""
+        return self.response.balance
 
 
 class Explained(NamedTuple):
@@ -89,8 +97,7 @@ class Balances:
     async def get(self, request: pb.GetBalanceRequest) -> pb.GetBalanceResponse:
         """Return a balance. What is refused, and why, is said in `relationship_service.proto`; so for all below."""
         check(request)
-        sight = await self._look(request, asked(_stream(request), request.view, "view"))
-        return pb.GetBalanceResponse(balance=sight.told)
+        return (await self._look(request, asked(_stream(request), request.view, "view"))).response
 
     async def explain(self, request: pb.ExplainBalanceRequest) -> AsyncGenerator[pb.ExplainBalanceResponse, None]:
         """Yield the messages of an explanation; what it adds up to is checked before the first."""
@@ -234,12 +241,13 @@ def _seen(request: Request, wanted: Asked, at: View, book: Book, valuations: Val
     opinion = valuations.opinion(*policy, view.at)
     _check_digest(wanted, opinion, *policy)
     made = balance(book, opinion, view)
-    told = shapes.Balance()
+    response = pb.GetBalanceResponse()
+    told = response.balance
     versions = versions_asked(book, opinion, view)
     tell.tell_view(told.view, view, at.position, (*policy, _named(wanted, opinion)), versions)
     tell.tell_balance(told, made)
     digest = hashlib.sha256(told.SerializeToString(deterministic=True)).digest()
-    policies_digest = _digest_of(told.view)
+    policies_digest = _digest_of(tuple([(each.policy_id, each.version, each.digest) for each in versions]))
     if wanted.token is not None and (digest, policies_digest) != wanted.token.digests:
         raise Rejected(
             reasons.ERROR_REASON_VIEW_DIGEST_MISMATCH,
@@ -249,7 +257,7 @@ def _seen(request: Request, wanted: Asked, at: View, book: Book, valuations: Val
     stream_id = _stream(request)
     token = view_tokens.Token(at.position, view, *policy, policies_digest, digest)
     told.view.token = view_tokens.write(stream_id, token)
-    return Sight(stream_id, book, book.version, opinion, view, at.position, made, told, digest)
+    return Sight(stream_id, book, book.version, opinion, view, at.position, made, response, digest)
 
 
 def _named(wanted: Asked, opinion: Opinion) -> bytes:
@@ -264,10 +272,13 @@ def _check_digest(wanted: Asked, opinion: Opinion, policy_id: str, version: int)
         raise unknown(policy_id, version)
 
 
-def _digest_of(view: shapes.View) -> bytes:
-    """Return the SHA-256 of the policy versions that a view lists."""
-    listed = shapes.View(policies=view.policies)
-    return hashlib.sha256(listed.SerializeToString(deterministic=True)).digest()
+@lru_cache(_POLICIES_KNOWN)
+def _digest_of(versions: tuple[tuple[str, int, bytes], ...]) -> bytes:
+    """Return the SHA-256 of the policy versions that a view lists: id, version and digest of each."""
+    content = hashlib.sha256()
+    for policy_id, version, digest in versions:
+        content.update(b"%b %d %b" % (policy_id.encode(), version, digest))
+    return content.digest()
 
 
 def _side(sight: Sight) -> Side:
