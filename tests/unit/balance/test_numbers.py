@@ -209,6 +209,13 @@ def test_a_window_has_its_end_and_not_its_beginning() -> None:
     assert 11 == told(facts, even(0), view=BalanceView(NOW, CUSTOMER, None, NOW - 2)).gave
 
 
+def test_a_window_ends_with_the_view_at_the_latest() -> None:
+    facts = between(3, 5, at=NOW)
+
+    assert 0 == told(facts, even(0), view=BalanceView(NOW - 1, CUSTOMER, None, NOW + 1)).got
+    assert 3 == told(facts, even(0), view=BalanceView(NOW, CUSTOMER, None, NOW + 1)).got
+
+
 def test_a_window_that_ends_at_a_time_is_not_the_view_at_that_time() -> None:
     facts = between(3, 5, at=NOW - 10)
     facts.reverse("x1", at=NOW - 5)
@@ -321,6 +328,8 @@ def test_observed_is_the_earliest_since_that_was_declared_by_then() -> None:
     facts.observe(x.CATEGORY_GOODS, NOW - DAY, at=NOW - DAY)
 
     assert ((3, NOW - DAY), (10, NOW - 9 * DAY)) == told(facts, even(0)).coverage.observed
+    then = told(facts, even(0), view=BalanceView(NOW - DAY, CUSTOMER))
+    assert ((3, NOW - DAY), (10, NOW - 9 * DAY)) == then.coverage.observed
     before = told(facts, even(0), view=BalanceView(NOW - DAY - 1, CUSTOMER))
     assert ((10, NOW - 5 * DAY),) == before.coverage.observed
 
