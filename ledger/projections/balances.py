@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 from ledger.balance.book import Book
-from ledger.balance.slices import slices_of
+from ledger.balance.slices import Span, slices_of
 from ledger.balance.view import BalanceView
 from ledger.domain.amounts import INT64_MAX, half_even
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED
@@ -117,7 +117,7 @@ def worth_by_book(book: Book, opinion: Opinion, view: BalanceView) -> Worth | No
 
 def _got_and_gave(book: Book, opinion: Opinion, view: BalanceView) -> tuple[int, int]:
     got = gave = 0
-    for found in slices_of(book, opinion, view, view.after, view.until):
+    for found in slices_of(book, opinion, view, Span(view.after, view.until, view.until)):
         value = 0 if found.rate is None else found.units * found.rate.rate
         if found.giver == view.perspective:
             gave += value

@@ -22,7 +22,7 @@ from ledger.projections.database import CheckpointMoved, Database, Generation, S
 from ledger.projections.postgres_database import PostgresDatabase
 from ledger.projections.projector import Projector
 from ledger.projections.rebuilding import Phase, Rebuild
-from ledger.projections.relationships import Relationships, fold_log, summary
+from ledger.projections.relationships import RELATIONSHIPS, UNITS, Relationships, fold_log, summary
 from ledger.projections.sqlite_database import SqliteDatabase
 from ledger.projections.tables import Changes
 from ledger.testing import fault_points
@@ -40,6 +40,13 @@ class Younger(Relationships):
     """The next release of the same projection."""
 
     fold_version = Relationships.fold_version + 1  # type: ignore[misc]  # Final in the release that is.
+
+
+class WithoutBalances(Relationships):
+    """The release before balances: fewer tables."""
+
+    fold_version = 1  # type: ignore[misc]  # The same.
+    tables = (RELATIONSHIPS, UNITS)  # type: ignore[assignment,misc]
 
 
 @dataclass(frozen=True)
@@ -411,6 +418,22 @@ async def test_a_new_fold_version_is_built_at_start(place: Place, database: Data
     assert log.head == projector.position
     (live,) = database.generations(PROJECTION.name)
     assert (Younger.fold_version, log.head) == (live.fold_version, live.position)
+    await anext(start, None)
+
+
+async def test_a_database_of_the_release_before_balances_is_filled_anew_and_its_tables_go(
+    place: Place, database: Database, store: Store, log: Log
+) -> None:
+    log.grow(150)
+    before = database.create(WithoutBalances(), "log", built_time=START, ready_position=0, live=True)
+    start = running(PROJECTION, place.database(), store)
+    projector = await anext(start)
+
+    await projector.wait_for(0, 5)
+
+    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
+    (live,) = database.generations(PROJECTION.name)
+    assert before.number < live.number
     await anext(start, None)
 
 
