@@ -27,8 +27,11 @@ from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Posting, Reve
 from rapport.interaction.v1 import interaction_service_pb2 as interaction
 from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.projection.v1 import projection_service_pb2 as projection
+from rapport.relationship.v1 import balance_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as relationship
 from rapport.type.v1.amount_pb2 import Amount
+from rapport.type.v1.as_of_pb2 import AsOf
+from rapport.type.v1.window_pb2 import Window
 from tests.refusals import status_of
 from tests.server import Serving, serving
 
@@ -65,6 +68,16 @@ POLICY = valuation_pb2.ValuationPolicy(
             source="price list",
         )
     ],
+)
+
+VIEW = balance_pb2.ViewRef(
+    spec=balance_pb2.ViewSpec(
+        as_of=AsOf(occur_time=Timestamp(seconds=2_000)),
+        perspective=exchange_pb2.PARTY_CUSTOMER,
+        window=Window(to=Timestamp(seconds=1_000)),
+        half_life_days=30,
+        valuation=balance_pb2.PolicyVersion(policy_id="standard", version=1),
+    )
 )
 
 
@@ -132,6 +145,10 @@ GOOD: dict[str, Callable[[], Message]] = {
     ),
     "ListRelationships": lambda: relationship.ListRelationshipsRequest(organization_id="acme"),
     "ListTimeline": lambda: relationship.ListTimelineRequest(**IDS),
+    "GetBalance": lambda: relationship.GetBalanceRequest(**IDS, view=VIEW),
+    "ExplainBalance": lambda: relationship.ExplainBalanceRequest(**IDS, view=VIEW, drivers=1),
+    "DiffViews": lambda: relationship.DiffViewsRequest(**IDS, a=VIEW, b=VIEW),
+    "GetStatement": lambda: relationship.GetStatementRequest(**IDS, view=VIEW, time_zone="Europe/Berlin"),
     "ListProjections": projection.ListProjectionsRequest,
     "RebuildProjection": lambda: projection.RebuildProjectionRequest(name="relationships"),
     "GetHead": audit.GetHeadRequest,
