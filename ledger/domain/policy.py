@@ -109,9 +109,7 @@ class RegisterAsset:
         if highest is not None and asked.max_units_per_leg * highest.nanos > LEG_VALUE_MAX:
             reason, most = reasons.ERROR_REASON_RATE_OUT_OF_RANGE, LEG_VALUE_MAX // highest.nanos
             where = f"rule {highest.rule_id} of policy {highest.policy_id}, version {highest.version}"
-            description = (
-                f"must be at most {most}, so that a leg at the high rate of {where} stays below 9 * 10^18 nanos"
-            )
+            description = f"must be at most {most}: a leg may be worth 9 * 10^18 nanos, at the high rate of {where}"
             violation = Violation(field_path(self.path, "max_units_per_leg"), description, reason)
             values = {"rule_id": highest.rule_id, "asset": asked.asset, "policy_id": highest.policy_id}
             raise Rejected(reason, f"{violation.field}: {description}", [violation], **values)

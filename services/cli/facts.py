@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2
+from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2, valuation_pb2
 from services.cli.output import amount_cell, enum_cell, time_cell
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ def summary(fact: Message) -> str:
         case policy_pb2.AssetRegistered():
             most = amount_cell(fact.max_units_per_leg, fact.asset)
             return f"{fact.asset} {enum_cell(policy_pb2.AssetKind.DESCRIPTOR, fact.kind)}, at most {most}"
+        case valuation_pb2.ValuationPolicyPublished():
+            policy = fact.policy
+            rules = f"{len(policy.rules)} rule{'s' * (len(policy.rules) > 1)}"
+            since = time_cell(policy.effective_from_time)
+            return f"{policy.policy_id} version {policy.version}, {rules} from {since}"
         case _:
             return ""
 

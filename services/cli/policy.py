@@ -82,9 +82,9 @@ async def run_publish(arguments: Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return exits.OK
-    _print_version(answer.published)
     (in_force,) = [each.policy.version for each in listed.policies if each.in_force] or [0]
-    print_pairs([("in force now", f"version {in_force}" if in_force else "none, it counts from a later time on")])
+    now = f"version {in_force}" if in_force else "none, it counts from a later time on"
+    print_pairs([*_version_pairs(answer.published), ("in force now", now)])
     return exits.OK
 
 
@@ -96,12 +96,15 @@ async def run_check(arguments: Namespace) -> int:
     async with client_of(arguments) as client:
         answer = await client.check_valuation_policy(arguments.organization, file.policy)
         assets = await client.list_assets(arguments.organization, min_position=answer.position)
+        published = await client.list_valuation_policies(arguments.organization, min_position=answer.position)
     if arguments.json:
         print_json(answer)
     else:
         _tell(file, answer.faults)
         if not answer.faults:
-            print(f"{file.name} would be published as version {answer.policy.version} of {answer.policy.policy_id}")
+            stands = any(each.policy.digest == answer.policy.digest for each in published.policies)
+            how = "is published already" if stands else "would be published"
+            print(f"{file.name} {how} as version {answer.policy.version} of {answer.policy.policy_id}")
             print_pairs([("digest", answer.policy.digest.hex())])
         _print_coverage(file.policy, assets.assets)
         if answer.unvalued:
@@ -147,9 +150,9 @@ async def run_show(arguments: Namespace) -> int:
         print_json(answer)
         return exits.OK
     policy = answer.published.policy
-    _print_version(answer.published)
     print_pairs(
         [
+            *_version_pairs(answer.published),
             ("kappa", f"{units_of_account(policy.kappa_nanos)} {policy.unit_of_account}"),
             ("labels", ", ".join(f"{each.name} up to {each.up_to_ppm}" for each in policy.labels)),
             ("trend", f"{policy.trend_days} days"),
@@ -181,20 +184,18 @@ def _tell(file: PolicyFile, faults: Iterable[PolicyFault]) -> None:
         warn(file.told(file.fault_of(each.field, each.description)) + reason)
 
 
-def _print_version(published: PublishedValuationPolicy) -> None:
+def _version_pairs(published: PublishedValuationPolicy) -> list[tuple[str, object]]:
     policy = published.policy
-    print_pairs(
-        [
-            ("policy", policy.policy_id),
-            ("version", policy.version),
-            ("counts from", time_cell(policy.effective_from_time)),
-            ("unit of account", policy.unit_of_account),
-            ("rules", published.rules_count),
-            ("default", _yes(published.is_default)),
-            ("published", f"{time_cell(published.record_time)} at position {published.position}"),
-            ("digest", policy.digest.hex()),
-        ]
-    )
+    return [
+        ("policy", policy.policy_id),
+        ("version", policy.version),
+        ("counts from", time_cell(policy.effective_from_time)),
+        ("unit of account", policy.unit_of_account),
+        ("rules", published.rules_count),
+        ("default", _yes(published.is_default)),
+        ("published", f"{time_cell(published.record_time)} at position {published.position}"),
+        ("digest", policy.digest.hex()),
+    ]
 
 
 def _print_rules(rules: Iterable[ValuationRule], unit: str) -> None:

@@ -81,6 +81,10 @@ def test_a_policy_is_published_once_and_what_is_in_force_is_told(rapport: Rappor
     file.write_text("version = 1\n" + SHOP)
     assert 0 == rapport("policy valuation publish", shop, file)
     assert told["digest"] in rapport.out
+    assert 0 == rapport("policy valuation check", shop, file)
+    assert "shop.toml is published already as version 1 of shop" == rapport.out.splitlines()[0]
+    assert 0 == rapport("log read", "--topic", "policy.valuation_published.v1", "--organization", shop)
+    assert "shop version 1, 1 rule from 2026-01-01T00:00:00Z" == rapport.out.splitlines()[1].split("\t")[-1]
     assert 0 == rapport("policy valuation list", shop)
     header, row = rapport.out.splitlines()
     assert ["POLICY", "VERSION", "FROM", "UNIT", "RULES"] == header.split("\t")[:5]
@@ -107,7 +111,7 @@ def test_rules_are_shown_with_exact_rates_and_their_source(rapport: Rapport, sho
     assert 0 == rapport("policy valuation show", shop, "shop")
 
     *pairs, header, row = rapport.out.splitlines()
-    assert "kappa   10 EUR" in pairs
+    assert "kappa            10 EUR" in pairs
     assert "EUR PER WHOLE" == header.split("\t")[5]
     assert [
         *("paid", "CUSTOMER", "GIVE", "MONEY_PAYMENT", "EUR/2"),
