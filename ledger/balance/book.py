@@ -84,6 +84,7 @@ class Exchange:
     reversal_position: int = 0
     """0: not reversed."""
     reversal_time: int = 0
+    reversal_record_time: int = 0
     hold: Span["Exchange"] | None = None
     """Where the book notes while it is pending."""
     terms: Mapping[int, tuple[int | None, int | None]] | None = None
@@ -269,6 +270,7 @@ class Book:
             return
         time = max(fact.occur_time, posted_time)
         exchange.reversal_position, exchange.reversal_time = fact.position, time
+        exchange.reversal_record_time = fact.record_time
         one_sided = exchange.one_sided if exchange.resolution is None else exchange.resolution.one_sided
         for index, ((giver, category, _, asset), units) in enumerate(
             zip(exchange.legs, exchange.posted_units(), strict=True)

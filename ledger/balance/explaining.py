@@ -134,4 +134,7 @@ def both_of(leg: ViewedLeg) -> tuple[ViewedLeg, ...]:
     """Return what an exclusion is told as: the leg, and where it was reversed its reversal too, which takes it back."""
     if leg.reason != REVERSED:
         return (leg,)
-    return leg, leg._replace(effective_time=leg.reversal_time, position=leg.reversal_position)
+    twin = leg._replace(
+        effective_time=leg.reversal_time, position=leg.reversal_position, record_time=leg.reversal_record_time
+    )
+    return leg, twin

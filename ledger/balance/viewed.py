@@ -69,6 +69,8 @@ class ViewedLeg(NamedTuple):
     """Log position of the reversal of its exchange that the book knows, whenever it takes effect; 0: none."""
     reversal_time: int
     """When that takes effect, in microseconds; 0: none."""
+    reversal_record_time: int
+    """When it was recorded, in microseconds; 0: none."""
 
     @property
     def value(self) -> int:
@@ -119,7 +121,7 @@ def _legs_of(exchange: Exchange, opinion: Opinion, view: BalanceView) -> Iterato
         yield ViewedLeg(
             exchange.exchange_id, index + 1, leg.giver, leg.category, units, leg.asset, effective_time, position,
             record_time, one_sided, exchange.replaces, reason, valuation, rate, weight(effective_time, view),
-            exchange.reversal_position, exchange.reversal_time,
+            exchange.reversal_position, exchange.reversal_time, exchange.reversal_record_time,
         )  # fmt: skip
 
 

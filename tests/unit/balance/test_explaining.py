@@ -126,14 +126,15 @@ def test_entries_weigh_by_age_with_a_half_life() -> None:
 
 def test_a_reversed_leg_is_told_twice_and_once_by_the_reversal() -> None:
     facts = example()
-    facts.reverse("x1", at=2 * DAY)
+    facts.reverse("x1", at=2 * DAY, recorded=3 * DAY)
 
     whole = explained(facts)
 
     assert 0 == len(whole)
     assert {REVERSED} == {each.reason for each in whole.exclusions()}
     original, twin = both_of(whole.exclusions()[0])
-    assert (NOON, 1, 2 * DAY, 2) == (original.effective_time, original.position, twin.effective_time, twin.position)
+    assert (NOON, 1, NOON) == (original.effective_time, original.position, original.record_time)
+    assert (2 * DAY, 2, 3 * DAY) == (twin.effective_time, twin.position, twin.record_time)
     assert original.value == twin.value == 47_500_000_000  # At the original's rate; who tells the twin turns its sign.
 
 
