@@ -78,7 +78,7 @@ def test_a_reversal_counts_from_its_time_on_and_is_known_before() -> None:
     assert [SELECTED, UNVALUED] == reasons(facts, NOW - 1)
     assert [REVERSED] * 2 == reasons(facts)
     assert [OUTSIDE_WINDOW] * 2 == reasons(facts, end=NOW - 6)
-    assert {(9, NOW)} == {each[-2:] for each in seen(facts, NOW - 1)}
+    assert {(9, NOW)} == {(each.reversal_position, each.reversal_time) for each in seen(facts, NOW - 1)}
 
 
 def test_a_reversal_at_the_original_time_leaves_nothing_at_any_time() -> None:

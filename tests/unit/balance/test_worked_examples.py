@@ -341,7 +341,9 @@ def test_reversed_legs_say_so() -> None:
     assert {"x1": REVERSED, "x2": REVERSED, "x3": SELECTED, "x5": SELECTED} == {
         each.exchange_id: each.reason for each in legs
     }
-    assert {(21, day(3, 28))} == {each[-2:] for each in legs if each.exchange_id == "x1"}
+    assert {(21, day(3, 28))} == {
+        (each.reversal_position, each.reversal_time) for each in legs if each.exchange_id == "x1"
+    }
 
 
 def is_ratio(ratio: Ratio | None, numerator: int, denominator: int) -> bool:
