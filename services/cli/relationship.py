@@ -10,6 +10,7 @@ from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as messages
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli.arguments import Commands, add_common, add_relationship, add_view, client_of, position, view_of
+from services.cli.balance_filter import HEADINGS, ORDERS, add_balance_filter, by_balance, cells, fill
 from services.cli.output import Rows, amount_cell, enum_cell, print_json, print_pairs, time_cell
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _ORDERS: Final = {
     "last": messages.RELATIONSHIP_ORDER_LAST_OCCUR_TIME_DESCENDING,
     "interactions": messages.RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING,
     "units": messages.RELATIONSHIP_ORDER_UNITS_DESCENDING,
+    **ORDERS,
 }
 
 
@@ -38,11 +40,15 @@ def add(commands: Commands) -> None:
     listing.add_argument("organization", metavar="ORGANIZATION", help="company side")
     listing.add_argument("--prefix", metavar="TEXT", default="", help="customer ids that begin with this")
     listing.add_argument(
-        "--order", choices=_ORDERS, default="customer", help="default: %(default)s; the others: most first"
+        "--order",
+        choices=_ORDERS,
+        default="customer",
+        help="default: %(default)s; index and net: lowest first, the others: most first",
     )
     listing.add_argument("--giver", choices=("customer", "organization"), default="customer", help="with --order units")
     listing.add_argument("--asset", metavar="CODE/SCALE", help="which total to order by, with --order units")
     listing.add_argument("--limit", metavar="N", type=position, default=0, help="at most so many (default: all)")
+    add_balance_filter(listing)
     add_view(listing)
     add_common(listing)
     listing.set_defaults(run=run_list)
@@ -61,11 +67,10 @@ async def run_get(arguments: Namespace) -> int:
 
 async def run_list(arguments: Namespace) -> int:
     """Print the relationships of an organization, page by page."""
-    rows = (
-        None
-        if arguments.json
-        else Rows("CUSTOMER", "FIRST", "LAST", "INTERACTIONS", "EXCHANGES", "CUSTOMER GAVE", "WE GAVE")
-    )
+    headings: tuple[str, ...] = ("CUSTOMER", "FIRST", "LAST", "INTERACTIONS", "EXCHANGES", "CUSTOMER GAVE", "WE GAVE")
+    if by_balance(arguments):
+        headings = ("CUSTOMER", *HEADINGS, *headings[1:])
+    rows = None if arguments.json else Rows(*headings)
     async with client_of(arguments) as client:
         listed = client.list_relationships(
             arguments.organization,
@@ -79,7 +84,7 @@ async def run_list(arguments: Namespace) -> int:
             if rows is None:
                 print_json(relationship)
             else:
-                _add_row(rows, relationship)
+                _add_row(rows, relationship, by_balance(arguments))
             left -= 1
             if left == 0:
                 break
@@ -93,12 +98,15 @@ def _filter(arguments: Namespace) -> messages.RelationshipFilter:
     if arguments.asset:
         selected.units.asset = arguments.asset
         selected.units.giver = exchange_pb2.Party.Value(f"PARTY_{arguments.giver.upper()}")
+    if by_balance(arguments):
+        fill(selected.balance, arguments)
     return selected
 
 
-def _add_row(rows: Rows, relationship: Relationship) -> None:
+def _add_row(rows: Rows, relationship: Relationship, with_balance: bool) -> None:
     rows.add(
         relationship.customer_id,
+        *(cells(relationship.balance) if with_balance else ()),
         time_cell(relationship.first_occur_time),
         time_cell(relationship.last_occur_time),
         relationship.interactions.count,

@@ -69,7 +69,8 @@ class Relationships(Subject):
     ) -> AsyncIterator[Relationship]:
         """Yield the relationships of an organization in order, fetching pages as they are needed.
 
-        Each says at which `position` its page was answered.
+        Each says at which `position` its page was answered. Where the filter or the order is about balances, and a
+        valuation policy is in force, each has its `balance`.
         """
         request = messages.ListRelationshipsRequest(
             organization_id=organization_id,
