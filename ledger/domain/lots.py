@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ledger.domain.times import END_OF_TIME
-
 _NO_STEPS: Final[list[tuple[int, int]]] = []
 
 
@@ -57,7 +55,7 @@ class Lot:
 
     @property
     def expires_at(self) -> int:
-        """From when on it is gone, in microseconds; END_OF_TIME: never."""
+        """From when on it is gone, in microseconds; `END_OF_TIME` (ledger.domain.times): never."""
         return self.order[0]
 
     @property
@@ -65,12 +63,10 @@ class Lot:
         """From when on it may be used: the later of its terms and its grant's effective time. Microseconds."""
         return self.order[1]
 
-    def most_used(self, start: int, end: int = END_OF_TIME) -> int:
-        """Return the most units in use at any one time from `start` to before `end`."""
+    def most_used(self, start: int) -> int:
+        """Return the most units in use at any one time from `start` on. After the lot's end it is never more."""
         used = most = 0
         for time, more in self.steps:
-            if time >= end:
-                break
             used += more
             if time <= start or used > most:
                 most = used  # Of what was before `start`, only the last counts.
@@ -80,13 +76,12 @@ class Lot:
         """Return how many units a use at a time may take."""
         if self.taken_back or not self.active_from <= at < self.expires_at:
             return 0
-        return self.granted - self.most_used(at, self.expires_at)
+        return self.granted - self.most_used(at)
 
     @property
     def is_spent(self) -> bool:
-        """Nothing is left at its end, so nothing can be taken at any time."""
-        end = self.expires_at
-        return self.active_from >= end or sum(more for time, more in self.steps if time < end) >= self.granted
+        """Nothing is left in the end, so nothing can be taken at any time; or it ended before it was active."""
+        return self.active_from >= self.expires_at or sum(more for _, more in self.steps) >= self.granted
 
     @property
     def last_use(self) -> int:
@@ -99,7 +94,7 @@ class Lot:
             self.steps = []
         insort(self.steps, (time, more))
         # B4, whose other half is that steps down only undo steps up.
-        assert self.most_used(time, self.expires_at) <= self.granted, "more of a lot is used than was granted"
+        assert self.most_used(time) <= self.granted, "more of a lot is used than was granted"
 
 
 _order = attrgetter("order")
@@ -113,7 +108,7 @@ class LotBook:
     def __init__(self) -> None:
         self._by_exchange: dict[str, tuple[Lot, ...]] = {}
         self._open: dict[str, list[Lot]] = {}
-        """By asset, in the order of use: lots of which something is left at their end. The rest need no looking at."""
+        """By asset, in the order of use: lots of which something is left in the end. The rest need no looking at."""
 
     def grant(self, lot: Lot) -> None:
         """Take in a lot."""

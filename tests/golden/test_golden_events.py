@@ -59,7 +59,9 @@ def test_every_topic_has_a_sample() -> None:
 def test_samples_of_a_relationship_fold_to_the_state_they_folded_to() -> None:
     expected = json.loads((Path(__file__).parent / "states.json").read_text())
 
-    assert expected == {name: summary(fold(until)) for name, until in VIEWS.items()}
+    found = {name: summary(fold(until)) for name, until in VIEWS.items()}
+    found |= {name: holds_and_points(until) for name, until in VIEWS_OF_HOLDS.items()}
+    assert expected == found
 
 
 def test_sealed_parts_open_in_their_places_and_merge_back() -> None:
@@ -108,10 +110,17 @@ VIEWS = {
 }
 
 
-def fold(until: int) -> RelationshipState:
-    state = initial_state("acme/c-1", until)
+VIEWS_OF_HOLDS = {
+    "holds now": END_OF_TIME,
+    "holds before the reversal": 1_767_225_600_000_000 + 4 * 86_400_000_000,
+    "holds before they ended": 1_767_225_600_000_000,
+}
+
+
+def fold(until: int, stream_id: str = "acme/c-1") -> RelationshipState:
+    state = initial_state(stream_id, until)
     assert isinstance(state, RelationshipState)
-    for each in facts(rows_of("acme/c-1")):
+    for each in facts(rows_of(stream_id)):
         state.evolve(each)
     return state
 
@@ -125,7 +134,19 @@ def summary(state: RelationshipState) -> dict[str, Any]:
         "last_occur_time": state.last_occur_time,
         "interactions": _plain(asdict(totals)),
         "exchanges": [state.exchanges.count, state.exchanges.reversed, state.exchanges.one_sided],
-        "quantities": _plain(state.exchanges.quantities()),
+        "quantities": _plain([each[:5] for each in state.exchanges.quantities()]),
+    }
+
+
+def holds_and_points(until: int) -> dict[str, Any]:
+    """What is told of holds, and which points could be used, as JSON."""
+    state = fold(until, "acme/c-2")
+    at = min(until, 1_798_761_600_000_000)
+    return {
+        **summary(state),
+        "pending": state.exchanges.pending(at),
+        "holds": _plain([each[5:] for each in state.exchanges.quantities(at)]),
+        "available": [lot.available(at) for lot in state.exchanges.lots.granted_by("h-1")],
     }
 
 
