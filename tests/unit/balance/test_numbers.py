@@ -212,7 +212,7 @@ def test_a_window_has_its_end_and_not_its_beginning() -> None:
 def test_a_window_ends_with_the_view_at_the_latest() -> None:
     facts = between(3, 5, at=NOW)
 
-    assert 0 == told(facts, even(0), view=BalanceView(NOW - 1, CUSTOMER, None, NOW + 1)).got
+    assert 0 == told(facts, even(0), view=BalanceView(NOW - 1, CUSTOMER, NOW - 9, NOW + 1)).got
     assert 3 == told(facts, even(0), view=BalanceView(NOW, CUSTOMER, None, NOW + 1)).got
 
 
