@@ -304,7 +304,7 @@ class RelationshipFilter(_message.Message):
 
     @_builtins.property
     def balance(self) -> Global___BalanceFilter:
-        """By balance. Needs no `as_of`. Default: no bound."""
+        """By balance. Default: no bound."""
 
     def __init__(
         self,
@@ -330,8 +330,9 @@ Global___RelationshipFilter: _TypeAlias = RelationshipFilter  # noqa: Y015
 
 @_typing.final
 class BalanceFilter(_message.Message):
-    """Bounds on the balance over all time by the organization's default policy, each leg under the version of its time. Bounds are
-    inclusive; relationships without an index meet none on index or confidence.
+    """Bounds on the balance over all time by the organization's default policy, each leg under the version of its time: as of
+    `as_of`, or without one as of the time when the organization's last event was recorded. Bounds are inclusive; relationships
+    without an index meet none on index or confidence. Even without bounds, answers have the balances.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
