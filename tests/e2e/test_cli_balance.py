@@ -6,18 +6,21 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
 import pytest
 
 from rapport.events.v1 import exchange_pb2 as events
 from rapport.events.v1 import valuation_pb2 as valuation
 from rapport.events.v1.policy_pb2 import AssetKind, AssetRegistered
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Reversal
-from services.client import Client, amount, timestamp
+from services.client import Client, Unavailable, amount, balances, timestamp, view_spec
+from services.client import view as as_of
+from services.client.frames import read_frames
 from tests import example_balance as example
 from tests.e2e.test_cli import environment_for, messages, rapport
 from tests.server import ROOT, ServerProcess
@@ -217,6 +220,33 @@ def test_json_has_one_message_a_line(ledger: Ledger) -> None:
     assert ("balance", "trailer") == (next(iter(parts[0])), next(iter(parts[-1])))
     assert shown["balance"] == parts[0]["balance"]
     assert ("7", 6) == (pages[0]["linesCount"], len(pages[0]["days"]))
+
+
+@pytest.mark.parametrize("broken_after", [1, 2, 7, 9, 11])
+async def test_an_explanation_that_breaks_is_the_same_in_the_end(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, broken_after: int
+) -> None:
+    view = view_spec(as_of=as_of(occur_time=datetime(2026, 3, 30, tzinfo=UTC)))
+    async with Client(ledger.server.target) as client:
+        whole = [part async for part in client.explain_balance("acme", "c-1", view=view, drivers=3)]
+        breaks = [broken_after, broken_after, None]
+
+        async def breaking(call: Any, idle_timeout_s: float) -> AsyncGenerator[Any, None]:
+            left = breaks.pop(0)
+            async for frame in read_frames(call, idle_timeout_s):
+                if left == 0:
+                    raise Unavailable("broken by the test", code=grpc.StatusCode.UNAVAILABLE)
+                left = None if left is None else left - 1
+                yield frame
+
+        monkeypatch.setattr(balances, "read_frames", breaking)
+        broken = [part async for part in client.explain_balance("acme", "c-1", view=view, drivers=3)]
+
+    assert (
+        len(breaks) < 2
+    )  # It broke once at least; what is left after six entries may be shorter than what came before.
+    assert whole == broken
+    assert "trailer" == broken[-1].WhichOneof("part")
 
 
 def test_a_token_gives_the_same_bytes_after_any_writes(ledger: Ledger) -> None:
