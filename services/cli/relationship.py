@@ -142,6 +142,7 @@ def _show(relationship: Relationship) -> None:
                 "exchanges",
                 f"{exchanges.count} ({exchanges.one_sided} one-sided), and {exchanges.reversed} reversed",
             ),
+            ("pending", f"{exchanges.pending} exchanges" if exchanges.pending else ""),
         ]
     )
     if relationship.quantities:
@@ -153,14 +154,17 @@ def _show(relationship: Relationship) -> None:
 
 
 def show_quantities(quantities: Iterable[Quantity]) -> None:
-    """Print gross totals as a table."""
-    rows = Rows("GIVER", "CATEGORY", "POSTED", "REVERSED")
-    for each in quantities:
+    """Print gross totals as a table; what was ever pending has columns of its own, if there is any."""
+    listed = list(quantities)
+    holds = any(each.pended for each in listed)
+    rows = Rows("GIVER", "CATEGORY", "POSTED", "REVERSED", *(("PENDED", "VOIDED", "EXPIRED") if holds else ()))
+    for each in listed:
+        pended = (each.pended, each.hold_voided, each.hold_expired) if holds else ()
         rows.add(
             enum_cell(exchange_pb2.Party.DESCRIPTOR, each.giver),
             enum_cell(exchange_pb2.Category.DESCRIPTOR, each.category),
             amount_cell(each.posted, each.asset),
-            amount_cell(each.reversed, each.asset) if each.reversed else "",
+            *(amount_cell(units, each.asset) if units else "" for units in (each.reversed, *pended)),
         )
     rows.end()
 
