@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TERMINAL: Final = "-"
 """Where a plot goes that is printed."""
 FILES: Final = (".svg", ".png")
+MOST_POINTS: Final = 4000
+"""Points that a chart has at most, beside its ends: three to a pixel of a PNG."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -114,7 +116,7 @@ def chart(relationship: str, balance: Balance, entries: Sequence[Entry]) -> Char
         view=view_text(balance.view.resolved.as_of),
         window=window_text(balance.view),
         unit=balance.unit_of_account,
-        points=_framed(steps, moment(balance.view.resolved.as_of.occur_time)),
+        points=_framed(thinned(steps), moment(balance.view.resolved.as_of.occur_time)),
         sums=_sums(balance),
         policies=f"by {policies_text(balance.view)}",
     )
@@ -134,6 +136,15 @@ def accumulate(entries: Iterable[Entry], perspective: int) -> list[Point]:
             points.pop()  # Legs of one moment are one step: nobody was half through an exchange.
         points.append(Point(time, got, gave))
     return points
+
+
+def thinned(points: list[Point]) -> list[Point]:
+    """Return points that look the same where there are more than can be told apart: the last of each sliver of time."""
+    if len(points) <= MOST_POINTS:
+        return points
+    first, span = points[0].time, points[-1].time - points[0].time
+    slivers = {(point.time - first) * (MOST_POINTS - 1) // span: point for point in points}
+    return list(slivers.values())
 
 
 def _framed(steps: list[Point], until: datetime) -> tuple[Point, ...]:

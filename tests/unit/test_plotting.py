@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 from argparse import ArgumentTypeError
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -65,6 +65,19 @@ def test_legs_of_one_moment_are_one_step() -> None:
         together.append(moved)
 
     assert [Point(MARCH, 60_800_000_000, 57_500_000_000)] == plotting.accumulate(together, PARTY_CUSTOMER)
+
+
+def test_more_points_than_can_be_told_apart_are_thinned_to_the_last_of_each_sliver() -> None:
+    many = [Point(MARCH + n * timedelta(seconds=1), n, 2 * n) for n in range(3 * plotting.MOST_POINTS)]
+
+    thin = plotting.thinned(many)
+
+    assert plotting.MOST_POINTS == len(thin)
+    assert thin == sorted(thin)
+    assert many[-1] == thin[-1]
+    assert set(thin) <= set(many)
+    assert max(b.time - a.time for a, b in pairwise(thin)) < timedelta(seconds=5)
+    assert many[: plotting.MOST_POINTS] == plotting.thinned(many[: plotting.MOST_POINTS])
 
 
 def test_a_plot_begins_with_nothing_and_a_far_view_does_not_press_the_steps_together() -> None:
@@ -195,7 +208,7 @@ def test_the_lines_of_an_svg_are_steps_and_differ_in_more_than_colour(tmp_path: 
 
     for path in paths.values():
         corners = [tuple(map(float, pair.split())) for pair in path.get("d", "").replace("M", "L").split("L")[1:]]
-        assert all(a[0] == b[0] or a[1] == b[1] for a, b in itertools.pairwise(corners))
+        assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(corners))
     assert "stroke-dasharray" in paths["gave"].get("style", "")
     assert "stroke-dasharray" not in paths["got"].get("style", "")
     assert "net-above" in groups
