@@ -27,12 +27,10 @@ from services.runtime.times import set_time
 
 
 def tell_view(
-    told: shapes.View, view: BalanceView, position: int, policy: tuple[str, int, bytes], versions: Iterable[Valuation]
+    told: shapes.View, view: BalanceView, policy: tuple[str, int, bytes], versions: Iterable[Valuation]
 ) -> None:
-    """Fill in a view as it was resolved, but for its token. `policy`: its id, and version and digest or 0."""
+    """Fill in a view, but for its `as_of` and token. `policy`: its id, and version and digest or 0."""
     spec = told.resolved
-    _set_time(spec.as_of.occur_time, view.at)
-    spec.as_of.position = position
     spec.perspective = view.perspective  # type: ignore[assignment]  # A number of the enum, kept as an int.
     if view.window_from is not None:
         _set_time(getattr(spec.window, "from"), view.window_from)
@@ -41,10 +39,17 @@ def tell_view(
     spec.half_life_days = view.half_life_days
     valuation = spec.valuation
     valuation.policy_id, valuation.version, valuation.digest = policy
-    told.position = position
     told.model_version = MODEL_VERSION
     for each in versions:
         told.policies.add(policy_id=each.policy_id, version=each.version, digest=each.digest)
+
+
+def tell_as_of(told: shapes.View, at: int, position: int) -> None:
+    """Fill in what a view knows, up to a position, of what had occurred by a time in microseconds."""
+    as_of = told.resolved.as_of
+    _set_time(as_of.occur_time, at)
+    as_of.position = position
+    told.position = position
 
 
 def tell_balance(told: shapes.Balance, balance: Balance) -> None:

@@ -46,6 +46,11 @@ class Asked(NamedTuple):
             raise _window_invalid(place, "must end after it begins")
         return BalanceView(at, self.perspective, begin, end, self.half_life_days)
 
+    @property
+    def moves_with_time_only(self) -> bool:
+        """Whether nothing of it is bound to a time, but what had happened by then."""
+        return self.window_from is self.window_to is None and not self.half_life_days
+
 
 def asked(stream_id: str, ref: ViewRef, field: str) -> Asked:
     """Return the view that a reference asks for; `field`: where that stands in the request.

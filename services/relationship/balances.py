@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, TypeVar, cast
 from ledger.balance.book import Book
 from ledger.balance.differing import DifferenceMismatch, Side, differences
 from ledger.balance.explaining import Driver, Explanation, ExplanationMismatch
+from ledger.balance.lasting import lasts_until
 from ledger.balance.lots import LotInView, lots_in_view
 from ledger.balance.numbers import Balance, balance
 from ledger.balance.statement import statement, whole
@@ -49,6 +50,8 @@ _ATTEMPTS: Final = 3
 """Times that a book may be found to be ahead of a view of now before that view is folded by itself."""
 _PAST_POLICIES: Final = 64
 """Policies of the past that are kept compiled."""
+_LATELY: Final = 2_000
+"""Balances of now that are kept, some 5 KB each; the oldest are dropped beyond that."""
 _POLICIES_KNOWN: Final = 1_024
 """Sets of policy versions whose digest is kept."""
 
@@ -78,6 +81,41 @@ class Sight(NamedTuple):
         return self.response.balance
 
 
+class Made(NamedTuple):
+    """A balance, for any view that differs from its own by a time and position at which nothing of it is another."""
+
+    book: Book
+    version: int
+    """Of the book when it was looked at."""
+    valuations: Valuations
+    opinion: Opinion
+    view: BalanceView
+    balance: Balance
+    policy: tuple[str, int]
+    """Id, and the version named or 0."""
+    policies_digest: bytes
+    told: shapes.Balance
+    """Without `as_of`, position and token."""
+
+
+class Kept(NamedTuple):
+    """A balance of now, and how long it stays."""
+
+    made: Made
+    until: int
+    """When time alone may make it another. Microseconds."""
+
+    def is_of(self, book: Book, valuations: Valuations, at: int) -> bool:
+        """Tell whether it is the balance of a book by these policies at a time."""
+        made = self.made
+        return (
+            made.book is book
+            and made.version == book.version
+            and made.valuations is valuations
+            and made.view.at <= at < self.until
+        )
+
+
 class Explained(NamedTuple):
     """What an explanation is told from."""
 
@@ -93,6 +131,7 @@ class Balances:
         self._ledger = ledger
         self._books = Books(ledger)
         self._past_valuations: OrderedDict[tuple[str, int], Valuations] = OrderedDict()
+        self._made_lately: OrderedDict[tuple[str, int, str, int, bytes], Kept] = OrderedDict()
 
     async def get(self, request: pb.GetBalanceRequest) -> pb.GetBalanceResponse:
         """Return a balance. What is refused, and why, is said in `relationship_service.proto`; so for all below."""
@@ -210,7 +249,23 @@ class Balances:
                 valuations = await self._past_policies(policies_id, at.position)
             book = await self._books.at_version(stream_id, look.version, look.view.position)
             if book is not None:
-                return _seen(request, wanted, at, book, valuations)
+                return _seen(request, wanted, at, self._lately(stream_id, wanted, at, book, valuations))
+
+    def _lately(self, stream_id: str, wanted: Asked, at: View, book: Book, valuations: Valuations) -> Made:
+        """Return the balance of a view of a book: the one made lately while it is still the same, else a new one."""
+        view = wanted.seen_at(at.occur_time)
+        if wanted.as_of is not None or not wanted.moves_with_time_only:
+            return _made(wanted, view, book, valuations)
+        key = stream_id, view.perspective, wanted.valuation.policy_id, wanted.valuation.version, wanted.valuation.digest
+        kept = self._made_lately.get(key)
+        if kept is None or not kept.is_of(book, valuations, view.at):
+            made = _made(wanted, view, book, valuations)
+            kept = Kept(made, lasts_until(book, made.opinion, view))
+            self._made_lately.pop(key, None)
+            while len(self._made_lately) >= _LATELY:
+                self._made_lately.popitem(last=False)
+            self._made_lately[key] = kept
+        return kept.made
 
     async def _look_past(self, request: Request, wanted: Asked, at: View) -> Sight:
         """Return what a view shows that knows less than is recorded: folded by itself."""
@@ -218,7 +273,7 @@ class Balances:
         book = await self._books.past(_stream(request), at)
         if not book.version:
             raise translate.unknown(request.organization_id, request.customer_id)
-        return _seen(request, wanted, at, book, valuations)
+        return _seen(request, wanted, at, _made(wanted, wanted.seen_at(at.occur_time), book, valuations))
 
     async def _past_policies(self, stream_id: str, position: int) -> Valuations:
         """Return the valuation policies that were known at a position, whatever time they speak of."""
@@ -230,34 +285,46 @@ class Balances:
         return kept
 
 
-def _seen(request: Request, wanted: Asked, at: View, book: Book, valuations: Valuations) -> Sight:
-    """Return what a view of a book shows.
+def _made(wanted: Asked, view: BalanceView, book: Book, valuations: Valuations) -> Made:
+    """Return the balance of a view of a book.
 
     Raises:
-        Rejected: WINDOW_INVALID, POLICY_UNKNOWN, VALUE_OUT_OF_RANGE, VIEW_DIGEST_MISMATCH.
+        Rejected: POLICY_UNKNOWN, VALUE_OUT_OF_RANGE.
     """
-    view = wanted.seen_at(at.occur_time)
     policy = wanted.valuation.policy_id or valuations.default_policy_id, wanted.valuation.version
     opinion = valuations.opinion(*policy, view.at)
     _check_digest(wanted, opinion, *policy)
     made = balance(book, opinion, view)
+    versions = versions_asked(book, opinion, view)
+    digest = _digest_of(tuple([(each.policy_id, each.version, each.digest) for each in versions]))
+    told = shapes.Balance()
+    tell.tell_view(told.view, view, (*policy, _named(wanted, opinion)), versions)
+    tell.tell_balance(told, made)
+    return Made(book, book.version, valuations, opinion, view, made, policy, digest, told)
+
+
+def _seen(request: Request, wanted: Asked, at: View, made: Made) -> Sight:
+    """Return what a view shows, from a balance that is the same at its time.
+
+    Raises:
+        Rejected: VIEW_DIGEST_MISMATCH.
+    """
+    view = made.view._replace(at=at.occur_time)
     response = pb.GetBalanceResponse()
     told = response.balance
-    versions = versions_asked(book, opinion, view)
-    tell.tell_view(told.view, view, at.position, (*policy, _named(wanted, opinion)), versions)
-    tell.tell_balance(told, made)
+    told.CopyFrom(made.told)
+    tell.tell_as_of(told.view, view.at, at.position)
     digest = hashlib.sha256(told.SerializeToString(deterministic=True)).digest()
-    policies_digest = _digest_of(tuple([(each.policy_id, each.version, each.digest) for each in versions]))
-    if wanted.token is not None and (digest, policies_digest) != wanted.token.digests:
+    if wanted.token is not None and (digest, made.policies_digest) != wanted.token.digests:
         raise Rejected(
             reasons.ERROR_REASON_VIEW_DIGEST_MISMATCH,
             "the view gives another balance than when its token was made",
             position=at.position,
         )
     stream_id = _stream(request)
-    token = view_tokens.Token(at.position, view, *policy, policies_digest, digest)
+    token = view_tokens.Token(at.position, view, *made.policy, made.policies_digest, digest)
     told.view.token = view_tokens.write(stream_id, token)
-    return Sight(stream_id, book, book.version, opinion, view, at.position, made, response, digest)
+    return Sight(stream_id, made.book, made.version, made.opinion, view, at.position, made.balance, response, digest)
 
 
 def _named(wanted: Asked, opinion: Opinion) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ledger.balance import numbers
 from ledger.balance.viewed import legs_in_view
 from ledger.domain.decider import Step
 from ledger.domain.exchange import RecordExchange, ReverseExchange
@@ -817,3 +818,39 @@ async def test_a_book_that_cannot_be_read_is_not_kept(quick: Serving, monkeypatc
     assert (0, 0) == (len(books), books.events)
     failing.append(False)
     assert await books.at_version("acme/anna", 1, position) is not None
+
+
+async def test_a_balance_of_now_is_made_once_and_anew_when_time_a_fact_or_a_policy_changes_it(
+    quick: Serving, ask: RelationshipServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(quick, policy(1, *RULES, effective_from=day(1)))
+    now = quick.app.ledger.head.record_time
+    held = exchange("x1", pays(500), at=day(2), one_sided=GIFT, pending_until=timestamp(now + 5 * DAY))
+    await record(quick, held)
+    made: list[int] = []
+    right = numbers.balance
+
+    def counted(*given: Any) -> Any:
+        made.append(1)
+        return right(*given)
+
+    monkeypatch.setattr("services.relationship.balances.balance", counted)
+
+    async def pending(later: int, view: b.ViewRef | None = None) -> tuple[int, int]:
+        quick.app.ledger.clock = lambda: now + later
+        told = await get(ask, view)
+        assert now + later == told.view.resolved.as_of.occur_time.ToMicroseconds()
+        assert told == await get(ask, by_token(told))  # Made without what is kept.
+        made.pop()
+        return told.pending_gave_nanos, len(made)
+
+    assert [(5 * EUR, 1), (5 * EUR, 1), (0, 2), (0, 2)] == [
+        await pending(later) for later in (DAY, 5 * DAY - 1, 5 * DAY, 6 * DAY)
+    ]
+    await record(quick, exchange("other", pays(5), at=day(2), customer="bert", one_sided=GIFT))
+    assert (0, 2) == await pending(7 * DAY)
+    assert (0, 3) == await pending(7 * DAY, spec(perspective=ORGANIZATION))
+    await publish(quick, policy(2, *RULES, effective_from=day(1)))
+    assert (0, 4) == await pending(7 * DAY)
+    await record(quick, exchange("x2", pays(5), at=day(2), one_sided=GIFT))
+    assert (0, 5) == await pending(7 * DAY)
