@@ -9,9 +9,10 @@ from decimal import Decimal
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rapport.events.v1.exchange_pb2 import LotTerms
 from services.client.request_ids import RequestIds, new_request_id
 from services.client.targets import parse_targets, target_of
-from services.client.values import amount, amount_text, moment, time_text, timestamp, to_units, view
+from services.client.values import amount, amount_text, lot_terms, moment, time_text, timestamp, to_units, view
 
 
 @pytest.mark.parametrize(
@@ -155,3 +156,13 @@ def test_targets_name_one_address_or_many() -> None:
     for wrong in ("", "a:1,", "audit=", "=a:1", "a:1,b:1"):
         with pytest.raises(ValueError, match="HOST:PORT"):
             parse_targets(wrong)
+
+
+def test_lot_terms_say_what_was_given_and_nothing_else() -> None:
+    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+
+    assert LotTerms() == lot_terms()
+    assert LotTerms(expires_at=timestamp(end)) == lot_terms(expires_at=end)
+    assert LotTerms(activates_at=timestamp(start), expires_at=timestamp(end)) == (
+        lot_terms(activates_at=timestamp(start), expires_at=end)
+    )
