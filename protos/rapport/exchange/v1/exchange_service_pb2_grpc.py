@@ -90,7 +90,8 @@ class ExchangeServiceServicer:
     def PostExchange(self, request, context):
         """Settles a pending exchange, in full or in part; what is not posted is voided with it. An identical resend changes nothing.
         Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, POSTED_UNITS_INVALID,
-        EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, VALUE_OUT_OF_RANGE.
+        EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, CONSENT_NOT_IN_FORCE, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT,
+        VALUE_OUT_OF_RANGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,8 @@ class ExchangeServiceStub:
     PostExchange: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.PostExchangeRequest, _exchange_service_pb2.PostExchangeResponse]
     """Settles a pending exchange, in full or in part; what is not posted is voided with it. An identical resend changes nothing.
     Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, POSTED_UNITS_INVALID,
-    EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, VALUE_OUT_OF_RANGE.
+    EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, CONSENT_NOT_IN_FORCE, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT,
+    VALUE_OUT_OF_RANGE.
     """
     VoidExchange: _aio.UnaryUnaryMultiCallable[_exchange_service_pb2.VoidExchangeRequest, _exchange_service_pb2.VoidExchangeResponse]
     """Says that a pending exchange came to nothing. An identical resend changes nothing.
@@ -77,7 +78,8 @@ class ExchangeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_exchange_service_pb2.PostExchangeResponse]:
         """Settles a pending exchange, in full or in part; what is not posted is voided with it. An identical resend changes nothing.
         Errors: REQUEST_INVALID, REQUEST_ID_REUSED, ONE_SIDED_NOT_DECLARED, ONE_SIDED_CONTRADICTED, POSTED_UNITS_INVALID,
-        EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT, VALUE_OUT_OF_RANGE.
+        EXCHANGE_UNKNOWN, EXCHANGE_ALREADY_RESOLVED, HOLD_ENDED, CONSENT_NOT_IN_FORCE, OCCUR_TIME_IN_FUTURE, VERSION_CONFLICT,
+        VALUE_OUT_OF_RANGE.
         """
 
     @_abc_1.abstractmethod
