@@ -122,11 +122,9 @@ class Listing:
 
     def ask(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
         """Return at most `limit` relationships after a key, in order."""
-        if self.order in BY_BALANCE:
-            return self._by_balance(query, after, limit)
         if self.order is not Order.UNITS_DESCENDING:
-            return self._by_relationship(query, after, limit)
-        listed = [] if after is not None and not after.value else self._by_units(query, after, limit)
+            return self._found(query, after, limit)
+        listed = [] if after is not None and not after.value else self._found(query, after, limit)
         if len(listed) < limit and not self.units_min:
             # Then those that have none of it.
             rest = Key(0, after.customer_id) if after is not None and not after.value else None
@@ -190,7 +188,19 @@ class Listing:
         bounds = [] if self.balances is None else self.balances.bounds
         return self.order in _BY_INDEX or any(column != "net" for column, _, _ in bounds)
 
-    def _by_relationship(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
+    def _found(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
+        ways = dict.fromkeys(BY_BALANCE, self._by_balance) | {Order.UNITS_DESCENDING: self._by_units}
+        find = ways.get(self.order, self._by_relationship)
+        if after is None or self.order is Order.CUSTOMER_ID:
+            return find(query, _From(after, ">"), limit)
+        # Those that tie with the last one come first. Two questions, for in one an index would pass over all that tie.
+        listed = find(query, _From(after, "="), limit)
+        if len(listed) < limit:
+            beyond = ">" if self.order in _ASCENDING else "<"
+            listed += find(query, _From(after, beyond), limit - len(listed))
+        return listed
+
+    def _by_relationship(self, query: Query, begin: "_From", limit: int) -> list[Listed]:
         sql = _Sql(query.tables)
         self._select(sql, f"{sql.relationships} AS r")
         bounded = bool(self.units_min or self.units_max)
@@ -200,9 +210,9 @@ class Listing:
         self._restrict(sql)
         if bounded:
             sql.add("AND coalesce(u.units, 0) BETWEEN ? AND ?", self.units_min, self.units_max or INT64_MAX)
-        return self._page(sql, query, after, limit)
+        return self._page(sql, query, begin, limit)
 
-    def _by_balance(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
+    def _by_balance(self, query: Query, begin: "_From", limit: int) -> list[Listed]:
         assert self.balances is not None, "an order by balance says whose"
         sql = _Sql(query.tables)
         # CROSS, so that the rows come in the order of the index and none is sorted.
@@ -215,9 +225,9 @@ class Listing:
         sql.add("AND b.organization_id = ? AND b.perspective = ?", self.organization_id, self.balances.perspective)
         if bounded:
             sql.add("AND coalesce(u.units, 0) BETWEEN ? AND ?", self.units_min, self.units_max or INT64_MAX)
-        return self._page(sql, query, after, limit)
+        return self._page(sql, query, begin, limit)
 
-    def _by_units(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
+    def _by_units(self, query: Query, begin: "_From", limit: int) -> list[Listed]:
         assert self.account is not None, "an order by units says of what"
         sql = _Sql(query.tables)
         self._select(sql, f"{sql.units} AS u JOIN {sql.relationships} AS r")
@@ -226,7 +236,7 @@ class Listing:
         self._restrict(sql)
         sql.add("AND u.organization_id = ? AND u.giver = ? AND u.asset = ?", self.organization_id, *self.account)
         sql.add("AND u.units >= ? AND u.units <= ?", max(self.units_min, 1), self.units_max or INT64_MAX)
-        return self._page(sql, query, after, limit)
+        return self._page(sql, query, begin, limit)
 
     def _without_units(self, query: Query, after: Key | None, limit: int) -> list[Listed]:
         sql = _Sql(query.tables)
@@ -234,6 +244,7 @@ class Listing:
         self._join_units(sql)
         self._join_balances(sql)
         self._restrict(sql)
+        self._bound(sql, _From(None, ">"))
         sql.add("AND coalesce(u.units, 0) = 0")
         if after is not None:
             sql.add("AND r.customer_id > ?", after.customer_id)
@@ -245,18 +256,19 @@ class Listing:
             sql.add(", b.got, b.gave, b.net, b.index_ppm, b.confidence_ppm")
         sql.add(f"FROM {source}")
 
-    def _page(self, sql: "_Sql", query: Query, after: Key | None, limit: int) -> list[Listed]:
-        """Write which rows come after a key, and in which order; return what is found."""
-        column = _COLUMNS[self.order]
-        if self.order is Order.CUSTOMER_ID:
-            if after is not None:
-                sql.add("AND r.customer_id > ?", after.customer_id)
-            return sql.listed(query, "ORDER BY r.customer_id LIMIT ?", limit)
-        direction, beyond = ("", ">") if self.order in _ASCENDING else (" DESC", "<")
+    def _page(self, sql: "_Sql", query: Query, begin: "_From", limit: int) -> list[Listed]:
+        """Write where the rows begin, and in which order they come; return what is found."""
+        self._bound(sql, begin)
+        column, after = _COLUMNS[self.order], begin.after
         tied = f"{column.partition('.')[0]}.customer_id"  # Of the table that the index is of.
-        if after is not None:
-            sql.add(f"AND {column} {beyond}= ? AND ({column} {beyond} ? OR {tied} > ?)", after.value, *after)
-        return sql.listed(query, f"ORDER BY {column}{direction}, {tied} LIMIT ?", limit)
+        order = f"{column}{'' if self.order in _ASCENDING else ' DESC'}, {tied}"
+        if self.order is Order.CUSTOMER_ID:
+            order = tied = "r.customer_id"
+        elif after is not None and self.order not in BY_BALANCE:
+            sql.add(f"AND {column} {begin.comparison} ?", after.value)
+        if after is not None and (begin.comparison == "=" or self.order is Order.CUSTOMER_ID):
+            sql.add(f"AND {tied} > ?", after.customer_id)
+        return sql.listed(query, f"ORDER BY {order} LIMIT ?", limit)
 
     def _join_units(self, sql: "_Sql") -> None:
         assert self.account is not None, "a bound of units says of what"
@@ -283,20 +295,53 @@ class Listing:
             sql.add("AND r.interactions >= ?", self.interactions_min)
         if self.exchanges_min:
             sql.add("AND r.exchanges >= ?", self.exchanges_min)
-        if self.balances is not None and self._needs_balance:
-            sql.add("AND b.net > ?", NO_NET)
-            if self._needs_index:
-                sql.add("AND b.index_ppm > ?", NO_INDEX)
-            for column, least, greatest in self.balances.bounds:
-                if least is not None:
-                    sql.add(f"AND b.{column} >= ?", least)
-                if greatest is not None:
-                    sql.add(f"AND b.{column} <= ?", greatest)
+
+    def _bound(self, sql: "_Sql", begin: "_From") -> None:
+        """Write the bounds of balances; of each column at most one from each side, and only the useful ones indexed."""
+        if self.balances is None or not self._needs_balance:
+            return
+        bounds = {column: (least, greatest) for column, least, greatest in self.balances.bounds}
+        for column, absent in (("net", NO_NET), ("index_ppm", NO_INDEX)):
+            if column == "net" or self._needs_index:
+                least, greatest = bounds.get(column, (None, None))
+                bounds[column] = absent + 1 if least is None else least, greatest
+        ordered = _COLUMNS[self.order].removeprefix("b.")
+        if self.order in BY_BALANCE:
+            bounds[ordered] = begin.within(*bounds.get(ordered, (None, None)))
+        for column, (least, greatest) in bounds.items():
+            # A plus keeps an index out of it: one that only leaves out rows without a balance finds nothing quickly.
+            indexed = column == ordered if self.order in BY_BALANCE else least not in {NO_NET + 1, NO_INDEX + 1}
+            name = f"b.{column}" if indexed else f"+b.{column}"
+            if least is not None and least == greatest:
+                sql.add(f"AND {name} = ?", least)
+                continue
+            if least is not None:
+                sql.add(f"AND {name} >= ?", least)
+            if greatest is not None:
+                sql.add(f"AND {name} <= ?", greatest)
 
 
 def after_prefix(prefix: str) -> str:
     """Return what follows every text that begins with `prefix`, which is ASCII and not empty."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+class _From(NamedTuple):
+    """Where the rows of a question begin."""
+
+    after: Key | None
+    """None: with the first."""
+    comparison: str
+    """`=`: those that tie with it; else those beyond."""
+
+    def within(self, least: int | None, greatest: int | None) -> tuple[int | None, int | None]:
+        """Return bounds, inclusive, as tight as the place where the rows begin makes them."""
+        if self.after is None:
+            return least, greatest
+        value = self.after.value  # Within the bounds, as it was listed.
+        if self.comparison == "=":
+            return value, value
+        return (value + 1, greatest) if self.comparison == ">" else (least, value - 1)
 
 
 class _Sql:
