@@ -11,15 +11,14 @@ from itertools import accumulate
 class Lane:
     """Units in the order of their times. Additions usually come in order; one that comes late is put in its place."""
 
-    __slots__ = ("_summed", "_totals", "_units", "times")
+    __slots__ = ("_totals", "_units", "times")
 
     def __init__(self) -> None:
         self.times: list[int] = []
         """Microseconds, ascending; as many as there are additions."""
         self._units: list[int] = []
         self._totals: list[int] = [0]
-        self._summed = 0
-        """How many of the units are in `_totals`; the rest is summed when next asked for."""
+        """Sums of the first 0, 1, 2 ... units, as far as they are known; the rest is summed when next asked for."""
 
     def add(self, time: int, units: int) -> None:
         """Add units, at least 1, at a time in microseconds."""
@@ -32,7 +31,7 @@ class Lane:
         i = bisect_right(times, time)
         times.insert(i, time)
         self._units.insert(i, units)
-        self._summed = min(self._summed, i)
+        del self._totals[i + 1 :]
 
     def remove(self, time: int, units: int) -> None:
         """Remove what was added with exactly these."""
@@ -42,15 +41,13 @@ class Lane:
         assert self.times[i] == time, "only what was added is removed"
         del self.times[i]
         del self._units[i]
-        self._summed = min(self._summed, i)
+        del self._totals[i + 1 :]
 
     def totals(self) -> list[int]:
         """Return the sums of the first 0, 1, 2 ... units in the order of `times`. Not to be changed."""
-        if self._summed < len(self._units):
-            del self._totals[self._summed + 1 :]
-            before = self._totals.pop()
-            self._totals += accumulate(self._units[self._summed :], initial=before)
-            self._summed = len(self._units)
+        known = len(self._totals) - 1
+        if known < len(self._units):
+            self._totals += accumulate(self._units[known:], initial=self._totals.pop())
         return self._totals
 
     def until(self, time: int) -> int:
