@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import valuation_pb2 as v
+from rapport.relationship.v1 import balance_pb2 as b
 from tests.oracles import flat_facts
 from tests.oracles.flat_facts import FOR_EVER, Fact, Policy, Rule
 
@@ -82,3 +85,61 @@ def policy(position: int, message: v.ValuationPolicy) -> Policy:
         tuple(map(rule, message.rules)), message.kappa_nanos,
         tuple((each.name, each.up_to_ppm) for each in message.labels), message.trend_days,
     )  # fmt: skip
+
+
+def shares(found: Iterable[b.Share]) -> dict[Any, tuple[int, int, int, int]]:
+    return {
+        tuple(share.key.split()) if " " in share.key else share.key: (
+            share.value_nanos, share.legs, share.share_ppm, share.units,
+        )
+        for share in found
+    }  # fmt: skip
+
+
+def ratio(message: b.Ratio) -> Fraction:
+    return Fraction(int(message.numerator), int(message.denominator))
+
+
+def columns(row: Any, *names: str) -> tuple[int, ...]:
+    return tuple(getattr(row, name) for name in names)
+
+
+def balance(message: b.Balance) -> dict[str, Any]:
+    """Return an answered balance in the words of the brute model; lots, legs and contributions are explained apart."""
+    found, parties = message.coverage, {}
+    for table, rows, names in (
+        ("lines", message.lines, ("units", "legs", "value_nanos", "low_nanos", "high_nanos", "unvalued_units",
+                                  "unvalued_legs")),
+        ("quantities", message.quantities, ("posted", "reversed", "pended", "hold_posted", "hold_voided",
+                                            "hold_expired")),
+    ):  # fmt: skip
+        parties[table] = {(party(row.giver), category(row.category), row.asset): columns(row, *names) for row in rows}
+    answer: dict[str, Any] = {
+        "status": b.BalanceStatus.Name(message.status).removeprefix("BALANCE_STATUS_"),
+        "got": message.got_nanos, "gave": message.gave_nanos, "net": message.net_nanos,
+        "confidence_ppm": message.confidence_ppm, "kappa": message.kappa_nanos, "promised": message.promised_nanos,
+        "unvalued_lots": message.unvalued_lots, "pending_got": message.pending_got_nanos,
+        "pending_gave": message.pending_gave_nanos, "valued_legs": found.valued_legs,
+        "unvalued_legs": found.unvalued_legs,
+        "coverage_ppm": found.coverage_ppm if found.HasField("coverage_ppm") else None,
+        "by_method": shares(found.by_method), "unvalued": shares(found.unvalued), "one_sided": shares(found.one_sided),
+        "observed": {category(each.category): time_of(each.since) for each in found.observed},
+        "last_got": time_of(message.last_got_time) if message.HasField("last_got_time") else None,
+        "last_gave": time_of(message.last_gave_time) if message.HasField("last_gave_time") else None,
+        "trend_ppm": message.trend_ppm if message.HasField("trend_ppm") else None, **parties,
+    }  # fmt: skip
+    if message.HasField("index"):
+        gains, band = b.CustomerGains.Name(message.customer_gains).removeprefix("CUSTOMER_GAINS_"), message.band
+        answer |= {
+            "index": ratio(message.index), "numerator": int(message.index.numerator),
+            "denominator": int(message.index.denominator), "index_ppm": message.index_ppm, "raw_ppm": message.raw_ppm,
+            "band": (ratio(band.low), ratio(band.high)), "band_ppm": (band.low_ppm, band.high_ppm),
+            "sign_certain": band.sign_certain, "label": message.label,
+            "customer_gains": "" if gains == "UNSPECIFIED" else gains,
+        }  # fmt: skip
+    return answer
+
+
+def comparable(expected: dict[str, Any]) -> dict[str, Any]:
+    """Return what the brute model says, less what a balance does not tell."""
+    return {name: value for name, value in expected.items() if name not in {"lots", "legs", "contributions"}}

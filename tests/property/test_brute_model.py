@@ -70,12 +70,16 @@ class Cases:
         view = some_view(self.chance, history)
         if view.half_life_days > 365 and self.chance.random() < 0.9:  # The model takes long over the longest one.
             view = view._replace(half_life_days=365)
-        flat = [from_messages.fact(each.position, each.occur_time, each.topic, each.event) for each in history.facts]
+        told = [from_messages.fact(each.position, each.occur_time, each.topic, each.event) for each in history.facts]
+        flat = [fact for fact in told if fact is not None]
+        ends = [end for fact in flat for end in instants(fact)]
+        if ends and self.chance.random() < 0.4:
+            view = view._replace(at=self.chance.choice(ends) - self.chance.choice([0, 0, 1]))
         return Case(
             [fact for fact in history.facts if fact.position <= known],
             valuations(*published, positions=places[: len(published)]).opinion(policy_id, version, view.at),
             view,
-            [fact for fact in flat if fact is not None],
+            flat,
             policies,
             plain_view(view, known, policy_id, version),
         )
@@ -86,6 +90,13 @@ class Cases:
             return "", 0
         chosen = self.chance.choice(published)
         return chosen.policy_id, self.chance.choice([0, chosen.version])
+
+
+def instants(fact: flat_facts.Fact) -> list[int]:
+    """Return when something of a fact begins or ends by itself: where a view is most likely to be wrong."""
+    until = [] if fact.pending_until is None else [fact.pending_until]
+    lots = [time for leg in fact.legs for time in (leg.activates_at, leg.expires_at) if abs(time) != FOR_EVER]
+    return [*until, *lots]
 
 
 def plain_view(view: BalanceView, known: int, policy_id: str, version: int) -> View:
