@@ -167,11 +167,7 @@ def _expire(a: Side, b: Side, step: Step) -> None:
     """Note what lapsed without an event: points that were outstanding in a, and what was pending in a."""
     perspective = a.view.perspective
     lots = {lot.lot_id: lot for lot in b.lots}
-    lapsed = {
-        lot.lot_id: min(lot.outstanding, lots[lot.lot_id].lapsed)
-        for lot in a.lots
-        if lot.lot_id in lots and lot.outstanding and lots[lot.lot_id].lapsed
-    }
+    lapsed = {lot.lot_id: min(lot.outstanding, lots[lot.lot_id].lapsed) for lot in a.lots if lot.lot_id in lots}
     for then, now in _pairs(a.legs, b.legs):
         if then is None or now is None:
             continue
@@ -190,13 +186,13 @@ def _promise(units: int, rate: Rate | None) -> int:
 
 def _take_steps(a: Side, b: Side, steps: Sequence[Step]) -> None:
     """Say of each step how far it moves the index."""
-    # Where no policy is in force there is no kappa, and no entry whose index could depend on it.
-    kappa = (b if a.balance.status == NO_POLICY else a).balance.kappa_nanos
+    kappa = a.balance.kappa_nanos
     net, got, gave = _sums(a)
     before = _index(got, gave, kappa)
     if (net, before) != _told(a):
         raise DifferenceMismatch("the legs of the first view do not add up to its balance")
     for step in steps:
+        # Without a policy there is no kappa to take over, and in the end no entry whose index could depend on it.
         if step.cause == POLICY and b.balance.status != NO_POLICY:
             kappa = b.balance.kappa_nanos
         net, got, gave = net + step.net, got + step.got, gave + step.gave

@@ -62,8 +62,7 @@ def statement(legs: Sequence[ViewedLeg], view: BalanceView) -> Statement:
     opening = total = Total()
     lines = []
     for leg in counted:
-        if leg.reason == SELECTED:
-            total = total.plus(leg, view.perspective)
+        total = total.plus(leg, view.perspective)  # Without a rate its value is 0.
         if leg.effective_time <= view.after:
             opening = total
         else:

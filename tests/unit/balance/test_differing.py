@@ -160,6 +160,10 @@ def test_before_the_first_policy_there_is_no_index_to_differ_from() -> None:
     assert [(d.POLICY, 7)] == told(differences(a, b))
     assert [(d.POLICY, -7)] == told(differences(b, a))
     assert [Fraction(7, 113)] == [moved(step) for step in differences(a, b)]
+    # A policy that is not in force yet has no kappa: only that nothing had happened is told.
+    earlier = side(facts, START - DAY, 12, [FIRST])
+    assert [(d.AS_OF_MOVED, -7)] == told(differences(b, earlier))
+    assert [(d.AS_OF_MOVED, 7)] == told(differences(earlier, b))
 
 
 def test_what_had_happened_is_late_and_what_happened_since_is_new() -> None:
@@ -253,6 +257,16 @@ def test_entries_in_both_views_grow_older() -> None:
     )
 
 
+def test_what_is_worth_nothing_changes_nothing_by_growing_older() -> None:
+    facts = two_axes()
+    worthless = policy(1, *MONEY, attention(0), effective_from=START)
+    a, b = (side(facts, day(at), 12, [worthless], half_life_days=2) for at in (12, 14))
+
+    (step,) = differences(a, b)
+
+    assert (d.AGEING, ["x1", "x1"]) == (step.cause, [each.exchange_id for each in step.legs])
+
+
 def test_a_new_rate_counts_at_the_first_views_weight_and_ageing_at_the_new_rate() -> None:
     facts = two_axes()
     dearer = policy(1, *MONEY, attention(10**9), effective_from=START)
@@ -282,6 +296,7 @@ def points() -> Facts:
     [
         (32, 33, Fraction(-2, 5)),  # 50 points were left when L1 ended.
         (33, 33, None),  # They were used in time, as is known now: nothing lapsed.
+        (33, 123, Fraction(-86, 25)),  # Of the 500 of L2 70 were used, and 430 lapsed.
         (34, 42, Fraction(-2, 5)),  # What r1 gave back lapsed too, but was not promised in a.
         (32, 123, Fraction(-22, 5)),
     ],

@@ -80,6 +80,15 @@ def test_the_entries_that_move_the_index_most_come_first_and_the_earlier_of_two_
     assert [] == explained(example()).drivers(0)
 
 
+def test_of_entries_alike_the_earlier_one_is_told_also_where_there_is_room_for_one() -> None:
+    facts = Facts()
+    for number, cents in enumerate((5, 900, 900, 900)):
+        one = leg(CUSTOMER, x.CATEGORY_MONEY_PAYMENT, cents, "EUR/2")
+        facts.record(f"x{number}", one, at=NOON, one_sided=x.ONE_SIDED_LATER)
+
+    assert [2] == [driver.ordinal for driver in explained(facts).drivers(1)]
+
+
 def test_without_the_only_entry_there_is_no_index() -> None:
     facts = Facts()
     facts.record("x1", LEGS[0], at=NOON, one_sided=x.ONE_SIDED_LATER)
