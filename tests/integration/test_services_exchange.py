@@ -410,6 +410,33 @@ async def test_points_are_granted_held_redeemed_and_taken_back_in_batches(
     assert op.OUTCOME_APPLIED == last.result.outcome
 
 
+async def test_a_refused_batch_leaves_no_lot_no_hold_and_no_use(stub: ExchangeServiceStub) -> None:
+    await stub.RecordExchange(record("g1", legs=[pays(), grants(5)]))
+    more = recording("g2", legs=[pays(), grants(50)])
+    held = recording("h1", pending_until=timestamp(MARCH + 10))
+    redeemed = recording("x1", legs=[redeems(40), goods()])
+    unknown = Operation(customer_id="42", post=Posting(exchange_id="h9"))
+
+    status = await refusal(stub.ApplyExchanges(apply(more, held, redeemed, unknown)))
+
+    assert ("EXCHANGE_UNKNOWN", "3") == (reason_of(status), metadata_of(status)["operation_index"])
+    assert "EXCHANGE_UNKNOWN" == reason_of(await refusal(stub.PostExchange(post("h1"))))
+    short = await refusal(stub.RecordExchange(record("x1", legs=[redeems(6), goods()])))
+    assert {"asset": "PT/0", "available": "5"} == metadata_of(short)
+    assert op.OUTCOME_APPLIED == (await stub.RecordExchange(record("x1", legs=[redeems(5), goods()]))).result.outcome
+
+
+async def test_of_concurrent_redemptions_no_more_win_than_there_are_points(stub: ExchangeServiceStub) -> None:
+    await stub.RecordExchange(record("g1", legs=[pays(), grants(10)]))
+
+    asked = [record(f"x{n}", legs=[redeems(3), goods()]) for n in range(8)]
+    answers = await asyncio.gather(*map(stub.RecordExchange, asked), return_exceptions=True)
+
+    assert 3 == sum(isinstance(answer, pb.RecordExchangeResponse) for answer in answers)
+    short = await refusal(stub.RecordExchange(record("y", legs=[redeems(3), goods()])))
+    assert ("LOT_INSUFFICIENT", "1") == (reason_of(short), metadata_of(short)["available"])
+
+
 async def test_observation_is_declared_from_a_time_on(stub: ExchangeServiceStub, server: Serving) -> None:
     observation = ObservationDeclared(category=x.CATEGORY_WAITING, since=timestamp(MARCH))
     request = pb.DeclareObservationRequest(
