@@ -20,6 +20,8 @@ from rapport.type.v1.as_of_pb2 import AsOf
 
 PAGE_EVENTS: Final = 2_000
 """Events read and folded in one turn of the event loop: some ten milliseconds."""
+FED_EVENTS: Final = 250
+"""The same for folds that cost more for each event. A call takes several turns, so each must be short."""
 
 
 class View(NamedTuple):
@@ -95,23 +97,25 @@ class Views:
         Raises:
             Rejected: as `look`; the fold has them all then.
         """
-        async for fact in self._facts(stream_id, view, after_version):
+        async for fact in self._facts(stream_id, view, after_version, FED_EVENTS):
             evolve(fact)
 
-    async def _facts(self, stream_id: str, view: View, version: int = 0) -> AsyncIterator[Fact]:
+    async def _facts(
+        self, stream_id: str, view: View, version: int = 0, turn_events: int = PAGE_EVENTS
+    ) -> AsyncIterator[Fact]:
         last: Fact | None = None
-        while rows := await self._page(stream_id, version, view):
+        while rows := await self._page(stream_id, version, turn_events, view):
             for last in facts(rows):
                 yield last
             version = rows[-1].version
-            if len(rows) < PAGE_EVENTS:
+            if len(rows) < turn_events:
                 break
             await asyncio.sleep(0)
         if view.given and last is not None:
             await self._refuse_split(stream_id, last)
 
-    async def _page(self, stream_id: str, version: int, view: View) -> list[EventRow]:
-        return await self._reads(self._reads.store.read_stream, stream_id, version, PAGE_EVENTS, view.position)
+    async def _page(self, stream_id: str, version: int, limit: int, view: View) -> list[EventRow]:
+        return await self._reads(self._reads.store.read_stream, stream_id, version, limit, view.position)
 
     async def _record_time_of(self, position: int, head: Head) -> int:
         if position > head.position:

@@ -43,7 +43,7 @@ class Driver(NamedTuple):
 class Explanation:
     """A balance with the legs it was checked against."""
 
-    __slots__ = ("_contributions", "_excluded", "_perspective", "_selected", "balance")
+    __slots__ = ("_contributions", "_excluded", "_perspective", "_ppm", "_selected", "balance")
 
     def __init__(self, balance: Balance, legs: Sequence[ViewedLeg], perspective: int) -> None:
         """Explain a balance by all legs of its view, in order.
@@ -57,6 +57,7 @@ class Explanation:
         self._excluded = [leg for leg in legs if leg.reason != SELECTED]
         self._contributions = [self._signed(leg) * leg.weight for leg in self._selected]
         self._check()
+        self._ppm = self._parts()
 
     def __len__(self) -> int:
         """How many entries there are."""
@@ -64,9 +65,8 @@ class Explanation:
 
     def entries(self, after: int = 0) -> Iterator[Entry]:
         """Yield the entries whose ordinal is greater than `after`, in order."""
-        parts = self._parts()
         for i in range(after, len(self._selected)):
-            yield Entry(i + 1, self._selected[i], self._contributions[i], parts[i])
+            yield Entry(i + 1, self._selected[i], self._contributions[i], self._ppm[i])
 
     def exclusions(self) -> Sequence[ViewedLeg]:
         """Return the legs that do not count, in order. One that is REVERSED stands for itself and its reversal."""

@@ -170,7 +170,10 @@ class Balances:
         if first.balance.unit_of_account and second.balance.unit_of_account not in {"", first.balance.unit_of_account}:
             raise _not_comparable("unit_of_account")
         try:
-            steps = differences(a, b)
+            if max(len(a.legs), len(b.legs)) <= _LEGS_AT_ONCE:
+                steps = differences(a, b)
+            else:
+                steps = await asyncio.to_thread(differences, a, b)
         except DifferenceMismatch as error:
             raise Rejected(reasons.ERROR_REASON_EXPLANATION_MISMATCH, str(error)) from error
         response = pb.DiffViewsResponse(a=first.told.view, b=second.told.view)

@@ -309,6 +309,22 @@ async def test_versions_that_values_rest_on_are_listed(quick: Serving, ask: Rela
     assert [[1], [1, 2], [1], [], [2]] == listed
 
 
+async def test_a_policy_that_was_not_yet_published_is_not_known_though_nothing_else_was_recorded_since(
+    server: Serving, stub: RelationshipServiceStub
+) -> None:
+    await publish(server, policy(1, *RULES, attention(10**8), effective_from=day(1)))
+    position = await record(server, exchange("x1", minutes(30), at=day(2), one_sided=GIFT))
+    before = await get(stub)
+    await publish(server, policy(2, *RULES, attention(2 * 10**8), effective_from=day(1)))
+
+    then, now = await get(stub, spec(day(3), position)), await get(stub)
+    difference = await stub.DiffViews(compared(by_token(before), None))
+
+    assert (3 * EUR, 3 * EUR, 6 * EUR) == (before.gave_nanos, then.gave_nanos, now.gave_nanos)
+    assert before == await get(stub, by_token(before))
+    assert [(b.DIFF_CAUSE_POLICY, -3 * EUR)] == [(step.cause, step.net_nanos) for step in difference.steps]
+
+
 async def test_under_one_version_every_leg_is_valued_by_it(quick: Serving, ask: RelationshipServiceStub) -> None:
     at = await two_axes(quick)
 
@@ -748,7 +764,7 @@ def counted(server: Serving, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
 
     async def watched(stream_id: str, view: Any, evolve: Any, after_version: int = 0) -> None:
         fed.append((stream_id, after_version))
-        await asyncio.sleep(0)  # As on PostgreSQL, others come in between.
+        await asyncio.sleep(0.05)  # As on PostgreSQL, others come in between.
         await feed(stream_id, view, evolve, after_version)
 
     monkeypatch.setattr(server.app.ledger, "feed", watched)
