@@ -8,17 +8,13 @@ that ten lines of this file fold.
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
 import pytest
 
@@ -28,52 +24,19 @@ from rapport.events.v1.exchange_pb2 import ExchangeRecorded
 from rapport.relationship.v1 import relationship_service_pb2 as relationship_messages
 from rapport.relationship.v1.relationship_pb2 import Relationship
 from services.client import Client, RetryPolicy, view
-from tests.server import ROOT, ServerProcess, eventually
+from tests.e2e.cdnow import MAPPING, ImportedHistory, figures_of, start_import
+from tests.server import ServerProcess, eventually
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow, pytest.mark.timeout(900)]
 
-MAPPING = ROOT / "examples" / "cdnow.toml"
 MARCH, SEPTEMBER = datetime(1997, 3, 31, tzinfo=UTC), datetime(1997, 9, 30, tzinfo=UTC)
 CENTS, CDS = "USD/2", "CD/0"
 LARGEST = [("07592", 1_399_093), ("14048", 897_633), ("07983", 697_307), ("19339", 655_270), ("07931", 649_718)]
 
 
-def start_import(server: ServerProcess, file: Path, mapping: Path = MAPPING, *more: str) -> subprocess.Popen[str]:
-    """Begin an import; its figures come on standard output."""
-    command = [sys.executable, "-m", "services.cli", "import", str(file), "--mapping", str(mapping), "--json"]
-    return subprocess.Popen(
-        [*command, "--target", server.target, *more],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def figures_of(importing: subprocess.Popen[str]) -> dict[str, Any]:
-    """Wait for the end of an import; return its figures."""
-    with importing:
-        output, told = importing.communicate(timeout=600)
-    assert 0 == importing.returncode, told
-    figures: dict[str, Any] = json.loads(output)
-    return figures
-
-
-@pytest.fixture(scope="module")
-def master(shared_data: Path) -> Path:
-    return shared_data / "cdnow" / "CDNOW_master.txt"
-
-
-@pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory, master: Path) -> Iterator[tuple[ServerProcess, dict[str, Any]]]:
-    """A server with the whole history, and what the import said."""
-    with ServerProcess(tmp_path_factory.mktemp("cdnow") / "data") as server:
-        yield server, figures_of(start_import(server, master))
-
-
 @pytest.fixture
-async def client(imported: tuple[ServerProcess, dict[str, Any]]) -> AsyncIterator[Client]:
-    async with Client(imported[0].target, timeout_s=120) as connected:
+async def client(imported: ImportedHistory) -> AsyncIterator[Client]:
+    async with Client(imported.server.target, timeout_s=120) as connected:
         yield connected
 
 
@@ -142,8 +105,8 @@ async def replayed(client: Client, organization_id: str = "cdnow") -> Replay:
     return replay
 
 
-def test_every_line_becomes_two_events(imported: tuple[ServerProcess, dict[str, Any]]) -> None:
-    figures = imported[1]
+def test_every_line_becomes_two_events(imported: ImportedHistory) -> None:
+    figures = imported.figures
 
     assert (69_659, 139_318) == (figures["lines"], figures["recorded"])
     assert (0, 0, 0) == (figures["replayed"], figures["rejected"], figures["without_records"])
@@ -218,19 +181,17 @@ async def test_who_came_back(client: Client) -> None:
     assert (72.214, 34) == (round(mean(gaps), 3), median(gaps))
 
 
-async def test_importing_again_adds_nothing(
-    client: Client, imported: tuple[ServerProcess, dict[str, Any]], master: Path
-) -> None:
+async def test_importing_again_adds_nothing(client: Client, imported: ImportedHistory, master: Path) -> None:
     before = (await client.get_head()).position
 
-    figures = await asyncio.to_thread(lambda: figures_of(start_import(imported[0], master)))
+    figures = await asyncio.to_thread(lambda: figures_of(start_import(imported.server, master)))
 
     assert (0, 139_318, 0) == (figures["recorded"], figures["replayed"], figures["rejected"])
     assert before == (await client.get_head()).position
 
 
 async def test_the_sample_goes_in_with_a_mapping_of_its_own(
-    client: Client, imported: tuple[ServerProcess, dict[str, Any]], shared_data: Path, tmp_path: Path
+    client: Client, imported: ImportedHistory, shared_data: Path, tmp_path: Path
 ) -> None:
     mapping = tmp_path / "sample.toml"
     text = MAPPING.read_text().replace('"customer", "date"', '"customer", "sample", "date"')
@@ -238,7 +199,7 @@ async def test_the_sample_goes_in_with_a_mapping_of_its_own(
     file = shared_data / "cdnow" / "CDNOW_sample.txt"
 
     await asyncio.to_thread(
-        lambda: figures_of(start_import(imported[0], file, mapping, "--organization", "cdnow-sample"))
+        lambda: figures_of(start_import(imported.server, file, mapping, "--organization", "cdnow-sample"))
     )
     replay = await replayed(client, "cdnow-sample")
 
@@ -282,17 +243,16 @@ def head_of(server: ServerProcess) -> int:
 
 
 @pytest.mark.postgres
-async def test_the_same_on_postgresql(tmp_path: Path, master: Path, postgres_url: str) -> None:
-    with ServerProcess(tmp_path / "data", settings={"RAPPORT_STORE_URL": postgres_url}) as server:
-        figures = await asyncio.to_thread(lambda: figures_of(start_import(server, master)))
-        async with Client(server.target, timeout_s=120) as client:
-            now, march, september = (
-                await listed(client),
-                await listed(client, MARCH),
-                await listed(client, SEPTEMBER),
-            )
-            replay = await replayed(client)
+async def test_the_same_on_postgresql(imported_on_postgresql: ImportedHistory) -> None:
+    async with Client(imported_on_postgresql.server.target, timeout_s=120) as client:
+        now, march, september = (
+            await listed(client),
+            await listed(client, MARCH),
+            await listed(client, SEPTEMBER),
+        )
+        replay = await replayed(client)
 
+    figures = imported_on_postgresql.figures
     assert (69_659, 139_318, 0) == (figures["lines"], figures["recorded"], figures["rejected"])
     assert {CENTS: 250_031_563, CDS: 167_881} == now.units
     assert (31_798, 107_180_547) == (march.purchases, march.units[CENTS])

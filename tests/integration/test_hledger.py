@@ -6,9 +6,14 @@ import random
 
 import pytest
 
-from tests.oracles import hledger_journal
-from tests.oracles.brute_model import balance
+from ledger.balance.numbers import balance
+from ledger.balance.view import BalanceView
+from rapport.events.v1 import exchange_pb2 as x
+from tests.balance_facts import book_of, valuations
+from tests.balance_histories import History, some_policy
+from tests.oracles import brute_model, from_messages, hledger_journal
 from tests.oracles.flat_facts import Fact, Leg, Policy, Rule, View
+from tests.oracles.hledger_journal import PARTIES
 from tests.oracles.worked_examples import DATED_RATES, FULL_EXAMPLE, LATEST, TWO_AXES, day
 
 pytestmark = [
@@ -63,7 +68,7 @@ class Draw:
         return self.position
 
     def rules(self) -> tuple[Rule, ...]:
-        keys = [(who, side, scope, asset) for who in hledger_journal.PARTIES for side in ("GET", "GIVE")
+        keys = [(who, side, scope, asset) for who in PARTIES for side in ("GET", "GIVE")
                 for scope in SCOPES for asset in ASSETS]  # fmt: skip
         chosen = [key for key in keys if self.chance.random() < 0.6]
         rates = [self.chance.choice([0, 1, 10**7, self.chance.randrange(10**10)]) for _ in chosen]
@@ -112,14 +117,38 @@ class Draw:
         return [fact for i in range(self.chance.randrange(1, 15)) for fact in self.exchange(f"x{i}")], policies
 
 
-def test_random_ledgers(seed: int) -> None:
+def sides(found: dict[tuple[str, str], int]) -> dict[str, tuple[int, int]]:
+    return {perspective: (found[perspective, "GET"], found[perspective, "GIVE"]) for perspective in PARTIES}
+
+
+def test_the_brute_model_on_random_ledgers(seed: int) -> None:
     draw = Draw(seed)
     for _ in range(60):
         draw.position = 0
         facts, policies = draw.ledger()
         ends_a_day = day(1, 1) + draw.chance.randrange(-3, 35) * DAY - 1
-        for perspective in hledger_journal.PARTIES:
-            view = View(ends_a_day, draw.chance.randrange(1, draw.position + 1), perspective)
-            expected = told_by_hledger(facts, policies, view)
-            found = balance(facts, policies, view)
-            assert expected == (found["got"], found["gave"]), f"seed {seed}: {view}"
+        view = View(ends_a_day, draw.chance.randrange(1, draw.position + 1))
+        expected = sides(hledger_journal.totals(hledger_journal.journal(facts, policies, view), view))
+        for perspective in PARTIES:
+            found = brute_model.balance(facts, policies, view._replace(perspective=perspective))
+            assert expected[perspective] == (found["got"], found["gave"]), f"seed {seed}: {view}"
+
+
+def test_the_engine_on_random_ledgers(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(60):
+        history, versions = History(chance, chance.choice([5, 20, 60])), chance.choice([1, 2, 4])
+        published = [some_policy(chance, number) for number in range(1, versions + 1)]
+        known = chance.choice([*history.positions, *history.positions[-2:] * 2])
+        time = chance.choice([fact.occur_time for fact in history.facts] or [history.now])
+        view = View(time - time % DAY + chance.choice([1, 1, 30]) * DAY - 1, known)
+        told = [from_messages.fact(each.position, each.occur_time, each.topic, each.event) for each in history.facts]
+        policies = [from_messages.policy(0, message) for message in published]
+        text = hledger_journal.journal([fact for fact in told if fact is not None], policies, view)
+        expected = sides(hledger_journal.totals(text, view))
+
+        book = book_of(fact for fact in history.facts if fact.position <= known)
+        opinion = valuations(*published).opinion("", 0, view.at)
+        for perspective in PARTIES:
+            found = balance(book, opinion, BalanceView(view.at, x.Party.Value(f"PARTY_{perspective}")))
+            assert expected[perspective] == (found.got, found.gave), f"seed {seed}: {perspective} {view}"
