@@ -8,7 +8,15 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, ledger_pb2, policy_pb2, privacy_pb2, valuation_pb2
+from rapport.events.v1 import (
+    consent_pb2,
+    exchange_pb2,
+    interaction_pb2,
+    ledger_pb2,
+    policy_pb2,
+    privacy_pb2,
+    valuation_pb2,
+)
 
 MESSAGE_BY_TOPIC: Final[dict[str, type[Message]]] = {
     "ledger.created.v1": ledger_pb2.LedgerCreated,
