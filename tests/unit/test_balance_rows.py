@@ -184,6 +184,9 @@ def test_a_balance_too_large_is_in_no_list_and_comes_back(place: Place) -> None:
     place.log.append([place.goods("a", "x-3", 1)])
     place.generation = advance(PROJECTION, place.database, place.store, place.generation, place.log.head)
     assert ["b"] == listed()
+    place.log.append([place.log.visit("org-0/a")])
+    place.generation = advance(PROJECTION, place.database, place.store, place.generation, place.log.head)
+    assert ["b"] == listed(), "it does not begin anew from 0"
 
     message = ExchangeReversed(exchange_id="x-3", reversal_id="r", at_original=True)
     place.append(place.log.event("org-0/a", "exchange.reversed.v1", message, START))
