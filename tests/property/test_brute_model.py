@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ledger.balance.coverage import Share
+from ledger.balance.explaining import Explanation
 from ledger.balance.lots import lots_in_view
 from ledger.balance.numbers import Balance, Ratio, balance
 from ledger.balance.view import BalanceView
@@ -168,6 +169,17 @@ def leg_expected(leg: Seen) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+def drivers_expected(seen: list[Seen], kappa: int, count: int) -> list[tuple[int, Fraction | None]]:
+    """Return the entries whose removal moves the index most, by leaving out each in turn."""
+    entries = [leg for leg in seen if not leg.reason]
+    now, moves = brute_model.index(*brute_model.totals(entries), kappa), []
+    for i in range(len(entries)):
+        rest = brute_model.totals(entries[:i] + entries[i + 1 :])
+        without = brute_model.index(*rest, kappa) if sum(rest) else None
+        moves.append((-abs(now - (without or 0)), i + 1, without))
+    return [(ordinal, without) for _, ordinal, without in sorted(moves, key=lambda move: move[:2])[:count]]
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_engine_agrees_with_the_brute_model(part: int, seed: int) -> None:
@@ -176,11 +188,15 @@ def test_the_engine_agrees_with_the_brute_model(part: int, seed: int) -> None:
         case = cases.next()
         where = f"seed {seed}, ledger {number} of part {part}: {case.plain}"
         book, expected = book_of(case.facts), brute_model.balance(case.flat, case.policies, case.plain)
-        expected.pop("contributions", None)
-        lots, seen = expected.pop("lots"), expected.pop("legs")
+        lots, seen, contributions = expected.pop("lots"), expected.pop("legs"), expected.pop("contributions", None)
+        made, legs = balance(book, case.opinion, case.view), legs_in_view(book, case.opinion, case.view)
 
-        assert expected == told(balance(book, case.opinion, case.view)), where
-        legs = legs_in_view(book, case.opinion, case.view)
+        assert expected == told(made), where
         assert list(map(leg_expected, seen)) == [leg_told(leg, case.view.perspective) for leg in legs], where
         found = [each._asdict() for each in lots_in_view(book, case.opinion, case.view)]
         assert lots == [lot | {"expires_at": lot["expires_at"] or FOR_EVER} for lot in found], where
+        if contributions is not None:
+            explanation = Explanation(made, legs, case.view.perspective)
+            assert contributions == [entry.ppm for entry in explanation.entries()], where
+            drivers = [(each.ordinal, each.without and exact(each.without)) for each in explanation.drivers(3)]
+            assert drivers_expected(seen, expected["kappa"], 3) == drivers, where
