@@ -84,9 +84,8 @@ class Sight(NamedTuple):
 class Made(NamedTuple):
     """A balance, for any view that differs from its own by a time and position at which nothing of it is another."""
 
-    book: Book
     version: int
-    """Of the book when it was looked at."""
+    """Of the book that it is of. The book itself is not held: those that are dropped must go."""
     valuations: Valuations
     opinion: Opinion
     view: BalanceView
@@ -108,12 +107,7 @@ class Kept(NamedTuple):
     def is_of(self, book: Book, valuations: Valuations, at: int) -> bool:
         """Tell whether it is the balance of a book by these policies at a time."""
         made = self.made
-        return (
-            made.book is book
-            and made.version == book.version
-            and made.valuations is valuations
-            and made.view.at <= at < self.until
-        )
+        return made.version == book.version and made.valuations is valuations and made.view.at <= at < self.until
 
 
 class Explained(NamedTuple):
@@ -252,7 +246,7 @@ class Balances:
                 valuations = await self._past_policies(policies_id, at.position)
             book = await self._books.at_version(stream_id, look.version, look.view.position)
             if book is not None:
-                return _seen(request, wanted, at, self._lately(stream_id, wanted, at, book, valuations))
+                return _seen(request, wanted, at, book, self._lately(stream_id, wanted, at, book, valuations))
 
     def _lately(self, stream_id: str, wanted: Asked, at: View, book: Book, valuations: Valuations) -> Made:
         """Return the balance of a view of a book: the one made lately while it is still the same, else a new one."""
@@ -276,7 +270,7 @@ class Balances:
         book = await self._books.past(_stream(request), at)
         if not book.version:
             raise translate.unknown(request.organization_id, request.customer_id)
-        return _seen(request, wanted, at, _made(wanted, wanted.seen_at(at.occur_time), book, valuations))
+        return _seen(request, wanted, at, book, _made(wanted, wanted.seen_at(at.occur_time), book, valuations))
 
     async def _past_policies(self, stream_id: str, position: int) -> Valuations:
         """Return the valuation policies that were known at a position, whatever time they speak of."""
@@ -303,10 +297,10 @@ def _made(wanted: Asked, view: BalanceView, book: Book, valuations: Valuations) 
     told = shapes.Balance()
     tell.tell_view(told.view, view, (*policy, _named(wanted, opinion)), versions)
     tell.tell_balance(told, made)
-    return Made(book, book.version, valuations, opinion, view, made, policy, digest, told)
+    return Made(book.version, valuations, opinion, view, made, policy, digest, told)
 
 
-def _seen(request: Request, wanted: Asked, at: View, made: Made) -> Sight:
+def _seen(request: Request, wanted: Asked, at: View, book: Book, made: Made) -> Sight:
     """Return what a view shows, from a balance that is the same at its time.
 
     Raises:
@@ -327,7 +321,7 @@ def _seen(request: Request, wanted: Asked, at: View, made: Made) -> Sight:
     stream_id = _stream(request)
     token = view_tokens.Token(at.position, view, *made.policy, made.policies_digest, digest)
     told.view.token = view_tokens.write(stream_id, token)
-    return Sight(stream_id, made.book, made.version, made.opinion, view, at.position, made.balance, response, digest)
+    return Sight(stream_id, book, made.version, made.opinion, view, at.position, made.balance, response, digest)
 
 
 def _named(wanted: Asked, opinion: Opinion) -> bytes:
