@@ -10,7 +10,18 @@ from google.protobuf.descriptor import FieldDescriptor
 from buf.validate import validate_pb2
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
-GOOD = {"organization_id": "acme", "customer_id": "c-1", "request_id": ID, "asset": "EUR/2", "exchange_id": "x-1"}
+GOOD = {
+    "organization_id": "acme",
+    "customer_id": "c-1",
+    "request_id": ID,
+    "asset": "EUR/2",
+    "exchange_id": "x-1",
+    "unit_of_account": "EUR",
+    "group": "MONEY",
+    "policy_id": "acme",
+    "rule_id": "acme",
+    "source": "acme",
+}
 TEXTS = [
     "",
     "a",
@@ -71,3 +82,13 @@ def fill(message: Any, chance: random.Random, depth: int = 0) -> None:
                 item.seconds, item.nanos = TIMES[0] if chance.random() < 0.8 else chance.choice(TIMES)
             elif depth < 5:
                 fill(item, chance, depth + 1)
+    for oneof in message.DESCRIPTOR.oneofs:
+        required = oneof.GetOptions().Extensions[validate_pb2.oneof].required
+        if required and message.WhichOneof(oneof.name) is None and chance.random() < 0.97:
+            field = chance.choice(oneof.fields)
+            if field.message_type is None:
+                setattr(message, field.name, a_scalar(field, chance))
+            else:
+                nested = getattr(message, field.name)
+                nested.SetInParent()
+                fill(nested, chance, depth + 1)

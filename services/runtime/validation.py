@@ -14,6 +14,7 @@ import protovalidate
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from buf.validate import validate_pb2
 from ledger.domain.errors import Invalid, Rejected, Violation
 from ledger.domain.times import time_fault
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -170,6 +171,8 @@ def _nested(
         nested = field.message_type
         if nested is None or nested.full_name.startswith("google.protobuf.") or not wanted(field):
             continue
+        if field.GetOptions().Extensions[validate_pb2.field].ignore == validate_pb2.IGNORE_ALWAYS:
+            continue  # As the engine: what is in it is somebody else's to judge.
         assert not nested.GetOptions().map_entry, f"{field.full_name}: a map in a request needs a rule here"
         times = _compile(nested, within)
         if times is not None:
