@@ -14,8 +14,8 @@ class Lot:
     """The points of one grant. Changed by the fold only."""
 
     __slots__ = (
-        "_moves", "activates_at", "asset", "effective_time", "ends_at", "expires_at", "granted", "leg_no", "lot_id",
-        "position", "promising", "taken_at",
+        "_moves", "_net", "activates_at", "asset", "effective_time", "ends_at", "expires_at", "granted", "leg_no",
+        "lot_id", "position", "promising", "taken_at",
     )  # fmt: skip
 
     def __init__(
@@ -45,13 +45,18 @@ class Lot:
         """Where the book notes when something of it is outstanding."""
         self._moves: list[tuple[int, int]] = []
         """(time, units used; negative: restored), by time."""
+        self._net = 0
+        """Units used less those restored, whenever."""
 
     def move(self, time: int, units: int) -> None:
         """Use units from a time on; negative ones are restored."""
         insort(self._moves, (time, units))
+        self._net += units
 
     def used(self, time: int) -> int:
         """Return the units used by a time, inclusive, less those restored by then."""
+        if not self._moves or time >= self._moves[-1][0]:
+            return self._net
         return sum(units for at, units in self._moves if at <= time)
 
     def outstanding(self, time: int) -> int:
@@ -65,6 +70,6 @@ class Lot:
     def promises_until(self) -> int:
         """Return from when on nothing is outstanding any more, by what is known."""
         end = self.ends_at if self.taken_at is None else min(self.ends_at, self.taken_at)
-        if self._moves and self.used(self._moves[-1][0]) == self.granted:
+        if self._net == self.granted:
             end = min(end, self._moves[-1][0])
         return end

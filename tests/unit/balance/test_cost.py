@@ -13,7 +13,7 @@ from ledger.balance.numbers import balance
 from ledger.balance.view import DAY, BalanceView
 from ledger.policy.valuation import Opinion
 from rapport.events.v1 import exchange_pb2 as x
-from tests.balance_facts import CUSTOMER, ORGANIZATION, Facts, leg, opinion, policy, rule
+from tests.balance_facts import CUSTOMER, ORGANIZATION, Facts, grant, leg, opinion, policy, rule, use
 
 NOW = 20_000 * DAY
 EITHER = (CUSTOMER, ORGANIZATION)
@@ -87,6 +87,19 @@ def test_folding_costs_the_same_however_many_legs_there_are() -> None:
 
     assert max(costs[1_000:]) <= max(costs[:1_000])
     assert sorted(costs)[1_000] < 60
+
+
+def test_a_use_of_points_costs_the_same_however_often_the_lot_was_used() -> None:
+    facts = Facts()
+    facts.record("g", grant(10_000, "PT/0"), at=NOW - 400 * DAY)
+    redeemed = leg(CUSTOMER, x.CATEGORY_POINTS_REDEEM, 1, "PT/0")
+    for n in range(1_000):
+        facts.record(f"r{n}", redeemed, at=NOW - 300 * DAY + n, lot_uses=[use("g/1", 1)])
+    book, known = Book(), rated(1)
+    costs = [calls_of(lambda fact=fact: book.evolve(fact)) for fact in facts.facts]  # type: ignore[misc]
+
+    assert max(costs[2:]) < 60
+    assert calls_of(lambda: balance(book, known, BalanceView(NOW, CUSTOMER))) < 400
 
 
 def test_versions_that_say_the_same_cost_nothing() -> None:
