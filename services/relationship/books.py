@@ -19,10 +19,10 @@ from ledger.domain.times import END_OF_TIME
 from ledger.ledger import Ledger
 from ledger.views import View
 
-EVENTS_MAX: Final = 200_000
-"""Events folded into the books kept, about 1 KB each; the least used books are dropped beyond that."""
-_BOOK_EVENTS: Final = 5
-"""Events that take as much memory as a book takes before its first."""
+PIECES_MAX: Final = 400_000
+"""Events folded into the books kept, and their legs: some 250 to 600 bytes each. The least used books are dropped."""
+_BOOK_PIECES: Final = 5
+"""Pieces that take as much memory as a book takes before its first event."""
 
 
 class _Kept:
@@ -33,19 +33,19 @@ class _Kept:
     def __init__(self) -> None:
         self.book = Book()
         self.counted = 0
-        """Events for which it counts against the bound."""
+        """Pieces for which it counts against the bound."""
         self.lock = asyncio.Lock()
 
 
 class Books:
     """Books by stream. Lives on one event loop."""
 
-    def __init__(self, ledger: Ledger, events_max: int = EVENTS_MAX) -> None:
+    def __init__(self, ledger: Ledger, pieces_max: int = PIECES_MAX) -> None:
         self._ledger = ledger
-        self._events_max = events_max
+        self._pieces_max = pieces_max
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self.events = 0
-        """For how many events the books kept count."""
+        self.pieces = 0
+        """For how many events and legs the books kept count."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -104,15 +104,13 @@ class Books:
     def _count(self, stream_id: str, kept: _Kept) -> None:
         if self._kept.get(stream_id) is not kept:
             return
-        self.events += _BOOK_EVENTS + kept.book.version - kept.counted
-        kept.counted = _BOOK_EVENTS + kept.book.version
-        while self.events > self._events_max and len(self._kept) > 1:
+        pieces = _BOOK_PIECES + kept.book.version + kept.book.legs
+        self.pieces += pieces - kept.counted
+        kept.counted = pieces
+        while self.pieces > self._pieces_max and len(self._kept) > 1:
             self._forget(*next(iter(self._kept.items())))
 
     def _forget(self, stream_id: str, kept: _Kept) -> None:
         if self._kept.get(stream_id) is kept:
             del self._kept[stream_id]
-            self.events -= kept.counted
-
-
-__all__ = ["EVENTS_MAX", "Books"]
+            self.pieces -= kept.counted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from ledger.balance import numbers
+from ledger.balance.book import Book
 from ledger.balance.viewed import legs_in_view
 from ledger.domain.decider import Step
 from ledger.domain.exchange import RecordExchange, ReverseExchange
@@ -32,6 +34,7 @@ from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipSe
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.window_pb2 import Window
 from services.relationship import servicer, view_tokens
+from services.relationship.balances import Balances
 from services.relationship.books import Books
 from services.runtime.run import ServiceModule
 from services.runtime.settings import Secret
@@ -792,18 +795,42 @@ async def test_the_books_kept_are_bounded(quick: Serving) -> None:
     await record(quick, *(exchange(f"x{n}", pays(1), at=day(2), one_sided=GIFT) for n in range(10)))
     others = [exchange("x", pays(1), at=day(2), customer=f"c-{n}", one_sided=GIFT) for n in range(20)]
     head = await record(quick, *others)
-    books = Books(quick.app.ledger, events_max=30)
+    books = Books(quick.app.ledger, pieces_max=42)
 
     sizes = []
     for customer, version in (("anna", 10), *((f"c-{n}", 1) for n in range(20))):
         book = await books.at_version(f"acme/{customer}", version, head)
         assert book is not None
         assert version == book.version
-        sizes.append((len(books), books.events))
+        sizes.append((len(books), books.pieces))
 
-    assert (1, 15) == sizes[0]
-    assert max(events for _, events in sizes) <= 30
-    assert (5, 30) == sizes[-1]
+    assert (1, 25) == sizes[0]
+    assert max(pieces for _, pieces in sizes) <= 42
+    assert (6, 42) == sizes[-1]
+
+
+async def test_a_book_counts_for_its_legs_too(quick: Serving) -> None:
+    wide = [exchange("x", *[pays(1)] * 64, at=day(2), customer=f"c-{n}", one_sided=GIFT) for n in range(4)]
+    head = await record(quick, *wide)
+    books = Books(quick.app.ledger, pieces_max=200)
+
+    for n in range(4):
+        assert await books.at_version(f"acme/c-{n}", 1, head) is not None
+
+    assert (2, 140) == (len(books), books.pieces)
+
+
+async def test_balances_kept_hold_no_book_that_was_dropped(quick: Serving) -> None:
+    await record(quick, *(exchange("x", pays(1), at=day(2), customer=f"c-{n}", one_sided=GIFT) for n in range(9)))
+    answers = Balances(quick.app.ledger)
+    answers._books = Books(quick.app.ledger, pieces_max=1)
+
+    for n in range(9):
+        await answers.get(asked(customer=f"c-{n}"))
+
+    assert 1 == len(answers._books)
+    gc.collect()
+    assert 1 == sum(isinstance(each, Book) for each in gc.get_objects())
 
 
 async def test_a_book_that_others_continued_is_not_the_one_asked_for(quick: Serving) -> None:
@@ -831,7 +858,7 @@ async def test_a_book_that_cannot_be_read_is_not_kept(quick: Serving, monkeypatc
     with pytest.raises(RuntimeError):
         await books.at_version("acme/anna", 1, position)
 
-    assert (0, 0) == (len(books), books.events)
+    assert (0, 0) == (len(books), books.pieces)
     failing.append(False)
     assert await books.at_version("acme/anna", 1, position) is not None
 
