@@ -37,7 +37,7 @@ class Insufficient(Exception):
 class Lot:
     """What one POINTS_GRANT leg granted. Changed only by its LotBook."""
 
-    __slots__ = ("asset", "exchange_id", "granted", "leg_no", "order", "steps", "taken_back")
+    __slots__ = ("asset", "exchange_id", "granted", "in_the_end", "leg_no", "order", "steps", "taken_back")
 
     def __init__(
         self, exchange_id: str, leg_no: int, asset: str, granted: int, active_from: int, expires_at: int, position: int
@@ -50,6 +50,8 @@ class Lot:
         """By which lots are used up: the first to end, to become active, to be recorded, to be named."""
         self.steps = _NO_STEPS
         """(time, units more in use from then on), by time; less before more at one time. Replaced by the first use."""
+        self.in_the_end = 0
+        """Units in use after the last step."""
         self.taken_back = False
         """The grant is reversed, whenever that takes effect."""
 
@@ -65,6 +67,8 @@ class Lot:
 
     def most_used(self, start: int) -> int:
         """Return the most units in use at any one time from `start` on. After the lot's end it is never more."""
+        if not self.steps or self.steps[-1][0] <= start:
+            return self.in_the_end  # Most uses come in the order of their times, thousands of one lot.
         used = most = 0
         for time, more in self.steps:
             used += more
@@ -81,7 +85,7 @@ class Lot:
     @property
     def is_spent(self) -> bool:
         """Nothing is left in the end, so nothing can be taken at any time; or it ended before it was active."""
-        return self.active_from >= self.expires_at or sum(more for _, more in self.steps) >= self.granted
+        return self.active_from >= self.expires_at or self.in_the_end >= self.granted
 
     @property
     def last_use(self) -> int:
@@ -93,8 +97,9 @@ class Lot:
         if self.steps is _NO_STEPS:
             self.steps = []
         insort(self.steps, (time, more))
+        self.in_the_end += more
         # B4, whose other half is that steps down only undo steps up.
-        assert self.most_used(time) <= self.granted, "more of a lot is used than was granted"
+        assert more < 0 or self.most_used(time) <= self.granted, "more of a lot is used than was granted"
 
 
 _order = attrgetter("order")

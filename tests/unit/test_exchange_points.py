@@ -1,11 +1,12 @@
 """Points are lots: what may be granted, which lots a redemption uses, and what a reversal takes or gives back (4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from ledger.domain.exchange import RecordExchange
-from ledger.domain.times import text, timestamp
+from ledger.domain.lots import Lot, LotBook, Use
+from ledger.domain.times import END_OF_TIME, text, timestamp
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1.exchange_pb2 import ExchangeRecorded, Leg
 from tests.exchange_pairs import (
@@ -209,6 +210,31 @@ def test_a_redemption_at_the_clock_and_one_slightly_ahead_use_what_is_active_now
 
     assert [[("g1", 5)]] * 2 == [used(where, redeem("x1", 5, when)) for when in (None, NOW + TOLERANCE)]
     assert "LOT_INSUFFICIENT" == told(refusal(where, redeem("x1", 6, None)))
+
+
+def test_a_use_costs_the_same_however_often_the_lot_was_used_before() -> None:
+    lot = Lot("g1", 1, "PT/0", 10_000, 0, END_OF_TIME, 1)
+    book = LotBook()
+    book.grant(lot)
+    for time in range(5_000):
+        book.use(Use("g1", 1, 1), time)
+    looked_at = CountedSteps(lot.steps)
+    lot.steps = looked_at
+
+    assert 5_000 == lot.available(5_000)
+    book.use(Use("g1", 1, 1), 5_000)
+
+    assert looked_at.walks == 0
+
+
+class CountedSteps(list[tuple[int, int]]):
+    """Steps of a lot that count how often all of them are looked at."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        self.walks += 1
+        return super().__iter__()
 
 
 # --- At every time ---------------------------------------------------------------------------------------------------
