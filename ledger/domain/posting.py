@@ -155,7 +155,7 @@ def _end_of_hold(exchanges: ExchangeState, original: Known, resolution: Known | 
 def _while_pending(original: Known, ends: int, occur_time: int | None, setting: Setting, path: str) -> int:
     """Return when a resolution happens, its time being still open to refusal as lying in the future."""
     at = asked_time(occur_time, setting)
-    if at == setting.now and (occur_time is None or occur_time > at):
+    if occur_time is None or occur_time >= original.occur_time:
         at = max(at, original.occur_time)  # Our clock may run behind the one that recorded the exchange.
     if not original.occur_time <= at < ends:
         raise refusal(

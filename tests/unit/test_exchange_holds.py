@@ -174,6 +174,7 @@ def test_a_clock_that_lags_does_not_set_a_resolution_before_its_exchange(resolve
     pair.now -= 50  # Another process, whose clock is behind the one that recorded the exchange.
 
     assert [NOW, NOW] == [pair.decide(resolve(at=at))[0].occur_time for at in (None, NOW)]
+    assert "HOLD_ENDED" == told(refusal(pair, resolve(at=NOW - 1)))  # Ahead of this clock, and before the exchange.
 
 
 def test_licensed_data_needs_its_consent_when_it_is_posted_not_before() -> None:
