@@ -3,114 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ledger.domain.exchange_state import given
-from ledger.domain.times import text, timestamp
-from ledger.log.reading import fact
+from ledger.domain.times import timestamp
 from rapport.consent.v1.consent_service_pb2 import GiveConsentRequest, WithdrawConsentRequest
 from rapport.consent.v1.consent_service_pb2_grpc import ConsentServiceStub
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import policy_pb2 as p
 from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentWithdrawn
-from rapport.events.v1.exchange_pb2 import ObservationDeclared
 from rapport.events.v1.policy_pb2 import AssetRegistered
 from rapport.exchange.v1 import exchange_service_pb2 as pb
 from rapport.exchange.v1 import operation_pb2 as op
 from rapport.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
-from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Posting, Reversal, Voiding
+from rapport.exchange.v1.operation_pb2 import Operation, OperationResult
 from rapport.policy.v1 import policy_service_pb2 as policy_pb
 from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from rapport.type.v1.as_of_pb2 import AsOf
-from services.consent import servicer as consent_servicer
-from services.exchange import servicer as exchange_servicer
-from services.policy import servicer as policy_servicer
-from tests.exchange_pairs import CUSTOMER, ORGANIZATION, goods, grants, leg, pays, redeems
+from tests.exchange_pairs import CUSTOMER, goods, grants, leg, pays, redeems
+from tests.exchange_requests import (
+    CD,
+    EUR,
+    MARCH,
+    apply,
+    new_id,
+    record,
+    recording,
+    register,
+    reverse,
+    reversing,
+    server,
+    stub,
+    totals,
+)
 from tests.refusals import fields_of, metadata_of, reason_of, refusal
-from tests.server import Serving, serving
+from tests.server import Serving
 
-MARCH = 1_740_787_200_000_000
-EUR = AssetRegistered(asset="EUR/2", kind=p.ASSET_KIND_MONEY, max_units_per_leg=10_000)
-CD = AssetRegistered(asset="CD/0", kind=p.ASSET_KIND_ITEM, max_units_per_leg=100)
-DATA = AssetRegistered(asset="DATAPT/0", kind=p.ASSET_KIND_DATA, max_units_per_leg=100)
-PT = AssetRegistered(asset="PT/0", kind=p.ASSET_KIND_POINTS, max_units_per_leg=100)
+__all__ = ["server", "stub"]
+
 INVALID = grpc.StatusCode.INVALID_ARGUMENT.value[0]
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path, (exchange_servicer, policy_servicer, consent_servicer), batch_items_max=10) as running:
-        policy = PolicyServiceStub(running.channel)
-        await policy.RegisterAssets(register(EUR, CD, DATA, PT))
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> ExchangeServiceStub:
-    return ExchangeServiceStub(server.channel)
 
 
 @pytest.fixture
 def policy(server: Serving) -> PolicyServiceStub:
     return PolicyServiceStub(server.channel)
-
-
-def new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def register(*assets: AssetRegistered, organization_id: str = "shop") -> policy_pb.RegisterAssetsRequest:
-    return policy_pb.RegisterAssetsRequest(organization_id=organization_id, request_id=new_id(), assets=assets)
-
-
-def exchange(exchange_id: str = "x1", **values: Any) -> Exchange:
-    return Exchange(**{"exchange_id": exchange_id, "occur_time": timestamp(MARCH), "legs": [pays(), goods()], **values})
-
-
-def record(exchange_id: str = "x1", expected_version: int | None = None, **values: Any) -> pb.RecordExchangeRequest:
-    return pb.RecordExchangeRequest(
-        organization_id="shop",
-        customer_id="42",
-        request_id=new_id(),
-        expected_version=expected_version,
-        exchange=exchange(exchange_id, **values),
-    )
-
-
-def reverse(exchange_id: str = "x1", reversal_id: str = "r1", **values: Any) -> pb.ReverseExchangeRequest:
-    values = values or {"at_original": True}
-    return pb.ReverseExchangeRequest(
-        organization_id="shop",
-        customer_id="42",
-        request_id=new_id(),
-        reversal=Reversal(exchange_id=exchange_id, reversal_id=reversal_id, **values),
-    )
-
-
-def apply(*operations: Operation) -> pb.ApplyExchangesRequest:
-    return pb.ApplyExchangesRequest(organization_id="shop", request_id=new_id(), operations=operations)
-
-
-def recording(exchange_id: str, customer_id: str = "42", **values: Any) -> Operation:
-    return Operation(customer_id=customer_id, record=exchange(exchange_id, **values))
-
-
-def reversing(exchange_id: str, reversal_id: str, customer_id: str = "42") -> Operation:
-    reversal = Reversal(exchange_id=exchange_id, reversal_id=reversal_id, at_original=True)
-    return Operation(customer_id=customer_id, reverse=reversal)
-
-
-async def totals(server: Serving, customer_id: str = "42") -> dict[str, int]:
-    look = await server.app.ledger.current(f"shop/{customer_id}")
-    quantities = look.state.exchanges.quantities()
-    return {**given(quantities, CUSTOMER), **given(quantities, ORGANIZATION)}
 
 
 # --- Single calls ----------------------------------------------------------------------------------------------------
@@ -305,155 +245,6 @@ async def test_bad_reversals_are_refused_by_their_reason(
     await stub.RecordExchange(record())
 
     assert reason == reason_of(await refusal(stub.ReverseExchange(reverse(**values))))
-
-
-# --- Holds, points, observations --------------------------------------------------------------------------------------
-
-
-def post(exchange_id: str = "h1", **values: Any) -> pb.PostExchangeRequest:
-    posting = Posting(**{"exchange_id": exchange_id, "occur_time": timestamp(MARCH + 5), **values})
-    return pb.PostExchangeRequest(organization_id="shop", customer_id="42", request_id=new_id(), posting=posting)
-
-
-def void(exchange_id: str = "h1", **values: Any) -> pb.VoidExchangeRequest:
-    voiding = Voiding(**{"exchange_id": exchange_id, "occur_time": timestamp(MARCH + 5), **values})
-    return pb.VoidExchangeRequest(organization_id="shop", customer_id="42", request_id=new_id(), voiding=voiding)
-
-
-async def test_a_hold_counts_once_it_is_posted_and_as_far(stub: ExchangeServiceStub, server: Serving) -> None:
-    await stub.RecordExchange(record("h1", pending_until=timestamp(MARCH + 10)))
-    assert {"EUR/2": 0, "CD/0": 0} == await totals(server)
-
-    answer = await stub.PostExchange(post(units=[700, 1]))
-    again = await stub.PostExchange(post(units=[700, 1]))
-
-    assert (op.OUTCOME_APPLIED, "h1", 2) == (answer.result.outcome, answer.result.id, answer.result.version)
-    assert (op.OUTCOME_ALREADY_APPLIED, answer.result.position) == (again.result.outcome, again.result.position)
-    assert {"EUR/2": 700, "CD/0": 1} == await totals(server)
-    row = server.app.ledger.store.get(answer.result.position)
-    assert row is not None
-    assert "exchange.posted.v1" == row.topic
-
-
-async def test_a_hold_that_came_to_nothing_never_counts(stub: ExchangeServiceStub, server: Serving) -> None:
-    await stub.RecordExchange(record("h1", pending_until=timestamp(MARCH + 10)))
-
-    answer = await stub.VoidExchange(void(reason="out_of_stock"))
-    again = await stub.VoidExchange(void(reason="out_of_stock"))
-    status = await refusal(stub.PostExchange(post()))
-
-    assert (op.OUTCOME_APPLIED, "h1") == (answer.result.outcome, answer.result.id)
-    assert (op.OUTCOME_ALREADY_APPLIED, answer.result.position) == (again.result.outcome, again.result.position)
-    expected = {"resolution": "VOIDED", "position": str(answer.result.position)}
-    assert ("EXCHANGE_ALREADY_RESOLVED", expected) == (reason_of(status), metadata_of(status))
-    assert ["posting.exchange_id"] == fields_of(status)
-    assert {"EUR/2": 0, "CD/0": 0} == await totals(server)
-
-
-@pytest.mark.parametrize(
-    "request_, reason, fields",
-    [
-        (post(units=[1]), "POSTED_UNITS_INVALID", ["posting.units"]),
-        (post(units=[1178, 1]), "POSTED_UNITS_INVALID", ["posting.units[0]"]),
-        (post(units=[1, 0]), "ONE_SIDED_NOT_DECLARED", ["posting.one_sided"]),
-        (post(one_sided=x.ONE_SIDED_GIFT), "ONE_SIDED_CONTRADICTED", ["posting.one_sided"]),
-        (post("x9"), "EXCHANGE_UNKNOWN", ["posting.exchange_id"]),
-        (post("x1"), "EXCHANGE_ALREADY_RESOLVED", ["posting.exchange_id"]),
-        (post(occur_time=timestamp(MARCH + 10)), "HOLD_ENDED", ["posting.occur_time"]),
-        (void(occur_time=timestamp(MARCH - 1)), "HOLD_ENDED", ["voiding.occur_time"]),
-        (post(occur_time=Timestamp(nanos=1)), "REQUEST_INVALID", ["posting.occur_time"]),
-        (void(reason="Not A Code"), "REQUEST_INVALID", ["voiding.reason"]),
-    ],
-)
-async def test_bad_resolutions_are_refused_by_their_reason(
-    stub: ExchangeServiceStub, server: Serving, request_: Any, reason: str, fields: list[str]
-) -> None:
-    await stub.RecordExchange(record("x1"))
-    await stub.RecordExchange(record("h1", pending_until=timestamp(MARCH + 10)))
-    before = server.app.ledger.store.head()
-
-    rpc: Any = stub.PostExchange if isinstance(request_, pb.PostExchangeRequest) else stub.VoidExchange
-    request_.request_id = new_id()
-    status = await refusal(rpc(request_))
-
-    assert (reason, fields) == (reason_of(status), fields_of(status))
-    assert before == server.app.ledger.store.head()
-
-
-async def test_points_are_granted_held_redeemed_and_taken_back_in_batches(
-    stub: ExchangeServiceStub, server: Serving
-) -> None:
-    granted = recording("g1", legs=[pays(), goods(), grants(80, expires_at=MARCH + 100)])
-    held = recording("g2", legs=[pays(), grants(50)], pending_until=timestamp(MARCH + 10))
-    posted = Operation(customer_id="42", post=Posting(exchange_id="g2", occur_time=timestamp(MARCH + 1), units=[9, 40]))
-    redeemed = recording("x1", legs=[redeems(100), goods()], occur_time=timestamp(MARCH + 2))
-
-    answer = await stub.ApplyExchanges(apply(granted, held, posted, redeemed))
-    status = await refusal(stub.ReverseExchange(reverse("g1")))
-    short = await refusal(stub.RecordExchange(record("x2", legs=[redeems(21), goods()], occur_time=None)))
-    await stub.ReverseExchange(reverse("x1", "r1", at=timestamp(MARCH + 3)))
-    last = await stub.ReverseExchange(reverse("g1", "r2", at=timestamp(MARCH + 3)))
-
-    assert ["g1", "g2", "g2", "x1"] == [result.id for result in answer.results]
-    row = server.app.ledger.store.get(answer.results[3].position)
-    assert row is not None
-    event = fact(row)
-    assert event is not None
-    assert [("g1", 3, 80), ("g2", 2, 20)] == [
-        (use.exchange_id, use.grant_leg_no, use.units)
-        for use in event.event.lot_uses  # type: ignore[attr-defined]
-    ]
-    assert ("LOT_CONSUMED", ["reversal.take_remaining_points"]) == (reason_of(status), fields_of(status))
-    expected = {"used": "80", "last_use_time": text(MARCH + 2)}
-    assert expected == metadata_of(status)
-    assert ("LOT_INSUFFICIENT", {"asset": "PT/0", "available": "20"}) == (reason_of(short), metadata_of(short))
-    assert op.OUTCOME_APPLIED == last.result.outcome
-
-
-async def test_a_refused_batch_leaves_no_lot_no_hold_and_no_use(stub: ExchangeServiceStub) -> None:
-    await stub.RecordExchange(record("g1", legs=[pays(), grants(5)]))
-    more = recording("g2", legs=[pays(), grants(50)])
-    held = recording("h1", pending_until=timestamp(MARCH + 10))
-    redeemed = recording("x1", legs=[redeems(40), goods()])
-    unknown = Operation(customer_id="42", post=Posting(exchange_id="h9"))
-
-    status = await refusal(stub.ApplyExchanges(apply(more, held, redeemed, unknown)))
-
-    assert ("EXCHANGE_UNKNOWN", "3") == (reason_of(status), metadata_of(status)["operation_index"])
-    assert "EXCHANGE_UNKNOWN" == reason_of(await refusal(stub.PostExchange(post("h1"))))
-    short = await refusal(stub.RecordExchange(record("x1", legs=[redeems(6), goods()])))
-    assert {"asset": "PT/0", "available": "5"} == metadata_of(short)
-    assert op.OUTCOME_APPLIED == (await stub.RecordExchange(record("x1", legs=[redeems(5), goods()]))).result.outcome
-
-
-async def test_of_concurrent_redemptions_no_more_win_than_there_are_points(stub: ExchangeServiceStub) -> None:
-    await stub.RecordExchange(record("g1", legs=[pays(), grants(10)]))
-
-    asked = [record(f"x{n}", legs=[redeems(3), goods()]) for n in range(8)]
-    answers = await asyncio.gather(*map(stub.RecordExchange, asked), return_exceptions=True)
-
-    assert 3 == sum(isinstance(answer, pb.RecordExchangeResponse) for answer in answers)
-    short = await refusal(stub.RecordExchange(record("y", legs=[redeems(3), goods()])))
-    assert ("LOT_INSUFFICIENT", "1") == (reason_of(short), metadata_of(short)["available"])
-
-
-async def test_observation_is_declared_from_a_time_on(stub: ExchangeServiceStub, server: Serving) -> None:
-    observation = ObservationDeclared(category=x.CATEGORY_WAITING, since=timestamp(MARCH))
-    request = pb.DeclareObservationRequest(
-        organization_id="shop", customer_id="42", request_id=new_id(), observation=observation
-    )
-
-    answer = await stub.DeclareObservation(request)
-    again = await stub.DeclareObservation(request)
-
-    assert (1, False, True) == (answer.version, answer.replayed, again.replayed)
-    assert (answer.position, answer.record_time) == (again.position, again.record_time)
-    row = server.app.ledger.store.get(answer.position)
-    assert row is not None
-    assert "exchange.observation_declared.v1" == row.topic
-    request.observation.since.CopyFrom(Timestamp(seconds=4_102_444_800))
-    request.request_id = new_id()
-    assert "OCCUR_TIME_IN_FUTURE" == reason_of(await refusal(stub.DeclareObservation(request)))
 
 
 # --- Batches ---------------------------------------------------------------------------------------------------------
