@@ -251,11 +251,11 @@ class _Attempt:
         state = self.group.state(touched) if step.needs_state or self.waiting.personal else None
         try:
             facts, note = step.decide(state, self._setting_of(step) if step.reads else self.group.setting)
+            return StepReceipt(tuple([self._record(touched, state, fact) for fact in facts]), note)
         except Rejected as refusal:
             if len(self.waiting.steps) == 1:
                 raise
             raise refusal.at_step(index) from None
-        return StepReceipt(tuple([self._record(touched, state, fact) for fact in facts]), note)
 
     def _setting_of(self, step: Step) -> Setting:
         others = {}
@@ -346,7 +346,7 @@ def _check_size(stream_id: str, topic: str, state: bytes) -> None:
     except EventTooLarge as error:
         raise Rejected(
             reasons.ERROR_REASON_EVENT_TOO_LARGE,
-            "the event is too large; keep attachments elsewhere and record their place and SHA-256",
+            "the event is too large; divide it, or keep attachments elsewhere and record their place and SHA-256",
             size=error.size_bytes,
             limit=65_535,
         ) from None
