@@ -100,9 +100,9 @@ class _Asking:
             name=f"{name}, {legs:,} legs",
             unit="ms p50",
             ours=large,
-            reference=small if folded else echo,
-            against="the small log" if folded else "null echo",
-            target=FLAT if folded else NOW,
+            reference=small if view or folded else echo,
+            against="the small log" if view or folded else "null echo",
+            target=FLAT if view or folded else NOW,
             more=more,
         )
 
