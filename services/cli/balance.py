@@ -152,14 +152,18 @@ def _index_pairs(balance: Balance) -> list[tuple[str, object]]:
         ("band", f"{ppm_text(band.low_ppm)} to {ppm_text(band.high_ppm)}"),
         (f"{perspective_text(balance.view)} gains", _GAINS.get(balance.customer_gains, "")),
         ("confidence", f"{ppm_text(balance.confidence_ppm, signed=False)}; {kappa} each way are assumed"),
-        ("without that", ppm_text(balance.raw_ppm) if balance.HasField("raw_ppm") else ""),
+        ("raw", ppm_text(balance.raw_ppm) if balance.HasField("raw_ppm") else ""),
         ("trend", trend),
     ]
 
 
 def _promise_pairs(balance: Balance) -> list[tuple[str, object]]:
     unit = balance.unit_of_account
-    unvalued = f", and {balance.unvalued_lots} lots without a rate" if balance.unvalued_lots else ""
+    unvalued = (
+        f", and {balance.unvalued_lots} {'lot' if balance.unvalued_lots == 1 else 'lots'} without a rate"
+        if balance.unvalued_lots
+        else ""
+    )
     promised = nanos_text(balance.promised_nanos, unit) + unvalued
     pending = f"to get {nanos_text(balance.pending_got_nanos, unit)}, to give " + nanos_text(
         balance.pending_gave_nanos, unit

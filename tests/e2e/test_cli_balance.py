@@ -188,7 +188,7 @@ def test_the_full_example_is_told_to_the_unit(ledger: Ledger) -> None:
         "band": "-0.169 (-169,208 ppm) to +0.102 (102,222 ppm)",
         "customer gains": "uncertain, it depends on the true rates",
         "confidence": "0.855 (855,387 ppm); 10.00 EUR each way are assumed",
-        "without that": "+0.028 (27,895 ppm)",
+        "raw": "+0.028 (27,895 ppm)",
         "promised": "2.40 EUR",
         "unvalued": "WAITING 15 MIN (1 leg)",
         "policies": "retail@1",

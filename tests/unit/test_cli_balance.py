@@ -66,7 +66,7 @@ async def test_a_balance_is_told_in_full(server: FakeServer, capsys: pytest.Capt
         "band": "-0.169 (-169,208 ppm) to +0.102 (102,222 ppm)",
         "customer gains": "uncertain, it depends on the true rates",
         "confidence": "0.855 (855,387 ppm); 10.00 EUR each way are assumed",
-        "without that": "+0.028 (27,895 ppm)",
+        "raw": "+0.028 (27,895 ppm)",
         "trend": "0.000 (0 ppm)",
         "pending": "to get 1.00 EUR, to give 2.50 EUR",
         "promised": "4.40 EUR",
