@@ -95,7 +95,7 @@ def time(text: str) -> datetime:
         day = date.fromisoformat(text)
     except ValueError:
         return _instant(text)
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + _DAY - _MICROSECOND
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + (_DAY - _MICROSECOND)
 
 
 def _instant(text: str) -> datetime:

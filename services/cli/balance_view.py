@@ -116,6 +116,8 @@ def window_start(text: str) -> datetime:
         day = date.fromisoformat(text)
     except ValueError:
         return time(text)
+    if day == date.min:
+        raise ArgumentTypeError(f"{text!r} is the first day that there is; leave it out")
     return datetime(day.year, day.month, day.day, tzinfo=UTC) - _MICROSECOND
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from argparse import ArgumentTypeError
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -30,6 +30,8 @@ FILES: Final = (".svg", ".png")
 MOST_POINTS: Final = 4000
 """Points that a chart has at most, beside its ends: three to a pixel of a PNG."""
 _DAY: Final = timedelta(days=1)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+"""The first moment that a time can name."""
 
 
 class Point(NamedTuple):
@@ -155,8 +157,9 @@ def _framed(steps: list[Point], until: datetime) -> tuple[Point, ...]:
     first, last = steps[0], steps[-1]
     span = last.time - first.time
     margin = span / 30 or _DAY  # Around a single moment a day on both sides.
+    begin = first.time - min(margin, first.time - _FIRST)
     end = until if last.time < until <= last.time + max(span, _DAY) else last.time + margin
-    return (Point(first.time - margin, 0, 0), *steps, Point(end, last.got, last.gave))
+    return (Point(begin, 0, 0), *steps, Point(end, last.got, last.gave))
 
 
 def _sums(balance: Balance) -> str:

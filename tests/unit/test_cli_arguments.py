@@ -15,6 +15,7 @@ from rapport.type.v1.amount_pb2 import Amount
 from services.cli import exits
 from services.cli.__main__ import main, parser
 from services.cli.arguments import known_at, time, view_of
+from services.cli.balance_view import window_start
 from services.cli.facts import summary
 from services.cli.output import Rows, print_json
 from services.cli.relationship import gave
@@ -25,6 +26,7 @@ from services.client import RequestInvalid, Unavailable, Violation
     "text, expected",
     [
         ("1997-03-31", "1997-03-31T23:59:59.999999+00:00"),  # The whole day: that is what "as of a day" means.
+        ("9999-12-31", "9999-12-31T23:59:59.999999+00:00"),
         ("1997-03-31T10:00:00Z", "1997-03-31T10:00:00+00:00"),
         ("1997-03-31T10:00+02:00", "1997-03-31T10:00:00+02:00"),
     ],
@@ -37,6 +39,12 @@ def test_times(text: str, expected: str) -> None:
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         time(text)
+
+
+def test_a_window_starts_before_its_first_day_unless_that_is_the_first_of_all() -> None:
+    assert "1997-03-30T23:59:59.999999+00:00" == window_start("1997-03-31").isoformat()
+    with pytest.raises(ArgumentTypeError, match="leave it out"):
+        window_start("0001-01-01")
 
 
 def test_known_at_is_a_position_or_a_time() -> None:

@@ -108,6 +108,17 @@ def test_a_chart_says_of_what_it_is() -> None:
     assert "by retail@1" == chart.policies
 
 
+def test_what_took_effect_when_time_began_is_drawn() -> None:
+    entry = Entry(giver=PARTY_CUSTOMER, value_nanos=EUR)
+    entry.effective_time.FromDatetime(datetime.min)
+
+    chart = plotting.chart("acme/c-1", example.balance(), [entry])
+
+    begin = datetime.min.replace(tzinfo=UTC)
+    assert [(begin, 0), (begin, EUR), (begin + DAY, EUR)] == [(point.time, point.gave) for point in chart.points]
+    assert drawing(chart)
+
+
 def test_text_is_as_wide_as_asked_for_and_names_the_ends() -> None:
     lines = plot_terminal.lines(example_chart(), 72)
 
