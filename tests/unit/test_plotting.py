@@ -109,12 +109,12 @@ def test_a_chart_says_of_what_it_is() -> None:
 
 
 def test_what_took_effect_when_time_began_is_drawn() -> None:
+    begin = datetime.min.replace(tzinfo=UTC)
     entry = Entry(giver=PARTY_CUSTOMER, value_nanos=EUR)
-    entry.effective_time.FromDatetime(datetime.min)
+    entry.effective_time.FromDatetime(begin)
 
     chart = plotting.chart("acme/c-1", example.balance(), [entry])
 
-    begin = datetime.min.replace(tzinfo=UTC)
     assert [(begin, 0), (begin, EUR), (begin + DAY, EUR)] == [(point.time, point.gave) for point in chart.points]
     assert drawing(chart)
 
