@@ -1,5 +1,6 @@
 """A relationship to decide exchanges on, without ledger and store; and short names for legs and commands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected
 from ledger.domain.exchange import RecordExchange, ReverseExchange
-from ledger.domain.exchange_state import ExchangeState
+from ledger.domain.exchange_state import ExchangeState, Quantity
 from ledger.domain.fact import Fact, NewFact
 from ledger.domain.policy import Asset, PolicyState
 from ledger.domain.posting import PostExchange, VoidExchange
@@ -198,3 +199,12 @@ def refusal(pair: Pair, step: Step) -> Rejected:
 
 def fields(rejected: Rejected) -> list[str]:
     return [violation.field for violation in rejected.violations]
+
+
+def given(quantities: Sequence[Quantity], giver: int) -> dict[str, int]:
+    """Return what a party gave in all, less what was taken back, in units by asset."""
+    units: dict[str, int] = {}
+    for quantity in quantities:
+        if quantity.giver == giver:
+            units[quantity.asset] = units.get(quantity.asset, 0) + quantity.given
+    return units

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ledger.domain.exchange_state import given
 from ledger.domain.times import timestamp
 from rapport.events.v1 import policy_pb2 as p
 from rapport.events.v1.policy_pb2 import AssetRegistered
@@ -21,7 +20,7 @@ from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from services.consent import servicer as consent_servicer
 from services.exchange import servicer as exchange_servicer
 from services.policy import servicer as policy_servicer
-from tests.exchange_pairs import CUSTOMER, ORGANIZATION, goods, pays
+from tests.exchange_pairs import CUSTOMER, ORGANIZATION, given, goods, pays
 from tests.server import Serving, serving
 
 MARCH = 1_740_787_200_000_000

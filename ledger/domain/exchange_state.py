@@ -306,12 +306,3 @@ FOLDS: Final[Mapping[str, Callable[[ExchangeState, Fact], None]]] = {
     EXCHANGE_VOIDED: ExchangeState.void,
 }
 """How each topic of exchanges is folded."""
-
-
-def given(quantities: Sequence[Quantity], giver: Party.ValueType) -> dict[str, int]:
-    """Return what a party gave in all, less what was taken back, in units by asset."""
-    units: dict[str, int] = {}
-    for quantity in quantities:
-        if quantity.giver == giver:
-            units[quantity.asset] = units.get(quantity.asset, 0) + quantity.given
-    return units

@@ -7,7 +7,7 @@ import pytest
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.exchange_deciding import ALREADY_APPLIED
-from ledger.domain.exchange_state import ExchangeState, Quantity, given
+from ledger.domain.exchange_state import ExchangeState, Quantity
 from ledger.domain.legs import account
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import text
@@ -21,6 +21,7 @@ from tests.exchange_pairs import (
     Pair,
     Step,
     fields,
+    given,
     goods,
     leg,
     pays,

@@ -6,7 +6,7 @@ import pytest
 
 from ledger.domain.exchange import ReverseExchange
 from ledger.domain.exchange_deciding import ALREADY_APPLIED
-from ledger.domain.exchange_state import ExchangeState, Quantity, given
+from ledger.domain.exchange_state import ExchangeState, Quantity
 from ledger.domain.times import END_OF_TIME, text, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import exchange_pb2 as x
@@ -20,6 +20,7 @@ from tests.exchange_pairs import (
     TOLERANCE,
     Pair,
     fields,
+    given,
     goods,
     pays,
     record,
