@@ -54,11 +54,7 @@ class Servicer(stubs.ExchangeServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.RecordExchangeResponse:
         """Record one exchange."""
-        asked = Request(_RECORD, request.organization_id, request_id(request), request)
-        receipt = await self._execute(asked, partial(translate.record_steps, request))
-        named = translate.exchange_named(request.organization_id, request.customer_id, request.exchange)
-        (result,) = await results(self._app, (named,), receipt)
-        return translate.recorded(result, receipt)
+        return await self._alone(_RECORD, request, pb.RecordExchangeResponse)
 
     async def PostExchange(  # noqa: N802  # Named by the proto.
         self,
@@ -66,11 +62,7 @@ class Servicer(stubs.ExchangeServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.PostExchangeResponse:
         """Settle a pending exchange, in full or in part."""
-        asked = Request(_POST, request.organization_id, request_id(request), request)
-        receipt = await self._execute(asked, partial(translate.post_steps, request))
-        named = translate.resolution_named(request.organization_id, request.customer_id, request.posting)
-        (result,) = await results(self._app, (named,), receipt)
-        return translate.posted(result, receipt)
+        return await self._alone(_POST, request, pb.PostExchangeResponse)
 
     async def VoidExchange(  # noqa: N802  # Named by the proto.
         self,
@@ -78,11 +70,7 @@ class Servicer(stubs.ExchangeServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.VoidExchangeResponse:
         """Say that a pending exchange came to nothing."""
-        asked = Request(_VOID, request.organization_id, request_id(request), request)
-        receipt = await self._execute(asked, partial(translate.void_steps, request))
-        named = translate.resolution_named(request.organization_id, request.customer_id, request.voiding)
-        (result,) = await results(self._app, (named,), receipt)
-        return translate.voided(result, receipt)
+        return await self._alone(_VOID, request, pb.VoidExchangeResponse)
 
     async def ReverseExchange(  # noqa: N802  # Named by the proto.
         self,
@@ -90,11 +78,7 @@ class Servicer(stubs.ExchangeServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.ReverseExchangeResponse:
         """Take back everything an exchange posted."""
-        asked = Request(_REVERSE, request.organization_id, request_id(request), request)
-        receipt = await self._execute(asked, partial(translate.reverse_steps, request))
-        named = translate.reversal_named(request.organization_id, request.customer_id, request.reversal)
-        (result,) = await results(self._app, (named,), receipt)
-        return translate.reversed_(result, receipt)
+        return await self._alone(_REVERSE, request, pb.ReverseExchangeResponse)
 
     async def ApplyExchanges(  # noqa: N802  # Named by the proto.
         self,
@@ -131,6 +115,15 @@ class Servicer(stubs.ExchangeServiceServicer):
         async with aclosing(LOADING.run(self._app, request_iterator)) as responses:
             async for response in responses:
                 yield response
+
+    async def _alone(
+        self, rpc: str, request: translate.Single, response: type[translate.SingleResponse]
+    ) -> translate.SingleResponse:
+        """Carry out the one operation of a request."""
+        asked = Request(rpc, request.organization_id, request_id(request), request)
+        receipt = await self._execute(asked, partial(translate.single_steps, request))
+        (result,) = await results(self._app, (translate.single_named(request),), receipt)
+        return translate.answered(response, result, receipt)
 
 
 async def results(app: App, operations: Sequence[Named], receipt: Receipt) -> list[OperationResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from google.rpc import status_pb2
 
@@ -22,6 +22,17 @@ from rapport.exchange.v1 import operation_pb2 as op
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Posting, Reversal, Voiding
 from services.runtime.validation import check
 
+Single = pb.RecordExchangeRequest | pb.PostExchangeRequest | pb.VoidExchangeRequest | pb.ReverseExchangeRequest
+"""A request of one operation."""
+
+SingleResponse = TypeVar(
+    "SingleResponse",
+    pb.RecordExchangeResponse,
+    pb.PostExchangeResponse,
+    pb.VoidExchangeResponse,
+    pb.ReverseExchangeResponse,
+)
+
 
 class Named(NamedTuple):
     """What an operation is about, so that its place is found where it had been applied before."""
@@ -33,55 +44,31 @@ class Named(NamedTuple):
     """Finds by the id what the operation recorded."""
 
 
-def record_steps(request: pb.RecordExchangeRequest) -> Sequence[Step]:
-    """Return the step of a RecordExchange.
+def single_steps(request: Single) -> Sequence[Step]:
+    """Return the step of a request of one operation.
 
     Raises:
         Invalid: the request breaks rules; every violation is named.
     """
     check(request)
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (_record(stream_id, request.exchange, _expected(request), "exchange"),)
-
-
-def reverse_steps(request: pb.ReverseExchangeRequest) -> Sequence[Step]:
-    """Return the step of a ReverseExchange.
-
-    Raises:
-        Invalid: as `record_steps`.
-    """
-    check(request)
-    stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (_reverse(stream_id, request.reversal, _expected(request), "reversal"),)
-
-
-def post_steps(request: pb.PostExchangeRequest) -> Sequence[Step]:
-    """Return the step of a PostExchange.
-
-    Raises:
-        Invalid: as `record_steps`.
-    """
-    check(request)
-    stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (_post(stream_id, request.posting, _expected(request), "posting"),)
-
-
-def void_steps(request: pb.VoidExchangeRequest) -> Sequence[Step]:
-    """Return the step of a VoidExchange.
-
-    Raises:
-        Invalid: as `record_steps`.
-    """
-    check(request)
-    stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (_void(stream_id, request.voiding, _expected(request), "voiding"),)
+    expected = _expected(request)
+    match request:
+        case pb.RecordExchangeRequest():
+            return (_record(stream_id, request.exchange, expected, "exchange"),)
+        case pb.PostExchangeRequest():
+            return (_post(stream_id, request.posting, expected, "posting"),)
+        case pb.VoidExchangeRequest():
+            return (_void(stream_id, request.voiding, expected, "voiding"),)
+        case _:
+            return (_reverse(stream_id, request.reversal, expected, "reversal"),)
 
 
 def observation_steps(request: pb.DeclareObservationRequest) -> Sequence[Step]:
     """Return the step of a DeclareObservation.
 
     Raises:
-        Invalid: as `record_steps`.
+        Invalid: as `single_steps`.
     """
     check(request)
     step = DeclareObservation(
@@ -97,7 +84,7 @@ def batch_steps(request: pb.ApplyExchangesRequest) -> Sequence[Step]:
     """Return the steps of a batch, one for each operation.
 
     Raises:
-        Invalid: as `record_steps`.
+        Invalid: as `single_steps`.
     """
     check(request)
     organization_id = request.organization_id
@@ -111,20 +98,18 @@ def item_steps(organization_id: str, item: pb.IngestExchangesItem) -> Sequence[S
     return (_step(organization_id, item.operation, "operation"),)
 
 
-def exchange_named(organization_id: str, customer_id: str, exchange: Exchange) -> Named:
-    """Return what a recording is about."""
-    return Named(relationship_stream(organization_id, customer_id), exchange.exchange_id, ExchangeState.find)
-
-
-def reversal_named(organization_id: str, customer_id: str, reversal: Reversal) -> Named:
-    """Return what a reversal is about."""
-    return Named(relationship_stream(organization_id, customer_id), reversal.reversal_id, ExchangeState.find_reversal)
-
-
-def resolution_named(organization_id: str, customer_id: str, resolution: Posting | Voiding) -> Named:
-    """Return what a posting or voiding is about."""
-    stream_id = relationship_stream(organization_id, customer_id)
-    return Named(stream_id, resolution.exchange_id, ExchangeState.resolution_of)
+def single_named(request: Single) -> Named:
+    """Return what a request of one operation is about."""
+    organization_id, customer_id = request.organization_id, request.customer_id
+    match request:
+        case pb.RecordExchangeRequest():
+            return _exchange_named(organization_id, customer_id, request.exchange)
+        case pb.PostExchangeRequest():
+            return _resolution_named(organization_id, customer_id, request.posting)
+        case pb.VoidExchangeRequest():
+            return _resolution_named(organization_id, customer_id, request.voiding)
+        case _:
+            return _reversal_named(organization_id, customer_id, request.reversal)
 
 
 def operation_named(organization_id: str, operation: Operation) -> Named:
@@ -132,13 +117,13 @@ def operation_named(organization_id: str, operation: Operation) -> Named:
     customer_id = operation.customer_id
     match operation.WhichOneof("kind"):
         case "record":
-            return exchange_named(organization_id, customer_id, operation.record)
+            return _exchange_named(organization_id, customer_id, operation.record)
         case "post":
-            return resolution_named(organization_id, customer_id, operation.post)
+            return _resolution_named(organization_id, customer_id, operation.post)
         case "void":
-            return resolution_named(organization_id, customer_id, operation.void)
+            return _resolution_named(organization_id, customer_id, operation.void)
         case _:
-            return reversal_named(organization_id, customer_id, operation.reverse)
+            return _reversal_named(organization_id, customer_id, operation.reverse)
 
 
 def applied(named: Named, step: StepReceipt) -> OperationResult:
@@ -156,28 +141,9 @@ def applied_before(named: Named, exchanges: ExchangeState) -> OperationResult:
     )
 
 
-def recorded(result: OperationResult, receipt: Receipt) -> pb.RecordExchangeResponse:
-    """Return the answer to a RecordExchange."""
-    return pb.RecordExchangeResponse(
-        result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed
-    )
-
-
-def reversed_(result: OperationResult, receipt: Receipt) -> pb.ReverseExchangeResponse:
-    """Return the answer to a ReverseExchange."""
-    return pb.ReverseExchangeResponse(
-        result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed
-    )
-
-
-def posted(result: OperationResult, receipt: Receipt) -> pb.PostExchangeResponse:
-    """Return the answer to a PostExchange."""
-    return pb.PostExchangeResponse(result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed)
-
-
-def voided(result: OperationResult, receipt: Receipt) -> pb.VoidExchangeResponse:
-    """Return the answer to a VoidExchange."""
-    return pb.VoidExchangeResponse(result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed)
+def answered(response: type[SingleResponse], result: OperationResult, receipt: Receipt) -> SingleResponse:
+    """Return the answer to a request of one operation."""
+    return response(result=result, record_time=timestamp(receipt.record_time), replayed=receipt.replayed)
 
 
 def observed(receipt: Receipt) -> pb.DeclareObservationResponse:
@@ -211,6 +177,19 @@ def item_failed(status: status_pb2.Status) -> pb.IngestExchangesResult:
 def frame_answered(results: Sequence[pb.IngestExchangesResult]) -> pb.IngestExchangesResponse:
     """Return the answer to a frame."""
     return pb.IngestExchangesResponse(results=results)
+
+
+def _exchange_named(organization_id: str, customer_id: str, exchange: Exchange) -> Named:
+    return Named(relationship_stream(organization_id, customer_id), exchange.exchange_id, ExchangeState.find)
+
+
+def _reversal_named(organization_id: str, customer_id: str, reversal: Reversal) -> Named:
+    return Named(relationship_stream(organization_id, customer_id), reversal.reversal_id, ExchangeState.find_reversal)
+
+
+def _resolution_named(organization_id: str, customer_id: str, resolution: Posting | Voiding) -> Named:
+    stream_id = relationship_stream(organization_id, customer_id)
+    return Named(stream_id, resolution.exchange_id, ExchangeState.resolution_of)
 
 
 def _step(organization_id: str, operation: Operation, path: str) -> Step:
@@ -296,14 +275,5 @@ def _occur_time(message: Exchange | Posting | Voiding) -> int | None:
     return microseconds(message.occur_time) if message.HasField("occur_time") else None
 
 
-def _expected(request: _Single | Operation) -> int | None:
+def _expected(request: Single | pb.DeclareObservationRequest | Operation) -> int | None:
     return request.expected_version if request.HasField("expected_version") else None
-
-
-_Single = (
-    pb.RecordExchangeRequest
-    | pb.PostExchangeRequest
-    | pb.VoidExchangeRequest
-    | pb.ReverseExchangeRequest
-    | pb.DeclareObservationRequest
-)

@@ -68,7 +68,7 @@ def faults(invalid: pytest.ExceptionInfo[Invalid]) -> set[str]:
 def test_a_recording_becomes_the_event_and_what_belongs_to_its_envelope() -> None:
     full = exchange(replaces="x0", cause_ref="order-9", one_sided=x.ONE_SIDED_GIFT, context=CONTEXT)
 
-    (step,) = translate.record_steps(record_request(exchange=full, expected_version=0))
+    (step,) = translate.single_steps(record_request(exchange=full, expected_version=0))
 
     legs = [pays(), goods()]
     event = ExchangeRecorded(
@@ -84,7 +84,7 @@ def test_what_is_not_said_stays_unsaid() -> None:
     bare = exchange()
     bare.ClearField("occur_time")
 
-    (step,) = translate.record_steps(record_request(exchange=bare))
+    (step,) = translate.single_steps(record_request(exchange=bare))
 
     assert isinstance(step, RecordExchange)
     assert (None, None, None) == (step.occur_time, step.expected_version, step.context)
@@ -94,7 +94,7 @@ def test_what_is_not_said_stays_unsaid() -> None:
 def test_a_reversal_becomes_the_event(effective: dict[str, Any]) -> None:
     asked = Reversal(exchange_id="x1", reversal_id="r1", reason="price_error", context=CONTEXT, **effective)
 
-    (step,) = translate.reverse_steps(reverse_request(reversal=asked, expected_version=3))
+    (step,) = translate.single_steps(reverse_request(reversal=asked, expected_version=3))
 
     event = ExchangeReversed(exchange_id="x1", reversal_id="r1", reason="price_error", **effective)
     expected = ReverseExchange(stream_id=STREAM, event=event, expected_version=3, context=CONTEXT, path="reversal")
@@ -104,7 +104,7 @@ def test_a_reversal_becomes_the_event(effective: dict[str, Any]) -> None:
 def test_a_reversal_without_a_time_is_left_to_the_decision() -> None:
     asked = Reversal(exchange_id="x1", reversal_id="r1")
 
-    (step,) = translate.reverse_steps(reverse_request(reversal=asked))
+    (step,) = translate.single_steps(reverse_request(reversal=asked))
 
     assert isinstance(step, ReverseExchange)
     assert None is step.event.WhichOneof("effective")
@@ -115,9 +115,9 @@ def test_a_hold_a_posting_and_a_voiding_become_their_events() -> None:
     posting = Posting(exchange_id="x1", occur_time=timestamp(AT), units=[5, 0], one_sided=x.ONE_SIDED_GIFT)
     voiding = Voiding(exchange_id="x1", reason="gone", context=CONTEXT)
 
-    (held,) = translate.record_steps(record_request(exchange=exchange(pending_until=timestamp(AT + 9))))
-    (posted,) = translate.post_steps(pb.PostExchangeRequest(**ids, posting=posting, expected_version=2))
-    (voided,) = translate.void_steps(pb.VoidExchangeRequest(**ids, voiding=voiding))
+    (held,) = translate.single_steps(record_request(exchange=exchange(pending_until=timestamp(AT + 9))))
+    (posted,) = translate.single_steps(pb.PostExchangeRequest(**ids, posting=posting, expected_version=2))
+    (voided,) = translate.single_steps(pb.VoidExchangeRequest(**ids, voiding=voiding))
 
     assert isinstance(held, RecordExchange)
     assert timestamp(AT + 9) == held.event.pending_until
@@ -174,7 +174,7 @@ def test_every_fault_of_a_recording_is_named() -> None:
     )
 
     with pytest.raises(Invalid) as invalid:
-        translate.record_steps(record_request(exchange=bad, organization_id="Shop", request_id="1", customer_id=""))
+        translate.single_steps(record_request(exchange=bad, organization_id="Shop", request_id="1", customer_id=""))
 
     assert {
         "organization_id",
@@ -195,7 +195,7 @@ def test_a_recording_without_an_exchange_is_refused() -> None:
     request.ClearField("exchange")
 
     with pytest.raises(Invalid) as invalid:
-        translate.record_steps(request)
+        translate.single_steps(request)
 
     assert {"exchange"} == faults(invalid)
 
@@ -220,7 +220,7 @@ def test_a_batch_has_1_to_1000_operations(count: int) -> None:
 def test_amounts_are_left_to_the_decision_which_has_reasons_of_its_own() -> None:
     wild = exchange(legs=[pays(0), goods(-5), Leg()])
 
-    assert 1 == len(translate.record_steps(record_request(exchange=wild)))
+    assert 1 == len(translate.single_steps(record_request(exchange=wild)))
 
 
 def test_what_was_recorded_is_told_with_its_place() -> None:
@@ -254,8 +254,8 @@ def test_answers_carry_record_time_and_replayed() -> None:
     result = OperationResult(id="x1")
 
     for answer in (
-        translate.recorded(result, receipt),
-        translate.reversed_(result, receipt),
+        translate.answered(pb.RecordExchangeResponse, result, receipt),
+        translate.answered(pb.ReverseExchangeResponse, result, receipt),
         translate.batch_applied([result], receipt),
     ):
         assert (timestamp(AT), True) == (answer.record_time, answer.replayed)

@@ -412,7 +412,7 @@ class Share(_message.Message):
     share_ppm: _builtins.int
     """Its value's share of got + gave, each rounded half to even."""
     units: _builtins.int
-    """Units, where all are of one asset."""
+    """Units, in `unvalued` only: all of them are of one asset there."""
     def __init__(
         self,
         *,
@@ -633,7 +633,7 @@ class Balance(_message.Message):
     pending_gave_nanos: _builtins.int
     """Value that it would give by them."""
     unvalued_lots: _builtins.int
-    """Lots of points whose asset has no rate, so that `promised_nanos` leaves them out."""
+    """Lots with points outstanding whose asset has no rate, so that `promised_nanos` leaves them out."""
     @_builtins.property
     def view(self) -> Global___View:
         """The view."""
