@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from google.rpc import status_pb2
 
@@ -24,6 +24,17 @@ from services.runtime.validation import check
 
 Single = pb.RecordExchangeRequest | pb.PostExchangeRequest | pb.VoidExchangeRequest | pb.ReverseExchangeRequest
 """A request of one operation."""
+
+_PARTS: Final = {
+    pb.RecordExchangeRequest: "exchange",
+    pb.PostExchangeRequest: "posting",
+    pb.VoidExchangeRequest: "voiding",
+    pb.ReverseExchangeRequest: "reversal",
+}
+"""Which field of it says what to do."""
+
+What = Exchange | Posting | Voiding | Reversal
+"""What to do."""
 
 SingleResponse = TypeVar(
     "SingleResponse",
@@ -51,17 +62,9 @@ def single_steps(request: Single) -> Sequence[Step]:
         Invalid: the request breaks rules; every violation is named.
     """
     check(request)
+    part = _PARTS[type(request)]
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    expected = _expected(request)
-    match request:
-        case pb.RecordExchangeRequest():
-            return (_record(stream_id, request.exchange, expected, "exchange"),)
-        case pb.PostExchangeRequest():
-            return (_post(stream_id, request.posting, expected, "posting"),)
-        case pb.VoidExchangeRequest():
-            return (_void(stream_id, request.voiding, expected, "voiding"),)
-        case _:
-            return (_reverse(stream_id, request.reversal, expected, "reversal"),)
+    return (_step(stream_id, getattr(request, part), _expected(request), part),)
 
 
 def observation_steps(request: pb.DeclareObservationRequest) -> Sequence[Step]:
@@ -89,41 +92,25 @@ def batch_steps(request: pb.ApplyExchangesRequest) -> Sequence[Step]:
     check(request)
     organization_id = request.organization_id
     return [
-        _step(organization_id, operation, f"operations[{index}]") for index, operation in enumerate(request.operations)
+        _operation_step(organization_id, operation, f"operations[{index}]")
+        for index, operation in enumerate(request.operations)
     ]
 
 
 def item_steps(organization_id: str, item: pb.IngestExchangesItem) -> Sequence[Step]:
     """Return the step of an item that was found to keep its rules."""
-    return (_step(organization_id, item.operation, "operation"),)
+    return (_operation_step(organization_id, item.operation, "operation"),)
 
 
 def single_named(request: Single) -> Named:
     """Return what a request of one operation is about."""
-    organization_id, customer_id = request.organization_id, request.customer_id
-    match request:
-        case pb.RecordExchangeRequest():
-            return _exchange_named(organization_id, customer_id, request.exchange)
-        case pb.PostExchangeRequest():
-            return _resolution_named(organization_id, customer_id, request.posting)
-        case pb.VoidExchangeRequest():
-            return _resolution_named(organization_id, customer_id, request.voiding)
-        case _:
-            return _reversal_named(organization_id, customer_id, request.reversal)
+    stream_id = relationship_stream(request.organization_id, request.customer_id)
+    return _named(stream_id, getattr(request, _PARTS[type(request)]))
 
 
 def operation_named(organization_id: str, operation: Operation) -> Named:
     """Return what an operation is about."""
-    customer_id = operation.customer_id
-    match operation.WhichOneof("kind"):
-        case "record":
-            return _exchange_named(organization_id, customer_id, operation.record)
-        case "post":
-            return _resolution_named(organization_id, customer_id, operation.post)
-        case "void":
-            return _resolution_named(organization_id, customer_id, operation.void)
-        case _:
-            return _reversal_named(organization_id, customer_id, operation.reverse)
+    return _named(relationship_stream(organization_id, operation.customer_id), _what(operation)[1])
 
 
 def applied(named: Named, step: StepReceipt) -> OperationResult:
@@ -179,31 +166,39 @@ def frame_answered(results: Sequence[pb.IngestExchangesResult]) -> pb.IngestExch
     return pb.IngestExchangesResponse(results=results)
 
 
-def _exchange_named(organization_id: str, customer_id: str, exchange: Exchange) -> Named:
-    return Named(relationship_stream(organization_id, customer_id), exchange.exchange_id, ExchangeState.find)
+def _what(operation: Operation) -> tuple[str, What]:
+    """Return the field of an operation that says what to do, and what it says."""
+    kind = operation.WhichOneof("kind")
+    assert kind is not None, "an operation without a kind was refused"
+    return kind, getattr(operation, kind)
 
 
-def _reversal_named(organization_id: str, customer_id: str, reversal: Reversal) -> Named:
-    return Named(relationship_stream(organization_id, customer_id), reversal.reversal_id, ExchangeState.find_reversal)
-
-
-def _resolution_named(organization_id: str, customer_id: str, resolution: Posting | Voiding) -> Named:
-    stream_id = relationship_stream(organization_id, customer_id)
-    return Named(stream_id, resolution.exchange_id, ExchangeState.resolution_of)
-
-
-def _step(organization_id: str, operation: Operation, path: str) -> Step:
-    stream_id = relationship_stream(organization_id, operation.customer_id)
-    expected = _expected(operation)
-    match operation.WhichOneof("kind"):
-        case "record":
-            return _record(stream_id, operation.record, expected, f"{path}.record")
-        case "post":
-            return _post(stream_id, operation.post, expected, f"{path}.post")
-        case "void":
-            return _void(stream_id, operation.void, expected, f"{path}.void")
+def _named(stream_id: str, what: What) -> Named:
+    match what:
+        case Exchange():
+            return Named(stream_id, what.exchange_id, ExchangeState.find)
+        case Reversal():
+            return Named(stream_id, what.reversal_id, ExchangeState.find_reversal)
         case _:
-            return _reverse(stream_id, operation.reverse, expected, f"{path}.reverse")
+            return Named(stream_id, what.exchange_id, ExchangeState.resolution_of)
+
+
+def _operation_step(organization_id: str, operation: Operation, path: str) -> Step:
+    kind, what = _what(operation)
+    stream_id = relationship_stream(organization_id, operation.customer_id)
+    return _step(stream_id, what, _expected(operation), f"{path}.{kind}")
+
+
+def _step(stream_id: str, what: What, expected_version: int | None, path: str) -> Step:
+    match what:
+        case Exchange():
+            return _record(stream_id, what, expected_version, path)
+        case Posting():
+            return _post(stream_id, what, expected_version, path)
+        case Voiding():
+            return _void(stream_id, what, expected_version, path)
+        case _:
+            return _reverse(stream_id, what, expected_version, path)
 
 
 def _record(stream_id: str, exchange: Exchange, expected_version: int | None, path: str) -> RecordExchange:

@@ -224,7 +224,9 @@ def test_amounts_are_left_to_the_decision_which_has_reasons_of_its_own() -> None
 
 
 def test_what_was_recorded_is_told_with_its_place() -> None:
-    named = translate.exchange_named("shop", "42", exchange())
+    named = translate.single_named(
+        pb.RecordExchangeRequest(organization_id="shop", customer_id="42", exchange=exchange())
+    )
 
     result = translate.applied(named, StepReceipt((Place(7, 3),)))
 
