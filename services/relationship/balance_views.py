@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.balance.view import BalanceView
+from ledger.domain.decay import HALF_LIFE_DAYS_MAX
 from ledger.domain.errors import Invalid, Rejected, Violation
 from ledger.domain.times import microseconds, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -14,8 +15,6 @@ from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
 from rapport.relationship.v1.balance_pb2 import PolicyVersion, ViewRef
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.relationship import view_tokens
-
-HALF_LIFE_DAYS_MAX: Final = 3650
 
 
 class Asked(NamedTuple):

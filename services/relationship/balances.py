@@ -154,13 +154,13 @@ class Balances:
         check(request)
         stream_id = _stream(request)
         from_view, to_view = asked(stream_id, request.a, "a"), asked(stream_id, request.b, "b")
-        if from_view.perspective != to_view.perspective:
-            raise _not_comparable("perspective")
         first, a = await self._read(request, from_view, _side)
         # Now is read once: two views of now are one.
         both_now = from_view.as_of is None and to_view.as_of is None
         now = View(first.view.at, first.position) if both_now else None
         second, b = await self._read(request, to_view, _side, now)
+        if first.view.perspective != second.view.perspective:
+            raise _not_comparable("perspective")
         if first.balance.unit_of_account and second.balance.unit_of_account not in {"", first.balance.unit_of_account}:
             raise _not_comparable("unit_of_account")
         try:
@@ -228,14 +228,13 @@ class Balances:
         view = now
         if view is None and wanted.as_of is not None:
             view = await self._ledger.resolve(wanted.as_of, request.min_position)
-        if view is not None:
-            wanted.seen_at(view.occur_time)  # Before anything is folded for a view that cannot be.
         attempts = 0
         while True:
             attempts += 1
             looks = await self._ledger.current_many((stream_id, policies_id), request.min_position)
             look, policies = looks[stream_id], looks[policies_id]
             at = view or look.view
+            wanted.seen_at(at.occur_time)  # A window that cannot be is refused before all that is not found.
             if not look.version:
                 raise translate.unknown(request.organization_id, request.customer_id)
             if look.last_position > at.position or attempts > _ATTEMPTS:

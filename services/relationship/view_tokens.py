@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 
 from ledger.balance.numbers import MODEL_VERSION
 from ledger.balance.view import BalanceView
+from ledger.domain.decay import HALF_LIFE_DAYS_MAX
 from ledger.domain.errors import Rejected, Violation
 from rapport.errors.v1 import error_reason_pb2 as reasons
 
@@ -87,9 +88,7 @@ def read(stream_id: str, raw: bytes, field: str) -> Token:
     """
     content, checksum = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
     if len(content) < _FIXED.size or content[0] != _LAYOUT or checksum != _checksum(stream_id, content):
-        description = "is not a token as an answer about this relationship gave it"
-        violation = Violation(field, description, reasons.ERROR_REASON_VIEW_TOKEN_INVALID)
-        raise Rejected(reasons.ERROR_REASON_VIEW_TOKEN_INVALID, f"the view token {description}", [violation])
+        raise _invalid(field)
     (
         _,
         model_version,
@@ -111,6 +110,8 @@ def read(stream_id: str, raw: bytes, field: str) -> Token:
             "the view was told by another version of the arithmetic, which this release does not have",
             model_version=model_version,
         )
+    if half_life_days > HALF_LIFE_DAYS_MAX:
+        raise _invalid(field)  # No answer gave it: it was made up.
     view = BalanceView(
         at,
         perspective,
@@ -120,6 +121,12 @@ def read(stream_id: str, raw: bytes, field: str) -> Token:
     )
     policy_id = content[_FIXED.size :].decode()
     return Token(position, view, policy_id, policy_version, policies_digest, balance_digest, model_version)
+
+
+def _invalid(field: str) -> Rejected:
+    description = "is not a token as an answer about this relationship gave it"
+    violation = Violation(field, description, reasons.ERROR_REASON_VIEW_TOKEN_INVALID)
+    return Rejected(reasons.ERROR_REASON_VIEW_TOKEN_INVALID, f"the view token {description}", [violation])
 
 
 def _checksum(stream_id: str, content: bytes) -> bytes:

@@ -437,6 +437,9 @@ async def test_a_token_that_is_damaged_or_of_another_relationship_is_refused(
     token = (await get(ask)).view.token
     broken = [token[:place] + bytes([token[place] ^ 1]) + token[place + 1 :] for place in range(0, len(token), 7)]
     broken += [b"", b"x" * 200, token[:-1], token + b"x"]
+    said = view_tokens.read("acme/anna", token, "view")
+    made_up = said._replace(view=said.view._replace(half_life_days=3_651))
+    broken.append(view_tokens.write("acme/anna", made_up))
 
     answers = [await refusal(ask.GetBalance(asked(b.ViewRef(token=each)))) for each in broken]
     other = await refusal(ask.GetBalance(asked(b.ViewRef(token=token), customer="bert")))
@@ -488,6 +491,26 @@ async def test_a_view_that_cannot_be_is_refused_with_the_field_at_fault(
     answer = await refusal(ask.GetBalance(asked(view)))
 
     assert (reason, [field]) == (reason_of(answer), fields_of(answer))
+
+
+async def test_of_several_refusals_the_first_in_the_order_of_the_table_is_given(
+    quick: Serving, ask: RelationshipServiceStub
+) -> None:
+    """Invalid before not found, not found before a precondition (settled.md 37)."""
+    await two_axes(quick)
+    ends_later, other = spec(window=window(None, day(9_999))), spec(perspective=ORGANIZATION)
+    begins_late = spec(day(9), perspective=ORGANIZATION, window=window(day(9), None))
+
+    of_nobody = compared(None, other)
+    of_nobody.customer_id = "nobody"
+
+    answers = [
+        await refusal(ask.GetBalance(asked(ends_later, customer="nobody"))),
+        await refusal(ask.DiffViews(compared(None, begins_late))),
+        await refusal(ask.DiffViews(of_nobody)),
+    ]
+
+    assert ["WINDOW_INVALID"] * 2 + ["RELATIONSHIP_UNKNOWN"] == [reason_of(each) for each in answers]
 
 
 async def test_nothing_is_answered_from_the_nearest_view(quick: Serving, ask: RelationshipServiceStub) -> None:
