@@ -1,15 +1,18 @@
 """Lists as of a past moment: every stream of the organization folded, and only one page of them kept.
 
-There is no index over the past, and one answer costs in proportion to the organization's history. Memory does not
+There is no index over the past, and a first page costs in proportion to the organization's history. Memory does not
 grow with it: streams are folded some at a time, in a thread, and of each only its place in the list is kept; those of
-the page are folded once more to be shown.
+the page are folded once more to be shown. The places that follow a page are kept for a while, as far as they are not
+too many, so that a reader who pages on does not have everything folded again. A view of the past never changes, so
+neither do they.
 """
 
 import asyncio
 import heapq
+from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
-from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.balance.book import Book
 from ledger.balance.view import BalanceView
@@ -23,6 +26,10 @@ from ledger.projections.histories import STREAMS, histories
 from ledger.projections.listing import Key, Listing, Order, after_prefix
 from ledger.views import View
 
+PLACES_AHEAD: Final = 20_000
+"""Places of a list that are kept for the pages that follow: some 500 bytes each."""
+LISTS_KEPT: Final = 4
+
 
 class Placed(NamedTuple):
     """A relationship of a list of the past."""
@@ -30,6 +37,58 @@ class Placed(NamedTuple):
     key: Key
     worth: Worth | None
     """Its balance, where it was asked for and a policy is in force."""
+
+
+class PastLists:
+    """Lists of the past, a page at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: OrderedDict[tuple[Listing, View], _Ahead] = OrderedDict()
+
+    async def page(
+        self, listing: Listing, view: View, opinion: Opinion | None, after: Key | None, limit: int
+    ) -> list[Placed]:
+        """Return at most `limit` relationships after a key, in order, as seen in a view.
+
+        opinion: what values the legs of the view, where balances are asked for.
+
+        Raises:
+            LogDamaged: an event cannot be read.
+            StoreFailed, StoreClosed: the store does not answer.
+        """
+        if listing.order is Order.CUSTOMER_ID:  # Streams are in this order: only those of the page are folded.
+            return await list_past(self._store, listing, view, opinion, after, limit)
+        ahead = self._kept.get((listing, view))
+        page = None if ahead is None else ahead.page(listing, after, limit)
+        if page is not None:
+            self._kept.move_to_end((listing, view))
+            return page
+        placed = await list_past(self._store, listing, view, opinion, after, max(limit, PLACES_AHEAD))
+        self._kept[listing, view] = _Ahead(after, placed, len(placed) < max(limit, PLACES_AHEAD))
+        while len(self._kept) > LISTS_KEPT:
+            self._kept.popitem(last=False)
+        return placed[:limit]
+
+
+class _Ahead(NamedTuple):
+    """What follows a place in a list."""
+
+    since: Key | None
+    """The place; None: the beginning."""
+    placed: list[Placed]
+    whole: bool
+    """Nothing comes after these."""
+
+    def page(self, listing: Listing, after: Key | None, limit: int) -> list[Placed] | None:
+        """Return the page after a key, or None where it is not all here."""
+        if self.since is not None and (after is None or listing.rank(after) < listing.rank(self.since)):
+            return None
+        begin = 0
+        if after is not None:
+            begin = bisect_right(self.placed, listing.rank(after), key=lambda each: listing.rank(each.key))
+        page = self.placed[begin : begin + limit]
+        return page if self.whole or len(page) == limit else None
 
 
 async def list_past(
@@ -51,9 +110,11 @@ async def list_past(
             # A prefix may be a whole customer id, and streams are listed after it.
             names = [relationship_stream(listing.organization_id, listing.customer_id_prefix), *names]
         placed = await asyncio.to_thread(_placed, store, listing, view, opinion, names)
-        wanted = (each for each in placed if after is None or listing.rank(each.key) > listing.rank(after))
-        found = heapq.nsmallest(limit, chain(found, wanted), key=lambda each: listing.rank(each.key))
-        if len(names) < STREAMS or (listing.order is Order.CUSTOMER_ID and len(found) == limit):
+        found += (each for each in placed if after is None or listing.rank(each.key) > listing.rank(after))
+        ended = len(names) < STREAMS or (listing.order is Order.CUSTOMER_ID and len(found) >= limit)
+        if ended or len(found) >= 2 * limit:
+            found = heapq.nsmallest(limit, found, key=lambda each: listing.rank(each.key))
+        if ended:
             return found
         begin = names[-1]
 

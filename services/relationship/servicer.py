@@ -19,7 +19,7 @@ from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
 from services.relationship import page_tokens, timeline, translate
 from services.relationship.balances import Balances
-from services.relationship.past import list_past
+from services.relationship.past import PastLists
 from services.relationship.projections import ProjectionServicer, projector_of
 from services.relationship.timeline import Moment
 from services.relationship.translate import PAGE_SIZE_DEFAULT, tell, wants_now
@@ -55,6 +55,7 @@ class Servicer(stubs.RelationshipServiceServicer):
         self._ledger = app.ledger
         self._projector = projector
         self._balances = Balances(app.ledger)
+        self._past = PastLists(app.ledger.store)
 
     async def GetRelationship(  # noqa: N802  # Named by the proto.
         self,
@@ -238,7 +239,7 @@ class Servicer(stubs.RelationshipServiceServicer):
             occur_time, position, _ = await self._ledger.resolve(request.as_of, request.min_position)
             view = View(occur_time, position)  # A list is no place to refuse a relationship for a split batch.
         opinion = None if listing.balances is None else await self._opinion(listing.organization_id, view)
-        placed = await list_past(self._ledger.store, listing, view, opinion, after, size + 1)
+        placed = await self._past.page(listing, view, opinion, after, size + 1)
         response = pb.ListRelationshipsResponse(position=view.position)
         for (_, customer_id), worth in placed[:size]:
             look = await self._ledger.state_at(relationship_stream(listing.organization_id, customer_id), view)
