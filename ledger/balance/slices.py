@@ -70,8 +70,8 @@ def slices_of(book: Book, opinion: Opinion, view: BalanceView, span: Span) -> li
             units = totals[stop] - totals[start]
             since = min(max(start, recent_start), stop)
             if view.half_life_days:
-                weighted = _weighted(lane, start, stop, view)
                 recent = _weighted(lane, since, stop, view)
+                weighted = recent + _weighted(lane, start, since, view)
             else:
                 weighted = units * FULL
                 recent = (totals[stop] - totals[since]) * FULL
