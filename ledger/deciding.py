@@ -272,7 +272,7 @@ class _Attempt:
 
     def _read_set(self) -> tuple[tuple[str, int], ...]:
         """Return the streams that the decision rests on and does not write, with the versions it saw."""
-        if not self._reads and len(self._events) >= len(self.marks):
+        if len(self.marks) == 1 and self._events:
             return ()
         written = {event.stream_id for event in self._events}
         return tuple((touched.stream_id, touched.version) for touched in self.marks if touched.stream_id not in written)

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.domain.times import timestamp
+from ledger.log.store import Append
 from rapport.consent.v1.consent_service_pb2 import GiveConsentRequest, WithdrawConsentRequest
 from rapport.consent.v1.consent_service_pb2_grpc import ConsentServiceStub
 from rapport.events.v1 import exchange_pb2 as x
@@ -296,6 +297,29 @@ async def test_an_operation_sees_earlier_ones_and_a_twin_among_them_changes_noth
         OperationResult(outcome=op.OUTCOME_ALREADY_APPLIED, id="x0", version=1, position=position - 1),
         OperationResult(outcome=op.OUTCOME_APPLIED, id="x1", version=1, position=position + 1),
     ] == list(answer.results)
+
+
+async def test_a_batch_rests_on_every_relationship_that_it_finds_something_in(
+    stub: ExchangeServiceStub, server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another server's writes there could go unnoticed, while there are as many events as relationships."""
+    await stub.ApplyExchanges(
+        apply(recording("x1"), recording("x2"), recording("x1", "43"), reversing("x1", "r1", "43"))
+    )
+    read: list[tuple[tuple[str, int], ...]] = []
+    store_append = server.app.ledger.store.append
+
+    def append(group: Sequence[Append], *rest: int) -> object:
+        read.extend(each.read_set for each in group)
+        return store_append(group, *rest)
+
+    monkeypatch.setattr(server.app.ledger.store, "append", append)
+
+    again = reversing("x1", "r1", "43")
+    answer = await stub.ApplyExchanges(apply(reversing("x1", "r1"), reversing("x2", "r2"), again))
+
+    assert op.OUTCOME_ALREADY_APPLIED == answer.results[2].outcome
+    assert [(("shop/43", 2),)] == read
 
 
 async def test_a_batch_beyond_the_operators_limit_is_refused(stub: ExchangeServiceStub) -> None:
