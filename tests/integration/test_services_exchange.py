@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -42,7 +43,7 @@ from tests.exchange_requests import (
     totals,
 )
 from tests.refusals import fields_of, metadata_of, reason_of, refusal
-from tests.server import Serving
+from tests.server import Serving, serving
 
 __all__ = ["server", "stub"]
 
@@ -138,6 +139,31 @@ async def test_the_registry_of_another_organization_does_not_count(stub: Exchang
     request.organization_id = "other"
 
     assert "ASSET_UNKNOWN" == reason_of(await refusal(stub.RecordExchange(request)))
+
+
+async def test_an_exchange_id_is_taken_in_its_relationship_only_also_after_a_restart(tmp_path: Path) -> None:
+    everywhere = [("shop", "42"), ("shop", "43"), ("other", "42")]
+    asked = []
+    for organization_id, customer_id in everywhere:
+        asked.append(record())
+        asked[-1].organization_id, asked[-1].customer_id = organization_id, customer_id
+
+    async def told() -> list[OperationResult]:
+        async with serving(tmp_path) as running:
+            for organization_id in ("shop", "other"):
+                assets = register(EUR, CD, organization_id=organization_id)
+                await PolicyServiceStub(running.channel).RegisterAssets(assets)
+            stub = ExchangeServiceStub(running.channel)
+            return [(await stub.RecordExchange(request)).result for request in asked]
+
+    first = await told()
+    for request in asked:
+        request.request_id = new_id()
+    again = await told()
+
+    assert [(op.OUTCOME_APPLIED, 1)] * 3 == [(result.outcome, result.version) for result in first]
+    assert [op.OUTCOME_ALREADY_APPLIED] * 3 == [result.outcome for result in again]
+    assert [result.position for result in first] == [result.position for result in again]
 
 
 @pytest.mark.parametrize(
