@@ -68,7 +68,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_EVENT_TOO_LARGE: _ErrorReason.ValueType  # 10
     """Cause: an event's entry would exceed 65,535 bytes. Metadata: size, limit.
-    Client action: shorten it; keep attachments elsewhere and record their place and SHA-256.
+    Client action: shorten it; keep attachments elsewhere and record their place and SHA-256. A redemption of points from
+    very many lots is recorded in parts.
     """
     ERROR_REASON_BATCH_TOO_LARGE: _ErrorReason.ValueType  # 11
     """Cause: the batch holds more items than allowed. Metadata: items, limit.
@@ -385,7 +386,8 @@ Client action: retry later; the operator corrects the clock.
 """
 ERROR_REASON_EVENT_TOO_LARGE: ErrorReason.ValueType  # 10
 """Cause: an event's entry would exceed 65,535 bytes. Metadata: size, limit.
-Client action: shorten it; keep attachments elsewhere and record their place and SHA-256.
+Client action: shorten it; keep attachments elsewhere and record their place and SHA-256. A redemption of points from
+very many lots is recorded in parts.
 """
 ERROR_REASON_BATCH_TOO_LARGE: ErrorReason.ValueType  # 11
 """Cause: the batch holds more items than allowed. Metadata: items, limit.
