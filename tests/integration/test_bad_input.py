@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,6 +33,7 @@ from rapport.relationship.v1 import relationship_service_pb2 as relationship
 from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.window_pb2 import Window
+from services.relationship import servicer
 from tests.refusals import status_of
 from tests.server import Serving, serving
 
@@ -291,10 +293,13 @@ def test_every_rpc_has_a_good_request() -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", sorted(GOOD))
 async def test_bad_input_is_refused_with_a_typed_error_and_changes_nothing(
-    tmp_path: Path, name: str, seed: int
+    tmp_path: Path, name: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(seed)
+    monkeypatch.setattr(servicer, "WAIT_S", 0.05)
     async with serving(tmp_path, calls_max=64) as server:
+        # A position that is never reached is waited for once in each rpc: seconds that would add up to minutes.
+        server.app.ledger._limits = replace(server.app.ledger._limits, min_position_wait_s=0.05)
         cases = list(mutants(GOOD[name]()))
         cases += [(f"item: {what}", inner) for what, inner in _broken_items(GOOD[name]())]
         for what, broken in chance.sample(cases, min(len(cases), 160)):
