@@ -24,14 +24,26 @@ Rule = Callable[[Files], list[str]]
 TIMESTAMP: Final = "google.protobuf.Timestamp"
 # Times whose names the design pages fixed before the rule: bounds of a window, ends of a promise, instants of a view.
 TIMES_BY_ANOTHER_NAME: Final = frozenset(
-    {"at", "from", "to", "until", "since", "after", "before", "activates_at", "expires_at", "pending_until"}
+    {
+        "at",
+        "from",
+        "to",
+        "until",
+        "defer_until",
+        "since",
+        "after",
+        "before",
+        "activates_at",
+        "expires_at",
+        "pending_until",
+    }
 )
 # What is classed as an identifier, because it is as opaque as one, and is named for what it is for.
 IDS_BY_ANOTHER_NAME: Final = frozenset(
     {
         *("actor", "on_behalf_of"),  # Parties, named by the part they play.
         *("replaces", "cause_ref", "evidence_ref"),  # References, named by what they say of the other thing.
-        *("origin", "sha256", "key_check", "digest"),  # A log's name and digests.
+        *("origin", "sha256", "confirmation_sha256", "list_sha256", "key_check", "digest"),  # A log's name and digests.
         *("page_token", "next_page_token"),  # AIP-158.
         *("id", "customer_id_prefix"),  # The id of the message itself; the beginning of one.
     }

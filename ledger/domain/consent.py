@@ -280,6 +280,8 @@ def _withdraw(acts: Acts, fact: Fact) -> None:
 
 
 _FOLDS: Final = {CONSENT_GIVEN: _give, CONSENT_REFUSED: _refuse, CONSENT_WITHDRAWN: _withdraw}
+TOPICS: Final = tuple(_FOLDS)
+"""What this subject folds."""
 
 
 def _until(event: ConsentGiven, valid_from: int) -> int:

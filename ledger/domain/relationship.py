@@ -1,69 +1,149 @@
 """A relationship: the fold of one stream, composed of the folds of its subjects."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from ledger.domain.consent import CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN, ConsentState
-from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, ExchangeState
-from ledger.domain.exchange_state import FOLDS as EXCHANGE_FOLDS
+from ledger.domain import (
+    attribute,
+    consent,
+    contact,
+    conversation,
+    exchange_state,
+    guardian,
+    identity,
+    notice,
+    objection,
+    preference,
+    profile,
+    promise,
+    recipient_grant,
+    suppression,
+)
+from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import INTERACTION_FOLDS, InteractionState
-from ledger.domain.times import END_OF_TIME
+from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.events.v1.exchange_pb2 import ExchangePosted, ExchangeRecorded
 from rapport.events.v1.privacy_pb2 import KeyCreated
 
 KEY_CREATED: Final = "privacy.key_created.v1"
+ERASURE_STARTED: Final = "privacy.erasure_started.v1"
+
+
+class _Foldable(Protocol):
+    def evolve(self, fact: Fact) -> None: ...
+
+
+_P = TypeVar("_P", bound=_Foldable)
+
+
+class _Part(Generic[_P]):
+    """Fold of one subject, made when first asked for: most relationships have no use for most of them."""
+
+    def __init__(self, make: Callable[[int], _P]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, state: "RelationshipState", owner: type | None = None) -> _P:
+        parts = state.parts
+        part: _P | None = parts.get(self._name)
+        if part is None:
+            part = parts[self._name] = self._make(state.until)
+        return part
 
 
 class RelationshipState:
     """Fold of one relationship's stream, now or as of an occur time.
 
-    `version`, `last_position` and `key_check` tell of every event folded, all else of what occurred at or before
-    `until`.
+    `version`, `last_position`, `last_record_time` and `key_check` tell of every event folded, all else of what occurred
+    at or before `until`.
     """
 
-    __slots__ = ("_consents", "_exchanges", "_until", "interactions", "key_check", "last_position", "version")
+    __slots__ = (
+        "conversing", "erased_position", "exchange_version", "interactions", "key_check", "known", "last_position",
+        "last_record_time", "parts", "until", "version",
+    )  # fmt: skip
 
-    def __init__(self, until: int = END_OF_TIME) -> None:
-        """Start empty; admit what occurred at or before `until`, in microseconds."""
-        self._until = until
+    consents = _Part(consent.ConsentState)
+    """Acts of consent."""
+    exchanges = _Part(exchange_state.ExchangeState)
+    """Exchanges."""
+    conversation = _Part(conversation.Conversation)
+    """What was said, for decisions about contacts; empty unless `conversing`."""
+    notices = _Part(notice.NoticeState)
+    """Notices served."""
+    objections = _Part(objection.ObjectionState)
+    """Objections."""
+    guardians = _Part(guardian.GuardianState)
+    """Guardians."""
+    recipient_grants = _Part(recipient_grant.RecipientGrantState)
+    """Grants to recipients, and disclosures."""
+    suppressions = _Part(suppression.SuppressionState)
+    """Suppressions."""
+    preferences = _Part(preference.PreferenceState)
+    """Preferences."""
+    profile = _Part(profile.ProfileState)
+    """Profile and contact points."""
+    identity = _Part(identity.IdentityState)
+    """Links to other customer ids."""
+    promises = _Part(promise.PromiseState)
+    """Promises."""
+    attributes = _Part(attribute.AttributeState)
+    """Attributes."""
+    contacts = _Part(contact.ContactState)
+    """Contact decisions."""
+
+    def __init__(self, until: int = END_OF_TIME, *, conversing: bool = True) -> None:
+        """Start empty; admit what occurred at or before `until`, in microseconds.
+
+        `conversing`: keep what was said one by one, as decisions about contacts need it and projections do not.
+        """
+        self.until = until
+        self.conversing = conversing
+        self.parts: dict[str, Any] = {}
+        """Folds of the subjects that were asked for, by name."""
         self.interactions = InteractionState(until)
-        # Made when first asked for: most relationships have no use for one of them, and a rebuild makes very many.
-        self._consents: ConsentState | None = None
-        self._exchanges: ExchangeState | None = None
         self.version = 0
         """Version of the stream; 0 before its first event."""
         self.last_position = 0
         """Log position of the last event folded."""
+        self.last_record_time = START_OF_TIME
+        """Record time of the last event folded, in microseconds. No occur time is later."""
+        self.exchange_version = 0
+        """Version of the last event folded that belongs to the exchanges; 0: there is none."""
+        self.known = False
+        """Whether anything but keys and contact decisions is recorded: else nothing is known of the customer."""
+        self.erased_position = 0
+        """Position of the event from which on the customer's data is erased; 0: it is not."""
         self.key_check: bytes | None = None
         """Check of the data key of this relationship's personal fields; None before there is one."""
-
-    @property
-    def consents(self) -> ConsentState:
-        """Fold of the acts of consent."""
-        if self._consents is None:
-            self._consents = ConsentState(self._until)
-        return self._consents
-
-    @property
-    def exchanges(self) -> ExchangeState:
-        """Fold of the exchanges."""
-        if self._exchanges is None:
-            self._exchanges = ExchangeState(self._until)
-        return self._exchanges
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. A topic that nobody here knows only moves the version."""
         self.version = fact.version
         self.last_position = fact.position
+        self.last_record_time = fact.record_time
         topic = fact.topic
         fold_interaction = INTERACTION_FOLDS.get(topic)
-        if fold_interaction is not None:  # Most facts; so no further call stands in their way.
+        if fold_interaction is not None:  # Most facts; so few further calls stand in their way.
+            if fact.occur_time <= self.until:
+                self.known = True
             fold_interaction(self.interactions, fact)
+            if self.conversing:
+                self.conversation.evolve(fact)
             return
         fold = _FOLDS.get(topic)
         if fold is not None:
             fold(self, fact)
+            return
+        name = _PART_OF.get(topic)
+        if name is not None:
+            if name != "contacts" and fact.occur_time <= self.until:
+                self.known = True
+            getattr(self, name).evolve(fact)
 
     @property
     def first_occur_time(self) -> int | None:
@@ -88,15 +168,14 @@ class RelationshipState:
         if fact.topic in (EXCHANGE_RECORDED, EXCHANGE_POSTED):
             event: ExchangeRecorded | ExchangePosted = fact.event  # type: ignore[assignment]  # The topic says so.
             reversal = self.exchanges.reversal_of(event.exchange_id)
-            return reversal.position if reversal is not None and reversal.occur_time <= self._until else 0
+            return reversal.position if reversal is not None and reversal.occur_time <= self.until else 0
         return self.interactions.undone.get(fact.position, 0)
 
 
-def _fold_consent(state: RelationshipState, fact: Fact) -> None:
-    state.consents.evolve(fact)
-
-
 def _fold_exchange(state: RelationshipState, fact: Fact) -> None:
+    if fact.occur_time <= state.until:
+        state.known = True
+    state.exchange_version = fact.version
     state.exchanges.evolve(fact)
 
 
@@ -105,10 +184,34 @@ def _fold_key(state: RelationshipState, fact: Fact) -> None:
     state.key_check = event.key_check
 
 
+def _fold_erasure(state: RelationshipState, fact: Fact) -> None:
+    if not state.erased_position and fact.occur_time <= state.until:
+        state.erased_position = fact.position
+
+
 _FOLDS: Final[dict[str, Callable[[RelationshipState, Fact], None]]] = {
-    CONSENT_GIVEN: _fold_consent,
-    CONSENT_REFUSED: _fold_consent,
-    CONSENT_WITHDRAWN: _fold_consent,
-    **dict.fromkeys(EXCHANGE_FOLDS, _fold_exchange),
+    **dict.fromkeys(exchange_state.FOLDS, _fold_exchange),
+    "exchange.observation_declared.v1": _fold_exchange,
     KEY_CREATED: _fold_key,
+    ERASURE_STARTED: _fold_erasure,
 }
+
+
+def _parts() -> Iterator[tuple[str, str]]:
+    """Yield each topic of a subject with the name of the part that folds it."""
+    yield from ((topic, "consents") for topic in consent.TOPICS)
+    yield from ((topic, "notices") for topic in notice.TOPICS)
+    yield from ((topic, "objections") for topic in objection.TOPICS)
+    yield from ((topic, "guardians") for topic in guardian.TOPICS)
+    yield from ((topic, "recipient_grants") for topic in recipient_grant.TOPICS)
+    yield from ((topic, "suppressions") for topic in suppression.TOPICS)
+    yield from ((topic, "preferences") for topic in preference.TOPICS)
+    yield from ((topic, "profile") for topic in profile.TOPICS)
+    yield from ((topic, "identity") for topic in identity.TOPICS)
+    yield from ((topic, "promises") for topic in promise.TOPICS)
+    yield from ((topic, "attributes") for topic in attribute.TOPICS)
+    yield from ((topic, "contacts") for topic in contact.TOPICS)
+
+
+_PART_OF: Final[dict[str, str]] = dict(_parts())
+"""Name of the part that folds a topic."""

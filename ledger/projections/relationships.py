@@ -220,14 +220,14 @@ def fold_log(store: Store, to: int) -> dict[str, RelationshipState]:
             if is_relationship(row.stream_id):
                 state = states.get(row.stream_id)
                 if state is None:
-                    state = states[row.stream_id] = RelationshipState()
+                    state = states[row.stream_id] = RelationshipState(conversing=False)
                 state.evolve(fact)
     return states
 
 
 def _folded(store: Store, stream_id: str, to: int) -> tuple[int, int, RelationshipState]:
     """Return version, last position and state of a stream as it was at position `to`."""
-    state = RelationshipState()
+    state = RelationshipState(conversing=False)
     version = position = 0
     while rows := store.read_stream(stream_id, version, _PAGE_EVENTS, to):
         for fact in reading.facts(rows):

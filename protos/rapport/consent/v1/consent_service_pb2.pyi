@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from rapport.consent.v1 import consent_cell_pb2 as _consent_cell_pb2
 from rapport.events.v1 import consent_pb2 as _consent_pb2
+from rapport.events.v1 import interaction_pb2 as _interaction_pb2
 from rapport.type.v1 import as_of_pb2 as _as_of_pb2
 from rapport.type.v1 import event_context_pb2 as _event_context_pb2
 import builtins as _builtins
@@ -24,6 +25,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TextReading:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TextReadingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextReading.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEXT_READING_UNSPECIFIED: _TextReading.ValueType  # 0
+    """Never answered."""
+    TEXT_READING_NOTHING: _TextReading.ValueType  # 1
+    """Nothing that concerns consent."""
+    TEXT_READING_WITHDRAWAL: _TextReading.ValueType  # 2
+    """It is one of the policy's words: recorded as a withdrawal."""
+    TEXT_READING_FOR_A_PERSON: _TextReading.ValueType  # 3
+    """It contains one of the words among others: recorded with `needs_reply`, for a person to read."""
+
+class TextReading(_TextReading, metaclass=_TextReadingEnumTypeWrapper):
+    """What was read in an inbound text."""
+
+TEXT_READING_UNSPECIFIED: TextReading.ValueType  # 0
+"""Never answered."""
+TEXT_READING_NOTHING: TextReading.ValueType  # 1
+"""Nothing that concerns consent."""
+TEXT_READING_WITHDRAWAL: TextReading.ValueType  # 2
+"""It is one of the policy's words: recorded as a withdrawal."""
+TEXT_READING_FOR_A_PERSON: TextReading.ValueType  # 3
+"""It contains one of the words among others: recorded with `needs_reply`, for a person to read."""
+Global___TextReading: _TypeAlias = TextReading  # noqa: Y015
 
 class _WithdrawalEffect:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -348,6 +377,13 @@ class ConsentAct(_message.Message):
     GIVEN_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
+    REQUESTED_FIELD_NUMBER: _builtins.int
+    DEFERRED_FIELD_NUMBER: _builtins.int
+    RENEWED_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
+    INVALIDATED_FIELD_NUMBER: _builtins.int
+    OBJECTED_FIELD_NUMBER: _builtins.int
+    NOTICE_SERVED_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
@@ -368,6 +404,34 @@ class ConsentAct(_message.Message):
         """Took something back."""
 
     @_builtins.property
+    def requested(self) -> _consent_pb2.ConsentRequested:
+        """Was asked."""
+
+    @_builtins.property
+    def deferred(self) -> _consent_pb2.ConsentDeferred:
+        """Put the question off."""
+
+    @_builtins.property
+    def renewed(self) -> _consent_pb2.ConsentRenewed:
+        """Said it again."""
+
+    @_builtins.property
+    def revoked(self) -> _consent_pb2.ConsentRevoked:
+        """Had it ended by somebody else."""
+
+    @_builtins.property
+    def invalidated(self) -> _consent_pb2.ConsentInvalidated:
+        """Had it found not valid."""
+
+    @_builtins.property
+    def objected(self) -> _consent_pb2.ObjectionRaised:
+        """Objected."""
+
+    @_builtins.property
+    def notice_served(self) -> _consent_pb2.NoticeServed:
+        """Was shown a notice."""
+
+    @_builtins.property
     def context(self) -> _event_context_pb2.EventContext:
         """Who recorded it and what it belongs to. Default: nothing said."""
 
@@ -379,13 +443,20 @@ class ConsentAct(_message.Message):
         given: _consent_pb2.ConsentGiven | None = ...,
         refused: _consent_pb2.ConsentRefused | None = ...,
         withdrawn: _consent_pb2.ConsentWithdrawn | None = ...,
+        requested: _consent_pb2.ConsentRequested | None = ...,
+        deferred: _consent_pb2.ConsentDeferred | None = ...,
+        renewed: _consent_pb2.ConsentRenewed | None = ...,
+        revoked: _consent_pb2.ConsentRevoked | None = ...,
+        invalidated: _consent_pb2.ConsentInvalidated | None = ...,
+        objected: _consent_pb2.ObjectionRaised | None = ...,
+        notice_served: _consent_pb2.NoticeServed | None = ...,
         context: _event_context_pb2.EventContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "context", b"context", "given", b"given", "occur_time", b"occur_time", "refused", b"refused", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "context", b"context", "deferred", b"deferred", "given", b"given", "invalidated", b"invalidated", "notice_served", b"notice_served", "objected", b"objected", "occur_time", b"occur_time", "refused", b"refused", "renewed", b"renewed", "requested", b"requested", "revoked", b"revoked", "withdrawn", b"withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "context", b"context", "customer_id", b"customer_id", "given", b"given", "occur_time", b"occur_time", "refused", b"refused", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "context", b"context", "customer_id", b"customer_id", "deferred", b"deferred", "given", b"given", "invalidated", b"invalidated", "notice_served", b"notice_served", "objected", b"objected", "occur_time", b"occur_time", "refused", b"refused", "renewed", b"renewed", "requested", b"requested", "revoked", b"revoked", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["given", "refused", "withdrawn"]  # noqa: Y015
+    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["given", "refused", "withdrawn", "requested", "deferred", "renewed", "revoked", "invalidated", "objected", "notice_served"]  # noqa: Y015
     _WhichOneofArgType_act: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_act) -> _WhichOneofReturnType_act | None: ...
 
@@ -642,3 +713,313 @@ class GetConsentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetConsentsResponse: _TypeAlias = GetConsentsResponse  # noqa: Y015
+
+@_typing.final
+class RevokeConsentRequest(_message.Message):
+    """Request of RevokeConsent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    REVOCATION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format:
+    `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`.
+    """
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer,
+    `replayed` set.
+    """
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened. UTC, whole microseconds; may lie in the past. Default: the server's clock."""
+
+    @_builtins.property
+    def revocation(self) -> _consent_pb2.ConsentRevoked:
+        """What was ended by somebody else. Required."""
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        revocation: _consent_pb2.ConsentRevoked | None = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "occur_time", b"occur_time", "revocation", b"revocation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "occur_time", b"occur_time", "organization_id", b"organization_id", "request_id", b"request_id", "revocation", b"revocation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeConsentRequest: _TypeAlias = RevokeConsentRequest  # noqa: Y015
+
+@_typing.final
+class RevokeConsentResponse(_message.Message):
+    """Response of RevokeConsent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position of the event, from 1. Pass as `min_position` to read your own write."""
+    version: _builtins.int
+    """Version of the relationship after the event, from 1."""
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    effect: Global___WithdrawalEffect.ValueType
+    """What it changed."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        version: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+        effect: Global___WithdrawalEffect.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "position", b"position", "record_time", b"record_time", "replayed", b"replayed", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeConsentResponse: _TypeAlias = RevokeConsentResponse  # noqa: Y015
+
+@_typing.final
+class InvalidateConsentRequest(_message.Message):
+    """Request of InvalidateConsent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    INVALIDATION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format:
+    `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`.
+    """
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer,
+    `replayed` set.
+    """
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened. UTC, whole microseconds; may lie in the past. Default: the server's clock."""
+
+    @_builtins.property
+    def invalidation(self) -> _consent_pb2.ConsentInvalidated:
+        """What was found not valid. Required."""
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        invalidation: _consent_pb2.ConsentInvalidated | None = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "invalidation", b"invalidation", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer_id", b"customer_id", "invalidation", b"invalidation", "occur_time", b"occur_time", "organization_id", b"organization_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidateConsentRequest: _TypeAlias = InvalidateConsentRequest  # noqa: Y015
+
+@_typing.final
+class InvalidateConsentResponse(_message.Message):
+    """Response of InvalidateConsent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position of the event, from 1. Pass as `min_position` to read your own write."""
+    version: _builtins.int
+    """Version of the relationship after the event, from 1."""
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    effect: Global___WithdrawalEffect.ValueType
+    """What it changed."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        version: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+        effect: Global___WithdrawalEffect.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "position", b"position", "record_time", b"record_time", "replayed", b"replayed", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidateConsentResponse: _TypeAlias = InvalidateConsentResponse  # noqa: Y015
+
+@_typing.final
+class RecordInboundTextRequest(_message.Message):
+    """Request of RecordInboundText."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_ID_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    IN_REPLY_TO_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
+    customer_id: _builtins.str
+    """Customer side: a surrogate the organization chose, never contact data. Format:
+    `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`.
+    """
+    request_id: _builtins.str
+    """Idempotency key (AIP-155), a UUID of 36 characters; version 7 advised. Same id and content: the first answer,
+    `replayed` set.
+    """
+    channel: _interaction_pb2.Channel.ValueType
+    """By which way it came. Required."""
+    contact_point_id: _builtins.str
+    """From which contact point, an opaque id. Default: not said."""
+    brand: _builtins.str
+    """To which brand, a code. Default: not said."""
+    purpose: _builtins.str
+    """Purpose of the message that it answers, a code. Default: not known."""
+    in_reply_to: _builtins.int
+    """Position of the message that it answers, from 1. Default: 0, none."""
+    text: _builtins.str
+    """What the customer wrote. Sealed. At most 16,384 characters."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened. UTC, whole microseconds; may lie in the past. Default: the server's clock."""
+
+    @_builtins.property
+    def context(self) -> _event_context_pb2.EventContext:
+        """Who recorded it and what it belongs to. Default: nothing said."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        customer_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        channel: _interaction_pb2.Channel.ValueType = ...,
+        contact_point_id: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        in_reply_to: _builtins.int = ...,
+        text: _builtins.str = ...,
+        context: _event_context_pb2.EventContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "channel", b"channel", "contact_point_id", b"contact_point_id", "context", b"context", "customer_id", b"customer_id", "in_reply_to", b"in_reply_to", "occur_time", b"occur_time", "organization_id", b"organization_id", "purpose", b"purpose", "request_id", b"request_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordInboundTextRequest: _TypeAlias = RecordInboundTextRequest  # noqa: Y015
+
+@_typing.final
+class RecordInboundTextResponse(_message.Message):
+    """Response of RecordInboundText."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    READING_FIELD_NUMBER: _builtins.int
+    WITHDRAWAL_POSITION_FIELD_NUMBER: _builtins.int
+    WORD_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    CONFIRM_ONCE_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Log position of the event, from 1. Pass as `min_position` to read your own write."""
+    version: _builtins.int
+    """Version of the relationship after the event, from 1."""
+    replayed: _builtins.bool
+    """True when this answer belongs to an earlier request with the same request_id."""
+    reading: Global___TextReading.ValueType
+    """What was read in it."""
+    withdrawal_position: _builtins.int
+    """Position of the withdrawal that it became; 0: none."""
+    word: _builtins.str
+    """The word of the contact policy that was read; empty: none."""
+    effect: Global___WithdrawalEffect.ValueType
+    """What the withdrawal changed; UNSPECIFIED: there was none."""
+    confirm_once: _builtins.bool
+    """Whether one message may confirm the withdrawal."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        version: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        replayed: _builtins.bool = ...,
+        reading: Global___TextReading.ValueType = ...,
+        withdrawal_position: _builtins.int = ...,
+        word: _builtins.str = ...,
+        effect: Global___WithdrawalEffect.ValueType = ...,
+        confirm_once: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_once", b"confirm_once", "effect", b"effect", "position", b"position", "reading", b"reading", "record_time", b"record_time", "replayed", b"replayed", "version", b"version", "withdrawal_position", b"withdrawal_position", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordInboundTextResponse: _TypeAlias = RecordInboundTextResponse  # noqa: Y015

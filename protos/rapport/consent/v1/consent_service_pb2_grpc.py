@@ -3,7 +3,9 @@
 import grpc
 import warnings
 
+from rapport.consent.v1 import consent_acts_pb2 as rapport_dot_consent_dot_v1_dot_consent__acts__pb2
 from rapport.consent.v1 import consent_service_pb2 as rapport_dot_consent_dot_v1_dot_consent__service__pb2
+from rapport.consent.v1 import receipt_pb2 as rapport_dot_consent_dot_v1_dot_receipt__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -65,6 +67,101 @@ class ConsentServiceStub:
                 request_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentsRequest.SerializeToString,
                 response_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentsResponse.FromString,
                 _registered_method=True)
+        self.ServeNotice = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/ServeNotice',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ServeNoticeRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ServeNoticeResponse.FromString,
+                _registered_method=True)
+        self.RequestConsent = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RequestConsent',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RequestConsentRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RequestConsentResponse.FromString,
+                _registered_method=True)
+        self.DeferConsent = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/DeferConsent',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.DeferConsentRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.DeferConsentResponse.FromString,
+                _registered_method=True)
+        self.ConfirmConsent = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/ConfirmConsent',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ConfirmConsentRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ConfirmConsentResponse.FromString,
+                _registered_method=True)
+        self.RenewConsent = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RenewConsent',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RenewConsentRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RenewConsentResponse.FromString,
+                _registered_method=True)
+        self.RevokeConsent = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RevokeConsent',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RevokeConsentRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RevokeConsentResponse.FromString,
+                _registered_method=True)
+        self.InvalidateConsent = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/InvalidateConsent',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.InvalidateConsentRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.InvalidateConsentResponse.FromString,
+                _registered_method=True)
+        self.RaiseObjection = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RaiseObjection',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RaiseObjectionRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RaiseObjectionResponse.FromString,
+                _registered_method=True)
+        self.LiftObjection = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/LiftObjection',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.LiftObjectionRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.LiftObjectionResponse.FromString,
+                _registered_method=True)
+        self.HonourWithdrawal = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/HonourWithdrawal',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.HonourWithdrawalRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.HonourWithdrawalResponse.FromString,
+                _registered_method=True)
+        self.AppointGuardian = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/AppointGuardian',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.AppointGuardianRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.AppointGuardianResponse.FromString,
+                _registered_method=True)
+        self.ReleaseGuardian = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/ReleaseGuardian',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ReleaseGuardianRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ReleaseGuardianResponse.FromString,
+                _registered_method=True)
+        self.GrantRecipient = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/GrantRecipient',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GrantRecipientRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GrantRecipientResponse.FromString,
+                _registered_method=True)
+        self.RevokeRecipient = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RevokeRecipient',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RevokeRecipientRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RevokeRecipientResponse.FromString,
+                _registered_method=True)
+        self.RecordDisclosure = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RecordDisclosure',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RecordDisclosureRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RecordDisclosureResponse.FromString,
+                _registered_method=True)
+        self.RecordInboundText = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/RecordInboundText',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RecordInboundTextRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RecordInboundTextResponse.FromString,
+                _registered_method=True)
+        self.GetConsentHistory = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/GetConsentHistory',
+                request_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GetConsentHistoryRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GetConsentHistoryResponse.FromString,
+                _registered_method=True)
+        self.IssueReceipt = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/IssueReceipt',
+                request_serializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.IssueReceiptRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.IssueReceiptResponse.FromString,
+                _registered_method=True)
+        self.VerifyReceipt = channel.unary_unary(
+                '/rapport.consent.v1.ConsentService/VerifyReceipt',
+                request_serializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.VerifyReceiptRequest.SerializeToString,
+                response_deserializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.VerifyReceiptResponse.FromString,
+                _registered_method=True)
 
 
 class ConsentServiceServicer:
@@ -120,6 +217,158 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ServeNotice(self, request, context):
+        """Records that the customer was shown a notice.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestConsent(self, request, context):
+        """Records that the customer was asked.
+        Errors: as ServeNotice; NOTICE_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeferConsent(self, request, context):
+        """Records that the customer put the question off.
+        Errors: as RequestConsent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmConsent(self, request, context):
+        """Records the second step of a double opt-in: finds the consent by its token and lets it count.
+        Errors: as ServeNotice; CONFIRMATION_NOT_POSSIBLE, CONSENT_WITHDRAWN_SINCE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewConsent(self, request, context):
+        """Records that the customer said again what was said before.
+        Errors: as GiveConsent; CONSENT_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeConsent(self, request, context):
+        """Records that somebody other than the customer ended a consent.
+        Errors: as ServeNotice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InvalidateConsent(self, request, context):
+        """Records that a consent was found never to have been valid.
+        Errors: as ServeNotice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RaiseObjection(self, request, context):
+        """Records that the customer objects (GDPR Article 21). Never refused for its scope or its time.
+        Errors: REQUEST_ID_REUSED; REQUEST_INVALID only for malformed ids and too long lists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LiftObjection(self, request, context):
+        """Records that an objection no longer stands.
+        Errors: as ServeNotice; OBJECTION_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HonourWithdrawal(self, request, context):
+        """Records that a system acts on a withdrawal or an objection.
+        Errors: as ServeNotice; WITHDRAWAL_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppointGuardian(self, request, context):
+        """Records who may speak for a minor.
+        Errors: as ServeNotice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseGuardian(self, request, context):
+        """Records that a guardian no longer speaks for the customer.
+        Errors: as ServeNotice; GUARDIAN_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GrantRecipient(self, request, context):
+        """Records that somebody else may receive data, within bounds.
+        Errors: as ServeNotice; RECIPIENT_GRANT_TOO_LONG.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeRecipient(self, request, context):
+        """Records that a recipient may no longer receive anything; never refused.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordDisclosure(self, request, context):
+        """Records that data was passed on, allowed or not.
+        Errors: as ServeNotice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordInboundText(self, request, context):
+        """Records what a customer wrote; where it is one of the contact policy's words, also as a withdrawal, in one append.
+        Errors: as ServeNotice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsentHistory(self, request, context):
+        """Returns every act that concerns consent, each with what became of it, now or as of a past moment.
+        Errors: as GetConsents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueReceipt(self, request, context):
+        """Returns a receipt of an act; the same act gives the same receipt for ever.
+        Errors: REQUEST_INVALID, CONSENT_UNKNOWN, RELATIONSHIP_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyReceipt(self, request, context):
+        """Says whether a receipt is what this log attests, and what holds now.
+        Errors: REQUEST_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +401,101 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.GetConsents,
                     request_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentsRequest.FromString,
                     response_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentsResponse.SerializeToString,
+            ),
+            'ServeNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ServeNotice,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ServeNoticeRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ServeNoticeResponse.SerializeToString,
+            ),
+            'RequestConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestConsent,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RequestConsentRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RequestConsentResponse.SerializeToString,
+            ),
+            'DeferConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeferConsent,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.DeferConsentRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.DeferConsentResponse.SerializeToString,
+            ),
+            'ConfirmConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmConsent,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ConfirmConsentRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ConfirmConsentResponse.SerializeToString,
+            ),
+            'RenewConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewConsent,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RenewConsentRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RenewConsentResponse.SerializeToString,
+            ),
+            'RevokeConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeConsent,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RevokeConsentRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RevokeConsentResponse.SerializeToString,
+            ),
+            'InvalidateConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.InvalidateConsent,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.InvalidateConsentRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.InvalidateConsentResponse.SerializeToString,
+            ),
+            'RaiseObjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RaiseObjection,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RaiseObjectionRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RaiseObjectionResponse.SerializeToString,
+            ),
+            'LiftObjection': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftObjection,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.LiftObjectionRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.LiftObjectionResponse.SerializeToString,
+            ),
+            'HonourWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.HonourWithdrawal,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.HonourWithdrawalRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.HonourWithdrawalResponse.SerializeToString,
+            ),
+            'AppointGuardian': grpc.unary_unary_rpc_method_handler(
+                    servicer.AppointGuardian,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.AppointGuardianRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.AppointGuardianResponse.SerializeToString,
+            ),
+            'ReleaseGuardian': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseGuardian,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ReleaseGuardianRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ReleaseGuardianResponse.SerializeToString,
+            ),
+            'GrantRecipient': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantRecipient,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GrantRecipientRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GrantRecipientResponse.SerializeToString,
+            ),
+            'RevokeRecipient': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeRecipient,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RevokeRecipientRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RevokeRecipientResponse.SerializeToString,
+            ),
+            'RecordDisclosure': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordDisclosure,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RecordDisclosureRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RecordDisclosureResponse.SerializeToString,
+            ),
+            'RecordInboundText': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordInboundText,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RecordInboundTextRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__service__pb2.RecordInboundTextResponse.SerializeToString,
+            ),
+            'GetConsentHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsentHistory,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GetConsentHistoryRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GetConsentHistoryResponse.SerializeToString,
+            ),
+            'IssueReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueReceipt,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.IssueReceiptRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.IssueReceiptResponse.SerializeToString,
+            ),
+            'VerifyReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyReceipt,
+                    request_deserializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.VerifyReceiptRequest.FromString,
+                    response_serializer=rapport_dot_consent_dot_v1_dot_receipt__pb2.VerifyReceiptResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -317,6 +661,519 @@ class ConsentService:
             '/rapport.consent.v1.ConsentService/GetConsents',
             rapport_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentsRequest.SerializeToString,
             rapport_dot_consent_dot_v1_dot_consent__service__pb2.GetConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ServeNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/ServeNotice',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ServeNoticeRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ServeNoticeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RequestConsent',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RequestConsentRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RequestConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeferConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/DeferConsent',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.DeferConsentRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.DeferConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/ConfirmConsent',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ConfirmConsentRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ConfirmConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RenewConsent',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RenewConsentRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RenewConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RevokeConsent',
+            rapport_dot_consent_dot_v1_dot_consent__service__pb2.RevokeConsentRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__service__pb2.RevokeConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InvalidateConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/InvalidateConsent',
+            rapport_dot_consent_dot_v1_dot_consent__service__pb2.InvalidateConsentRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__service__pb2.InvalidateConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RaiseObjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RaiseObjection',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RaiseObjectionRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RaiseObjectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftObjection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/LiftObjection',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.LiftObjectionRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.LiftObjectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HonourWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/HonourWithdrawal',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.HonourWithdrawalRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.HonourWithdrawalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppointGuardian(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/AppointGuardian',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.AppointGuardianRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.AppointGuardianResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseGuardian(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/ReleaseGuardian',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ReleaseGuardianRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.ReleaseGuardianResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrantRecipient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/GrantRecipient',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GrantRecipientRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GrantRecipientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeRecipient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RevokeRecipient',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RevokeRecipientRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RevokeRecipientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordDisclosure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RecordDisclosure',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RecordDisclosureRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.RecordDisclosureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordInboundText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/RecordInboundText',
+            rapport_dot_consent_dot_v1_dot_consent__service__pb2.RecordInboundTextRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__service__pb2.RecordInboundTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsentHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/GetConsentHistory',
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GetConsentHistoryRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_consent__acts__pb2.GetConsentHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/IssueReceipt',
+            rapport_dot_consent_dot_v1_dot_receipt__pb2.IssueReceiptRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_receipt__pb2.IssueReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.consent.v1.ConsentService/VerifyReceipt',
+            rapport_dot_consent_dot_v1_dot_receipt__pb2.VerifyReceiptRequest.SerializeToString,
+            rapport_dot_consent_dot_v1_dot_receipt__pb2.VerifyReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,

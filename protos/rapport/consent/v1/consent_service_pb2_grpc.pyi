@@ -5,7 +5,9 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rapport.consent.v1 import consent_acts_pb2 as _consent_acts_pb2
 from rapport.consent.v1 import consent_service_pb2 as _consent_service_pb2
+from rapport.consent.v1 import receipt_pb2 as _receipt_pb2
 import abc as _abc_1
 
 
@@ -40,6 +42,82 @@ class ConsentServiceStub:
     GetConsents: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentsRequest, _consent_service_pb2.GetConsentsResponse]
     """Returns the status of every cell ever spoken of, or of the cells asked for, now or as of a past moment.
     Errors: REQUEST_INVALID, RELATIONSHIP_UNKNOWN, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH.
+    """
+    ServeNotice: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.ServeNoticeRequest, _consent_acts_pb2.ServeNoticeResponse]
+    """Records that the customer was shown a notice.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE.
+    """
+    RequestConsent: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.RequestConsentRequest, _consent_acts_pb2.RequestConsentResponse]
+    """Records that the customer was asked.
+    Errors: as ServeNotice; NOTICE_UNKNOWN.
+    """
+    DeferConsent: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.DeferConsentRequest, _consent_acts_pb2.DeferConsentResponse]
+    """Records that the customer put the question off.
+    Errors: as RequestConsent.
+    """
+    ConfirmConsent: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.ConfirmConsentRequest, _consent_acts_pb2.ConfirmConsentResponse]
+    """Records the second step of a double opt-in: finds the consent by its token and lets it count.
+    Errors: as ServeNotice; CONFIRMATION_NOT_POSSIBLE, CONSENT_WITHDRAWN_SINCE.
+    """
+    RenewConsent: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.RenewConsentRequest, _consent_acts_pb2.RenewConsentResponse]
+    """Records that the customer said again what was said before.
+    Errors: as GiveConsent; CONSENT_UNKNOWN.
+    """
+    RevokeConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RevokeConsentRequest, _consent_service_pb2.RevokeConsentResponse]
+    """Records that somebody other than the customer ended a consent.
+    Errors: as ServeNotice.
+    """
+    InvalidateConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.InvalidateConsentRequest, _consent_service_pb2.InvalidateConsentResponse]
+    """Records that a consent was found never to have been valid.
+    Errors: as ServeNotice.
+    """
+    RaiseObjection: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.RaiseObjectionRequest, _consent_acts_pb2.RaiseObjectionResponse]
+    """Records that the customer objects (GDPR Article 21). Never refused for its scope or its time.
+    Errors: REQUEST_ID_REUSED; REQUEST_INVALID only for malformed ids and too long lists.
+    """
+    LiftObjection: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.LiftObjectionRequest, _consent_acts_pb2.LiftObjectionResponse]
+    """Records that an objection no longer stands.
+    Errors: as ServeNotice; OBJECTION_UNKNOWN.
+    """
+    HonourWithdrawal: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.HonourWithdrawalRequest, _consent_acts_pb2.HonourWithdrawalResponse]
+    """Records that a system acts on a withdrawal or an objection.
+    Errors: as ServeNotice; WITHDRAWAL_UNKNOWN.
+    """
+    AppointGuardian: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.AppointGuardianRequest, _consent_acts_pb2.AppointGuardianResponse]
+    """Records who may speak for a minor.
+    Errors: as ServeNotice.
+    """
+    ReleaseGuardian: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.ReleaseGuardianRequest, _consent_acts_pb2.ReleaseGuardianResponse]
+    """Records that a guardian no longer speaks for the customer.
+    Errors: as ServeNotice; GUARDIAN_UNKNOWN.
+    """
+    GrantRecipient: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.GrantRecipientRequest, _consent_acts_pb2.GrantRecipientResponse]
+    """Records that somebody else may receive data, within bounds.
+    Errors: as ServeNotice; RECIPIENT_GRANT_TOO_LONG.
+    """
+    RevokeRecipient: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.RevokeRecipientRequest, _consent_acts_pb2.RevokeRecipientResponse]
+    """Records that a recipient may no longer receive anything; never refused.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED.
+    """
+    RecordDisclosure: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.RecordDisclosureRequest, _consent_acts_pb2.RecordDisclosureResponse]
+    """Records that data was passed on, allowed or not.
+    Errors: as ServeNotice.
+    """
+    RecordInboundText: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordInboundTextRequest, _consent_service_pb2.RecordInboundTextResponse]
+    """Records what a customer wrote; where it is one of the contact policy's words, also as a withdrawal, in one append.
+    Errors: as ServeNotice.
+    """
+    GetConsentHistory: _aio.UnaryUnaryMultiCallable[_consent_acts_pb2.GetConsentHistoryRequest, _consent_acts_pb2.GetConsentHistoryResponse]
+    """Returns every act that concerns consent, each with what became of it, now or as of a past moment.
+    Errors: as GetConsents.
+    """
+    IssueReceipt: _aio.UnaryUnaryMultiCallable[_receipt_pb2.IssueReceiptRequest, _receipt_pb2.IssueReceiptResponse]
+    """Returns a receipt of an act; the same act gives the same receipt for ever.
+    Errors: REQUEST_INVALID, CONSENT_UNKNOWN, RELATIONSHIP_UNKNOWN.
+    """
+    VerifyReceipt: _aio.UnaryUnaryMultiCallable[_receipt_pb2.VerifyReceiptRequest, _receipt_pb2.VerifyReceiptResponse]
+    """Says whether a receipt is what this log attests, and what holds now.
+    Errors: REQUEST_INVALID.
     """
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -104,6 +182,196 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_consent_service_pb2.GetConsentsResponse]:
         """Returns the status of every cell ever spoken of, or of the cells asked for, now or as of a past moment.
         Errors: REQUEST_INVALID, RELATIONSHIP_UNKNOWN, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def ServeNotice(
+        self,
+        request: _consent_acts_pb2.ServeNoticeRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.ServeNoticeRequest, _abc.Awaitable[_consent_acts_pb2.ServeNoticeResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.ServeNoticeResponse]:
+        """Records that the customer was shown a notice.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestConsent(
+        self,
+        request: _consent_acts_pb2.RequestConsentRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.RequestConsentRequest, _abc.Awaitable[_consent_acts_pb2.RequestConsentResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.RequestConsentResponse]:
+        """Records that the customer was asked.
+        Errors: as ServeNotice; NOTICE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def DeferConsent(
+        self,
+        request: _consent_acts_pb2.DeferConsentRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.DeferConsentRequest, _abc.Awaitable[_consent_acts_pb2.DeferConsentResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.DeferConsentResponse]:
+        """Records that the customer put the question off.
+        Errors: as RequestConsent.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmConsent(
+        self,
+        request: _consent_acts_pb2.ConfirmConsentRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.ConfirmConsentRequest, _abc.Awaitable[_consent_acts_pb2.ConfirmConsentResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.ConfirmConsentResponse]:
+        """Records the second step of a double opt-in: finds the consent by its token and lets it count.
+        Errors: as ServeNotice; CONFIRMATION_NOT_POSSIBLE, CONSENT_WITHDRAWN_SINCE.
+        """
+
+    @_abc_1.abstractmethod
+    def RenewConsent(
+        self,
+        request: _consent_acts_pb2.RenewConsentRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.RenewConsentRequest, _abc.Awaitable[_consent_acts_pb2.RenewConsentResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.RenewConsentResponse]:
+        """Records that the customer said again what was said before.
+        Errors: as GiveConsent; CONSENT_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeConsent(
+        self,
+        request: _consent_service_pb2.RevokeConsentRequest,
+        context: _aio.ServicerContext[_consent_service_pb2.RevokeConsentRequest, _abc.Awaitable[_consent_service_pb2.RevokeConsentResponse]],
+    ) -> _abc.Awaitable[_consent_service_pb2.RevokeConsentResponse]:
+        """Records that somebody other than the customer ended a consent.
+        Errors: as ServeNotice.
+        """
+
+    @_abc_1.abstractmethod
+    def InvalidateConsent(
+        self,
+        request: _consent_service_pb2.InvalidateConsentRequest,
+        context: _aio.ServicerContext[_consent_service_pb2.InvalidateConsentRequest, _abc.Awaitable[_consent_service_pb2.InvalidateConsentResponse]],
+    ) -> _abc.Awaitable[_consent_service_pb2.InvalidateConsentResponse]:
+        """Records that a consent was found never to have been valid.
+        Errors: as ServeNotice.
+        """
+
+    @_abc_1.abstractmethod
+    def RaiseObjection(
+        self,
+        request: _consent_acts_pb2.RaiseObjectionRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.RaiseObjectionRequest, _abc.Awaitable[_consent_acts_pb2.RaiseObjectionResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.RaiseObjectionResponse]:
+        """Records that the customer objects (GDPR Article 21). Never refused for its scope or its time.
+        Errors: REQUEST_ID_REUSED; REQUEST_INVALID only for malformed ids and too long lists.
+        """
+
+    @_abc_1.abstractmethod
+    def LiftObjection(
+        self,
+        request: _consent_acts_pb2.LiftObjectionRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.LiftObjectionRequest, _abc.Awaitable[_consent_acts_pb2.LiftObjectionResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.LiftObjectionResponse]:
+        """Records that an objection no longer stands.
+        Errors: as ServeNotice; OBJECTION_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def HonourWithdrawal(
+        self,
+        request: _consent_acts_pb2.HonourWithdrawalRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.HonourWithdrawalRequest, _abc.Awaitable[_consent_acts_pb2.HonourWithdrawalResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.HonourWithdrawalResponse]:
+        """Records that a system acts on a withdrawal or an objection.
+        Errors: as ServeNotice; WITHDRAWAL_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def AppointGuardian(
+        self,
+        request: _consent_acts_pb2.AppointGuardianRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.AppointGuardianRequest, _abc.Awaitable[_consent_acts_pb2.AppointGuardianResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.AppointGuardianResponse]:
+        """Records who may speak for a minor.
+        Errors: as ServeNotice.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseGuardian(
+        self,
+        request: _consent_acts_pb2.ReleaseGuardianRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.ReleaseGuardianRequest, _abc.Awaitable[_consent_acts_pb2.ReleaseGuardianResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.ReleaseGuardianResponse]:
+        """Records that a guardian no longer speaks for the customer.
+        Errors: as ServeNotice; GUARDIAN_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def GrantRecipient(
+        self,
+        request: _consent_acts_pb2.GrantRecipientRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.GrantRecipientRequest, _abc.Awaitable[_consent_acts_pb2.GrantRecipientResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.GrantRecipientResponse]:
+        """Records that somebody else may receive data, within bounds.
+        Errors: as ServeNotice; RECIPIENT_GRANT_TOO_LONG.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeRecipient(
+        self,
+        request: _consent_acts_pb2.RevokeRecipientRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.RevokeRecipientRequest, _abc.Awaitable[_consent_acts_pb2.RevokeRecipientResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.RevokeRecipientResponse]:
+        """Records that a recipient may no longer receive anything; never refused.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordDisclosure(
+        self,
+        request: _consent_acts_pb2.RecordDisclosureRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.RecordDisclosureRequest, _abc.Awaitable[_consent_acts_pb2.RecordDisclosureResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.RecordDisclosureResponse]:
+        """Records that data was passed on, allowed or not.
+        Errors: as ServeNotice.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordInboundText(
+        self,
+        request: _consent_service_pb2.RecordInboundTextRequest,
+        context: _aio.ServicerContext[_consent_service_pb2.RecordInboundTextRequest, _abc.Awaitable[_consent_service_pb2.RecordInboundTextResponse]],
+    ) -> _abc.Awaitable[_consent_service_pb2.RecordInboundTextResponse]:
+        """Records what a customer wrote; where it is one of the contact policy's words, also as a withdrawal, in one append.
+        Errors: as ServeNotice.
+        """
+
+    @_abc_1.abstractmethod
+    def GetConsentHistory(
+        self,
+        request: _consent_acts_pb2.GetConsentHistoryRequest,
+        context: _aio.ServicerContext[_consent_acts_pb2.GetConsentHistoryRequest, _abc.Awaitable[_consent_acts_pb2.GetConsentHistoryResponse]],
+    ) -> _abc.Awaitable[_consent_acts_pb2.GetConsentHistoryResponse]:
+        """Returns every act that concerns consent, each with what became of it, now or as of a past moment.
+        Errors: as GetConsents.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueReceipt(
+        self,
+        request: _receipt_pb2.IssueReceiptRequest,
+        context: _aio.ServicerContext[_receipt_pb2.IssueReceiptRequest, _abc.Awaitable[_receipt_pb2.IssueReceiptResponse]],
+    ) -> _abc.Awaitable[_receipt_pb2.IssueReceiptResponse]:
+        """Returns a receipt of an act; the same act gives the same receipt for ever.
+        Errors: REQUEST_INVALID, CONSENT_UNKNOWN, RELATIONSHIP_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyReceipt(
+        self,
+        request: _receipt_pb2.VerifyReceiptRequest,
+        context: _aio.ServicerContext[_receipt_pb2.VerifyReceiptRequest, _abc.Awaitable[_receipt_pb2.VerifyReceiptResponse]],
+    ) -> _abc.Awaitable[_receipt_pb2.VerifyReceiptResponse]:
+        """Says whether a receipt is what this log attests, and what holds now.
+        Errors: REQUEST_INVALID.
         """
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _aio.Server) -> None: ...

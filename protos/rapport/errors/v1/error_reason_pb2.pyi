@@ -339,6 +339,93 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Cause: the entries of an explanation do not add up to the balance; nothing was sent.
     Client action: report the defect.
     """
+    ERROR_REASON_CONFIRMATION_NOT_POSSIBLE: _ErrorReason.ValueType  # 76
+    """Cause: the token is not that of an unconfirmed consent of this customer, was used, is too old, or the consent does
+    not name a purpose. Metadata: cause (UNKNOWN, USED, EXPIRED, PURPOSES).
+    Client action: ask the customer again.
+    """
+    ERROR_REASON_CONSENT_UNKNOWN: _ErrorReason.ValueType  # 77
+    """Cause: the position does not name an act of consent of this relationship that this can be done with. Metadata:
+    consent_position.
+    Client action: name the position of such an act.
+    """
+    ERROR_REASON_OBJECTION_UNKNOWN: _ErrorReason.ValueType  # 78
+    """Cause: the position does not name an objection of this relationship that stands. Metadata: raised_position.
+    Client action: check the consent history.
+    """
+    ERROR_REASON_WITHDRAWAL_UNKNOWN: _ErrorReason.ValueType  # 79
+    """Cause: the position does not name a withdrawal or an objection of this relationship. Metadata: withdrawal_position.
+    Client action: check the consent history.
+    """
+    ERROR_REASON_GUARDIAN_UNKNOWN: _ErrorReason.ValueType  # 80
+    """Cause: nobody of this id is appointed. Metadata: guardian_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_RECIPIENT_GRANT_TOO_LONG: _ErrorReason.ValueType  # 81
+    """Cause: the grant ends later than the contact policy allows, or not after it is given. Metadata: days_max.
+    Client action: grant for a shorter time and renew.
+    """
+    ERROR_REASON_SUPPRESSION_UNKNOWN: _ErrorReason.ValueType  # 82
+    """Cause: the position does not name a suppression of this relationship that stands. Metadata: added_position.
+    Client action: check the suppressions.
+    """
+    ERROR_REASON_DECISION_UNKNOWN: _ErrorReason.ValueType  # 83
+    """Cause: the position does not name a decision of this relationship. Metadata: decision_id.
+    Client action: name the decision_id that Decide answered.
+    """
+    ERROR_REASON_PERMIT_NOT_OPEN: _ErrorReason.ValueType  # 84
+    """Cause: the decision gave no permit, or it was used, is over, void or given back. Metadata: decision_id,
+    permit_status.
+    Client action: nothing: it counts no more.
+    """
+    ERROR_REASON_DECISION_MODEL_UNSUPPORTED: _ErrorReason.ValueType  # 85
+    """Cause: the decision was made by rules that this release does not have. Metadata: model_version.
+    Client action: ask a release that has them; the recorded answer stands.
+    """
+    ERROR_REASON_ATTRIBUTE_UNKNOWN: _ErrorReason.ValueType  # 86
+    """Cause: the key, or the code under it, is not in the catalogue. Metadata: key.
+    Client action: publish it in the catalogue, or correct it.
+    """
+    ERROR_REASON_PROMISE_UNKNOWN: _ErrorReason.ValueType  # 87
+    """Cause: no promise of this id in the relationship. Metadata: promise_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_PROMISE_ID_TAKEN: _ErrorReason.ValueType  # 88
+    """Cause: the promise_id was used before. Metadata: promise_id, position.
+    Client action: choose a new id; the first promise stands.
+    """
+    ERROR_REASON_PROMISE_NOT_OPEN: _ErrorReason.ValueType  # 89
+    """Cause: the promise was kept or given up, was triggered before, or is not triggered yet. Metadata: promise_id,
+    state, position.
+    Client action: check the promises.
+    """
+    ERROR_REASON_LINK_UNKNOWN: _ErrorReason.ValueType  # 90
+    """Cause: no link of this id holds between the two. Metadata: link_id.
+    Client action: check the ids.
+    """
+    ERROR_REASON_LINK_ID_TAKEN: _ErrorReason.ValueType  # 91
+    """Cause: the link_id was used before. Metadata: link_id, position.
+    Client action: choose a new id.
+    """
+    ERROR_REASON_LINK_NOT_ALLOWED: _ErrorReason.ValueType  # 92
+    """Cause: a customer cannot be linked to itself, to one it is linked to already, or automatically by a contact point
+    that several people use. Metadata: cause.
+    Client action: have a person decide.
+    """
+    ERROR_REASON_IDENTIFIER_UNKNOWN: _ErrorReason.ValueType  # 93
+    """Cause: the contact point is not one of this customer's. Metadata: contact_point_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_IDENTIFIERS_TOO_MANY: _ErrorReason.ValueType  # 94
+    """Cause: the customer has as many contact points of this kind as are recorded without a person. Metadata: kind,
+    limit.
+    Client action: have a person decide, and name them as actor.
+    """
+    ERROR_REASON_NOTICE_UNKNOWN: _ErrorReason.ValueType  # 95
+    """Cause: `served_position` does not name a notice of this id, version and text that the customer was shown. Metadata:
+    served_position.
+    Client action: name the position that ServeNotice answered.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request failed: `ErrorInfo.reason`, without the prefix. `ErrorInfo.domain` is `rapport`."""
@@ -656,6 +743,93 @@ Client action: stop; verify the log, and report it.
 ERROR_REASON_EXPLANATION_MISMATCH: ErrorReason.ValueType  # 75
 """Cause: the entries of an explanation do not add up to the balance; nothing was sent.
 Client action: report the defect.
+"""
+ERROR_REASON_CONFIRMATION_NOT_POSSIBLE: ErrorReason.ValueType  # 76
+"""Cause: the token is not that of an unconfirmed consent of this customer, was used, is too old, or the consent does
+not name a purpose. Metadata: cause (UNKNOWN, USED, EXPIRED, PURPOSES).
+Client action: ask the customer again.
+"""
+ERROR_REASON_CONSENT_UNKNOWN: ErrorReason.ValueType  # 77
+"""Cause: the position does not name an act of consent of this relationship that this can be done with. Metadata:
+consent_position.
+Client action: name the position of such an act.
+"""
+ERROR_REASON_OBJECTION_UNKNOWN: ErrorReason.ValueType  # 78
+"""Cause: the position does not name an objection of this relationship that stands. Metadata: raised_position.
+Client action: check the consent history.
+"""
+ERROR_REASON_WITHDRAWAL_UNKNOWN: ErrorReason.ValueType  # 79
+"""Cause: the position does not name a withdrawal or an objection of this relationship. Metadata: withdrawal_position.
+Client action: check the consent history.
+"""
+ERROR_REASON_GUARDIAN_UNKNOWN: ErrorReason.ValueType  # 80
+"""Cause: nobody of this id is appointed. Metadata: guardian_id.
+Client action: check the id.
+"""
+ERROR_REASON_RECIPIENT_GRANT_TOO_LONG: ErrorReason.ValueType  # 81
+"""Cause: the grant ends later than the contact policy allows, or not after it is given. Metadata: days_max.
+Client action: grant for a shorter time and renew.
+"""
+ERROR_REASON_SUPPRESSION_UNKNOWN: ErrorReason.ValueType  # 82
+"""Cause: the position does not name a suppression of this relationship that stands. Metadata: added_position.
+Client action: check the suppressions.
+"""
+ERROR_REASON_DECISION_UNKNOWN: ErrorReason.ValueType  # 83
+"""Cause: the position does not name a decision of this relationship. Metadata: decision_id.
+Client action: name the decision_id that Decide answered.
+"""
+ERROR_REASON_PERMIT_NOT_OPEN: ErrorReason.ValueType  # 84
+"""Cause: the decision gave no permit, or it was used, is over, void or given back. Metadata: decision_id,
+permit_status.
+Client action: nothing: it counts no more.
+"""
+ERROR_REASON_DECISION_MODEL_UNSUPPORTED: ErrorReason.ValueType  # 85
+"""Cause: the decision was made by rules that this release does not have. Metadata: model_version.
+Client action: ask a release that has them; the recorded answer stands.
+"""
+ERROR_REASON_ATTRIBUTE_UNKNOWN: ErrorReason.ValueType  # 86
+"""Cause: the key, or the code under it, is not in the catalogue. Metadata: key.
+Client action: publish it in the catalogue, or correct it.
+"""
+ERROR_REASON_PROMISE_UNKNOWN: ErrorReason.ValueType  # 87
+"""Cause: no promise of this id in the relationship. Metadata: promise_id.
+Client action: check the id.
+"""
+ERROR_REASON_PROMISE_ID_TAKEN: ErrorReason.ValueType  # 88
+"""Cause: the promise_id was used before. Metadata: promise_id, position.
+Client action: choose a new id; the first promise stands.
+"""
+ERROR_REASON_PROMISE_NOT_OPEN: ErrorReason.ValueType  # 89
+"""Cause: the promise was kept or given up, was triggered before, or is not triggered yet. Metadata: promise_id,
+state, position.
+Client action: check the promises.
+"""
+ERROR_REASON_LINK_UNKNOWN: ErrorReason.ValueType  # 90
+"""Cause: no link of this id holds between the two. Metadata: link_id.
+Client action: check the ids.
+"""
+ERROR_REASON_LINK_ID_TAKEN: ErrorReason.ValueType  # 91
+"""Cause: the link_id was used before. Metadata: link_id, position.
+Client action: choose a new id.
+"""
+ERROR_REASON_LINK_NOT_ALLOWED: ErrorReason.ValueType  # 92
+"""Cause: a customer cannot be linked to itself, to one it is linked to already, or automatically by a contact point
+that several people use. Metadata: cause.
+Client action: have a person decide.
+"""
+ERROR_REASON_IDENTIFIER_UNKNOWN: ErrorReason.ValueType  # 93
+"""Cause: the contact point is not one of this customer's. Metadata: contact_point_id.
+Client action: check the id.
+"""
+ERROR_REASON_IDENTIFIERS_TOO_MANY: ErrorReason.ValueType  # 94
+"""Cause: the customer has as many contact points of this kind as are recorded without a person. Metadata: kind,
+limit.
+Client action: have a person decide, and name them as actor.
+"""
+ERROR_REASON_NOTICE_UNKNOWN: ErrorReason.ValueType  # 95
+"""Cause: `served_position` does not name a notice of this id, version and text that the customer was shown. Metadata:
+served_position.
+Client action: name the position that ServeNotice answered.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

@@ -24,6 +24,42 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SuppressionReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SuppressionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SuppressionReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUPPRESSION_REASON_UNSPECIFIED: _SuppressionReason.ValueType  # 0
+    """Not said; refused in requests."""
+    SUPPRESSION_REASON_HARD_BOUNCE: _SuppressionReason.ValueType  # 1
+    """The contact point does not exist. Blocks the contact point."""
+    SUPPRESSION_REASON_COMPLAINT: _SuppressionReason.ValueType  # 2
+    """Marked as spam. Blocks all but TRANSACTIONAL."""
+    SUPPRESSION_REASON_DECEASED: _SuppressionReason.ValueType  # 3
+    """The customer has died. Blocks everything."""
+    SUPPRESSION_REASON_LEGAL: _SuppressionReason.ValueType  # 4
+    """An authority or a court forbids it. Blocks everything."""
+    SUPPRESSION_REASON_EXTERNAL_LIST: _SuppressionReason.ValueType  # 5
+    """On a list such as a national register. Blocks all but TRANSACTIONAL."""
+
+class SuppressionReason(_SuppressionReason, metaclass=_SuppressionReasonEnumTypeWrapper):
+    """Why a customer is suppressed."""
+
+SUPPRESSION_REASON_UNSPECIFIED: SuppressionReason.ValueType  # 0
+"""Not said; refused in requests."""
+SUPPRESSION_REASON_HARD_BOUNCE: SuppressionReason.ValueType  # 1
+"""The contact point does not exist. Blocks the contact point."""
+SUPPRESSION_REASON_COMPLAINT: SuppressionReason.ValueType  # 2
+"""Marked as spam. Blocks all but TRANSACTIONAL."""
+SUPPRESSION_REASON_DECEASED: SuppressionReason.ValueType  # 3
+"""The customer has died. Blocks everything."""
+SUPPRESSION_REASON_LEGAL: SuppressionReason.ValueType  # 4
+"""An authority or a court forbids it. Blocks everything."""
+SUPPRESSION_REASON_EXTERNAL_LIST: SuppressionReason.ValueType  # 5
+"""On a list such as a national register. Blocks all but TRANSACTIONAL."""
+Global___SuppressionReason: _TypeAlias = SuppressionReason  # noqa: Y015
+
 class _ConsentStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -322,6 +358,8 @@ class ConsentGiven(_message.Message):
     COLLECTION_SOURCE_FIELD_NUMBER: _builtins.int
     CONTROLLER_FIELD_NUMBER: _builtins.int
     SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_SHA256_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_REQUIRED_FIELD_NUMBER: _builtins.int
     legal_basis: Global___LegalBasis.ValueType
     """On which legal basis. Default: CONSENT."""
     consent_type: Global___ConsentType.ValueType
@@ -342,6 +380,14 @@ class ConsentGiven(_message.Message):
     """Controller, where the organization is not the only one, a code. Default: the organization."""
     schema_version: _builtins.str
     """Version of the record's schema (ISO/IEC TS 27560), a code. Default: not said."""
+    confirmation_sha256: _builtins.bytes
+    """SHA-256 of the token that will confirm it (double opt-in), 32 bytes; the token itself is never recorded. Default:
+    none.
+    """
+    confirmation_required: _builtins.bool
+    """True when it counts only once confirmed. Set by the service where the contact policy in force asks for double
+    opt-in; a caller may ask for more.
+    """
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What for, codes of the organization's catalogue. 1 to 64. Example: `marketing.direct`."""
@@ -415,10 +461,12 @@ class ConsentGiven(_message.Message):
         collection_source: _builtins.str = ...,
         controller: _builtins.str = ...,
         schema_version: _builtins.str = ...,
+        confirmation_sha256: _builtins.bytes = ...,
+        confirmation_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "notice", b"notice", "retention", b"retention", "valid_from_time", b"valid_from_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brands", b"brands", "channels", b"channels", "collection_source", b"collection_source", "consent_type", b"consent_type", "contact_point_ids", b"contact_point_ids", "controller", b"controller", "data_categories", b"data_categories", "evidence", b"evidence", "indicated_by", b"indicated_by", "indicated_by_id", b"indicated_by_id", "jurisdiction", b"jurisdiction", "legal_basis", b"legal_basis", "method", b"method", "notice", b"notice", "purposes", b"purposes", "recipients", b"recipients", "retention", b"retention", "schema_version", b"schema_version", "storage_locations", b"storage_locations", "valid_from_time", b"valid_from_time", "validity", b"validity", "withdrawal_method", b"withdrawal_method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brands", b"brands", "channels", b"channels", "collection_source", b"collection_source", "confirmation_required", b"confirmation_required", "confirmation_sha256", b"confirmation_sha256", "consent_type", b"consent_type", "contact_point_ids", b"contact_point_ids", "controller", b"controller", "data_categories", b"data_categories", "evidence", b"evidence", "indicated_by", b"indicated_by", "indicated_by_id", b"indicated_by_id", "jurisdiction", b"jurisdiction", "legal_basis", b"legal_basis", "method", b"method", "notice", b"notice", "purposes", b"purposes", "recipients", b"recipients", "retention", b"retention", "schema_version", b"schema_version", "storage_locations", b"storage_locations", "valid_from_time", b"valid_from_time", "validity", b"validity", "withdrawal_method", b"withdrawal_method"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -683,3 +731,609 @@ class ConsentWithdrawn(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConsentWithdrawn: _TypeAlias = ConsentWithdrawn  # noqa: Y015
+
+@_typing.final
+class ConsentScope(_message.Message):
+    """What an act is about: every combination of its parts. An empty part is not narrowed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_IDS_FIELD_NUMBER: _builtins.int
+    BRANDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What for, codes. At most 64. Empty: every purpose."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_interaction_pb2.Channel.ValueType]:
+        """By which ways. At most 32. Empty: every channel."""
+
+    @_builtins.property
+    def contact_point_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For which contact points, opaque ids. At most 32. Empty: every one."""
+
+    @_builtins.property
+    def brands(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For which brands, codes. At most 32. Empty: every brand."""
+
+    def __init__(
+        self,
+        *,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        channels: _abc.Iterable[_interaction_pb2.Channel.ValueType] | None = ...,
+        contact_point_ids: _abc.Iterable[_builtins.str] | None = ...,
+        brands: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brands", b"brands", "channels", b"channels", "contact_point_ids", b"contact_point_ids", "purposes", b"purposes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentScope: _TypeAlias = ConsentScope  # noqa: Y015
+
+@_typing.final
+class NoticeServed(_message.Message):
+    """Topic `notice.served.v1`: the customer was shown a notice. Proof that it was this text, and when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_ID_FIELD_NUMBER: _builtins.int
+    channel: _interaction_pb2.Channel.ValueType
+    """By which way it was shown. Default: not said."""
+    contact_point_id: _builtins.str
+    """To which contact point, an opaque id. Default: not said."""
+    @_builtins.property
+    def notice(self) -> Global___NoticeReference:
+        """Which text, in which version and language, and the purposes it lists. Its `sha256` is required, its
+        `served_position` is not given. Required.
+        """
+
+    def __init__(
+        self,
+        *,
+        notice: Global___NoticeReference | None = ...,
+        channel: _interaction_pb2.Channel.ValueType = ...,
+        contact_point_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact_point_id", b"contact_point_id", "notice", b"notice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticeServed: _TypeAlias = NoticeServed  # noqa: Y015
+
+@_typing.final
+class ConsentRequested(_message.Message):
+    """Topic `consent.requested.v1`: the customer was asked and has not answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    channel: _interaction_pb2.Channel.ValueType
+    """By which way the question was put. Default: not said."""
+    @_builtins.property
+    def scope(self) -> Global___ConsentScope:
+        """What was asked for; at least one purpose. Required."""
+
+    @_builtins.property
+    def notice(self) -> Global___NoticeReference:
+        """What the customer was shown. Default: not said."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ConsentScope | None = ...,
+        notice: Global___NoticeReference | None = ...,
+        channel: _interaction_pb2.Channel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice", "scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "notice", b"notice", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentRequested: _TypeAlias = ConsentRequested  # noqa: Y015
+
+@_typing.final
+class ConsentDeferred(_message.Message):
+    """Topic `consent.deferred.v1`: the customer put the question off, for example by closing the dialogue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    method: Global___IndicationMethod.ValueType
+    """How it was put off. Default: not said."""
+    @_builtins.property
+    def scope(self) -> Global___ConsentScope:
+        """What was put off. Required."""
+
+    @_builtins.property
+    def notice(self) -> Global___NoticeReference:
+        """What the customer was shown. Default: not said."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ConsentScope | None = ...,
+        notice: Global___NoticeReference | None = ...,
+        method: Global___IndicationMethod.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice", "scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "notice", b"notice", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentDeferred: _TypeAlias = ConsentDeferred  # noqa: Y015
+
+@_typing.final
+class ConsentConfirmed(_message.Message):
+    """Topic `consent.confirmed.v1`: the second step of a double opt-in. The consent named counts from here on, for the
+    purposes confirmed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GIVEN_POSITION_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    given_position: _builtins.int
+    """Position of the `consent.given.v1` that is confirmed, from 1."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which of its purposes, codes. Empty: all of them."""
+
+    @_builtins.property
+    def evidence(self) -> Global___ConsentEvidence:
+        """What shows it. Sealed as a whole."""
+
+    def __init__(
+        self,
+        *,
+        given_position: _builtins.int = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        evidence: Global___ConsentEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "given_position", b"given_position", "purposes", b"purposes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentConfirmed: _TypeAlias = ConsentConfirmed  # noqa: Y015
+
+@_typing.final
+class ConsentRenewed(_message.Message):
+    """Topic `consent.renewed.v1`: the customer said again what was said before, so that it holds longer or under a newer
+    notice.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_FIELD_NUMBER: _builtins.int
+    RENEWS_POSITION_FIELD_NUMBER: _builtins.int
+    renews_position: _builtins.int
+    """Position of the consent that it renews, from 1. Default: 0, not said."""
+    @_builtins.property
+    def consent(self) -> Global___ConsentGiven:
+        """The consent as it now stands, whole. Required."""
+
+    def __init__(
+        self,
+        *,
+        consent: Global___ConsentGiven | None = ...,
+        renews_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "renews_position", b"renews_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentRenewed: _TypeAlias = ConsentRenewed  # noqa: Y015
+
+@_typing.final
+class ConsentRevoked(_message.Message):
+    """Topic `consent.revoked.v1`: somebody other than the customer ended it, for example because the service ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASON_TEXT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, a code. Default: not said."""
+    reason_text: _builtins.str
+    """Why, in words. Sealed. At most 4,096 characters."""
+    @_builtins.property
+    def scope(self) -> Global___ConsentScope:
+        """What was ended. Required; empty parts are not narrowed."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ConsentScope | None = ...,
+        reason: _builtins.str = ...,
+        reason_text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "reason_text", b"reason_text", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentRevoked: _TypeAlias = ConsentRevoked  # noqa: Y015
+
+@_typing.final
+class ConsentInvalidated(_message.Message):
+    """Topic `consent.invalidated.v1`: it was found that the consent was never valid, for example by an authority."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASON_TEXT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, a code. Default: not said."""
+    reason_text: _builtins.str
+    """Why, in words. Sealed. At most 4,096 characters."""
+    @_builtins.property
+    def scope(self) -> Global___ConsentScope:
+        """What was found not valid. Required; empty parts are not narrowed."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ConsentScope | None = ...,
+        reason: _builtins.str = ...,
+        reason_text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "reason_text", b"reason_text", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentInvalidated: _TypeAlias = ConsentInvalidated  # noqa: Y015
+
+@_typing.final
+class ObjectionRaised(_message.Message):
+    """Topic `objection.raised.v1`: the customer objects (GDPR Article 21). Recorded in any case; what it binds depends on
+    the purpose.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    GROUNDS_FIELD_NUMBER: _builtins.int
+    GROUNDS_TEXT_FIELD_NUMBER: _builtins.int
+    INDICATED_BY_FIELD_NUMBER: _builtins.int
+    INDICATED_BY_ID_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    grounds: _builtins.str
+    """The customer's grounds, a code; not needed against marketing. Default: not said."""
+    grounds_text: _builtins.str
+    """The grounds, in words. Sealed. At most 4,096 characters."""
+    indicated_by: Global___IndicatedBy.ValueType
+    """Who spoke. Default: the customer."""
+    indicated_by_id: _builtins.str
+    """Which guardian, agent or infomediary spoke, an opaque id."""
+    method: Global___IndicationMethod.ValueType
+    """How it was said. Default: not said."""
+    @_builtins.property
+    def scope(self) -> Global___ConsentScope:
+        """What to. Default: everything that can be objected to."""
+
+    @_builtins.property
+    def evidence(self) -> Global___ConsentEvidence:
+        """What shows it. Sealed as a whole."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___ConsentScope | None = ...,
+        grounds: _builtins.str = ...,
+        grounds_text: _builtins.str = ...,
+        indicated_by: Global___IndicatedBy.ValueType = ...,
+        indicated_by_id: _builtins.str = ...,
+        method: Global___IndicationMethod.ValueType = ...,
+        evidence: Global___ConsentEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "grounds", b"grounds", "grounds_text", b"grounds_text", "indicated_by", b"indicated_by", "indicated_by_id", b"indicated_by_id", "method", b"method", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObjectionRaised: _TypeAlias = ObjectionRaised  # noqa: Y015
+
+@_typing.final
+class ObjectionLifted(_message.Message):
+    """Topic `objection.lifted.v1`: an objection no longer stands. A later consent does not do that."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RAISED_POSITION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASON_TEXT_FIELD_NUMBER: _builtins.int
+    raised_position: _builtins.int
+    """Position of the `objection.raised.v1`, from 1."""
+    reason: _builtins.str
+    """Why, a code: the customer took it back, or compelling grounds were shown. Default: not said."""
+    reason_text: _builtins.str
+    """Why, in words. Sealed. At most 4,096 characters."""
+    def __init__(
+        self,
+        *,
+        raised_position: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        reason_text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["raised_position", b"raised_position", "reason", b"reason", "reason_text", b"reason_text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObjectionLifted: _TypeAlias = ObjectionLifted  # noqa: Y015
+
+@_typing.final
+class WithdrawalHonoured(_message.Message):
+    """Topic `withdrawal.honoured.v1`: a system says that it acts on a withdrawal or an objection. Nothing waits for it;
+    only alarms do.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHDRAWAL_POSITION_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    withdrawal_position: _builtins.int
+    """Position of the withdrawal or objection, from 1."""
+    system: _builtins.str
+    """Which system acted, a code. Required."""
+    def __init__(
+        self,
+        *,
+        withdrawal_position: _builtins.int = ...,
+        system: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["system", b"system", "withdrawal_position", b"withdrawal_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawalHonoured: _TypeAlias = WithdrawalHonoured  # noqa: Y015
+
+@_typing.final
+class GuardianAppointed(_message.Message):
+    """Topic `guardian.appointed.v1`: somebody may speak for a customer who is a minor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GUARDIAN_ID_FIELD_NUMBER: _builtins.int
+    VERIFICATION_METHOD_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    guardian_id: _builtins.str
+    """Who, an opaque id. Required."""
+    verification_method: _builtins.str
+    """How it was checked, a code. Required."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """For which purposes, codes. Empty: for all."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which the appointment no longer holds. UTC. Default: until released."""
+
+    def __init__(
+        self,
+        *,
+        guardian_id: _builtins.str = ...,
+        verification_method: _builtins.str = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guardian_id", b"guardian_id", "purposes", b"purposes", "until", b"until", "verification_method", b"verification_method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardianAppointed: _TypeAlias = GuardianAppointed  # noqa: Y015
+
+@_typing.final
+class GuardianReleased(_message.Message):
+    """Topic `guardian.released.v1`: a guardian no longer speaks for the customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GUARDIAN_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    guardian_id: _builtins.str
+    """Who, an opaque id. Required."""
+    reason: _builtins.str
+    """Why, a code. Default: not said."""
+    def __init__(
+        self,
+        *,
+        guardian_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guardian_id", b"guardian_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardianReleased: _TypeAlias = GuardianReleased  # noqa: Y015
+
+@_typing.final
+class RecipientGrantGiven(_message.Message):
+    """Topic `recipient_grant.given.v1`: somebody else may receive the customer's data, or write to the customer, within
+    bounds.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    MAX_USES_FIELD_NUMBER: _builtins.int
+    CONSENT_POSITION_FIELD_NUMBER: _builtins.int
+    recipient: _builtins.str
+    """Who, a code. Required."""
+    max_uses: _builtins.int
+    """How often, 1 to 1,000,000 disclosures. Required."""
+    consent_position: _builtins.int
+    """Position of the consent that names the recipient, from 1. Default: 0: none, or the one recorded in the same append."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What for, codes; children are not included. 1 to 64."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which data, codes of categories. 1 to 64. `contact` stands for the contact point."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """First instant at which it no longer holds; at most the days that the contact policy allows after it was given. UTC.
+        Required.
+        """
+
+    def __init__(
+        self,
+        *,
+        recipient: _builtins.str = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        max_uses: _builtins.int = ...,
+        consent_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_position", b"consent_position", "fields", b"fields", "max_uses", b"max_uses", "purposes", b"purposes", "recipient", b"recipient", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecipientGrantGiven: _TypeAlias = RecipientGrantGiven  # noqa: Y015
+
+@_typing.final
+class RecipientGrantRevoked(_message.Message):
+    """Topic `recipient_grant.revoked.v1`: a recipient may no longer receive anything. Effective at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    recipient: _builtins.str
+    """Who, a code. Required."""
+    reason: _builtins.str
+    """Why, a code. Default: not said."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What for, codes. Empty: for every purpose."""
+
+    def __init__(
+        self,
+        *,
+        recipient: _builtins.str = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purposes", b"purposes", "reason", b"reason", "recipient", b"recipient"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecipientGrantRevoked: _TypeAlias = RecipientGrantRevoked  # noqa: Y015
+
+@_typing.final
+class SuppressionAdded(_message.Message):
+    """Topic `suppression.added.v1`: the customer cannot or must not be reached. New consent never lifts it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_ID_FIELD_NUMBER: _builtins.int
+    LIST_NAME_FIELD_NUMBER: _builtins.int
+    LIST_VERSION_FIELD_NUMBER: _builtins.int
+    LIST_SHA256_FIELD_NUMBER: _builtins.int
+    LIST_TIME_FIELD_NUMBER: _builtins.int
+    reason: Global___SuppressionReason.ValueType
+    """Why. Required."""
+    channel: _interaction_pb2.Channel.ValueType
+    """By which way. Default: every one."""
+    contact_point_id: _builtins.str
+    """Which contact point, an opaque id. Default: every one."""
+    list_name: _builtins.str
+    """The list it was imported from, a code. Required for EXTERNAL_LIST."""
+    list_version: _builtins.str
+    """Version of the list, at most 64 characters. Required for EXTERNAL_LIST."""
+    list_sha256: _builtins.bytes
+    """SHA-256 of the list as it was imported, 32 bytes, or empty."""
+    @_builtins.property
+    def list_time(self) -> _timestamp_pb2.Timestamp:
+        """Date of the list. UTC. Default: not said."""
+
+    def __init__(
+        self,
+        *,
+        reason: Global___SuppressionReason.ValueType = ...,
+        channel: _interaction_pb2.Channel.ValueType = ...,
+        contact_point_id: _builtins.str = ...,
+        list_name: _builtins.str = ...,
+        list_version: _builtins.str = ...,
+        list_sha256: _builtins.bytes = ...,
+        list_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list_time", b"list_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "contact_point_id", b"contact_point_id", "list_name", b"list_name", "list_sha256", b"list_sha256", "list_time", b"list_time", "list_version", b"list_version", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressionAdded: _TypeAlias = SuppressionAdded  # noqa: Y015
+
+@_typing.final
+class SuppressionLifted(_message.Message):
+    """Topic `suppression.lifted.v1`: a suppression no longer stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDED_POSITION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    added_position: _builtins.int
+    """Position of the `suppression.added.v1`, from 1."""
+    reason: _builtins.str
+    """Why, a code. Required."""
+    def __init__(
+        self,
+        *,
+        added_position: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_position", b"added_position", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuppressionLifted: _TypeAlias = SuppressionLifted  # noqa: Y015

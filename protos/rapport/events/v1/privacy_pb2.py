@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frapport/events/v1/privacy.proto\x12\x11rapport.events.v1\x1a\'rapport/annotations/v1/data_class.proto\"%\n\nKeyCreated\x12\x17\n\tkey_check\x18\x01 \x01(\x0c\x42\x04\x88\xb5\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frapport/events/v1/privacy.proto\x12\x11rapport.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'rapport/annotations/v1/data_class.proto\"%\n\nKeyCreated\x12\x17\n\tkey_check\x18\x01 \x01(\x0c\x42\x04\x88\xb5\x18\x02\"L\n\x0e\x45rasureStarted\x12:\n\x06reason\x18\x01 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KEYCREATED'].fields_by_name['key_check']._loaded_options = None
   _globals['_KEYCREATED'].fields_by_name['key_check']._serialized_options = b'\210\265\030\002'
-  _globals['_KEYCREATED']._serialized_start=95
-  _globals['_KEYCREATED']._serialized_end=132
+  _globals['_ERASURESTARTED'].fields_by_name['reason']._loaded_options = None
+  _globals['_ERASURESTARTED'].fields_by_name['reason']._serialized_options = b'\272H#r\0362\034^[a-z0-9][a-z0-9._:-]{0,63}$\330\001\001\210\265\030\001'
+  _globals['_KEYCREATED']._serialized_start=124
+  _globals['_KEYCREATED']._serialized_end=161
+  _globals['_ERASURESTARTED']._serialized_start=163
+  _globals['_ERASURESTARTED']._serialized_end=239
 # @@protoc_insertion_point(module_scope)

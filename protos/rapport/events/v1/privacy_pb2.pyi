@@ -39,3 +39,27 @@ class KeyCreated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___KeyCreated: _TypeAlias = KeyCreated  # noqa: Y015
+
+@_typing.final
+class ErasureStarted(_message.Message):
+    """Topic `privacy.erasure_started.v1`: the customer's data is being erased. From here on every decision about them is a
+    DENY.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, a code. Default: not said."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasureStarted: _TypeAlias = ErasureStarted  # noqa: Y015

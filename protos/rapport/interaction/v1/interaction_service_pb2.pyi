@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from rapport.contact.v1 import decision_pb2 as _decision_pb2
 from rapport.events.v1 import interaction_pb2 as _interaction_pb2
 from rapport.type.v1 import event_context_pb2 as _event_context_pb2
 import builtins as _builtins
@@ -80,12 +81,15 @@ class RecordInteractionResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    PERMIT_STATUS_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Log position of the event, from 1. Pass as `min_position` to read your own write."""
     version: _builtins.int
     """Version of the relationship after the event, from 1."""
     replayed: _builtins.bool
     """True when this answer belongs to an earlier request with the same request_id."""
+    permit_status: _decision_pb2.PermitStatus.ValueType
+    """How the contact stands with the decision that it names. It is recorded in any case. UNSPECIFIED: it names none."""
     @_builtins.property
     def record_time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded: the server's clock, never decreasing. UTC, whole microseconds."""
@@ -97,10 +101,11 @@ class RecordInteractionResponse(_message.Message):
         version: _builtins.int = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
         replayed: _builtins.bool = ...,
+        permit_status: _decision_pb2.PermitStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "record_time", b"record_time", "replayed", b"replayed", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["permit_status", b"permit_status", "position", b"position", "record_time", b"record_time", "replayed", b"replayed", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from rapport.policy.v1 import contact_policies_pb2 as rapport_dot_policy_dot_v1_dot_contact__policies__pb2
 from rapport.policy.v1 import policy_service_pb2 as rapport_dot_policy_dot_v1_dot_policy__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -65,6 +66,46 @@ class PolicyServiceStub:
                 request_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyRequest.SerializeToString,
                 response_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyResponse.FromString,
                 _registered_method=True)
+        self.PublishPurposes = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/PublishPurposes',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishPurposesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishPurposesResponse.FromString,
+                _registered_method=True)
+        self.ListPurposes = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListPurposes',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListPurposesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListPurposesResponse.FromString,
+                _registered_method=True)
+        self.PublishContactPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/PublishContactPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishContactPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishContactPolicyResponse.FromString,
+                _registered_method=True)
+        self.CheckContactPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/CheckContactPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.CheckContactPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.CheckContactPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetContactPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/GetContactPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.GetContactPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.GetContactPolicyResponse.FromString,
+                _registered_method=True)
+        self.ListContactPolicies = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListContactPolicies',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListContactPoliciesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListContactPoliciesResponse.FromString,
+                _registered_method=True)
+        self.PublishAttributeCatalogue = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/PublishAttributeCatalogue',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishAttributeCatalogueRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishAttributeCatalogueResponse.FromString,
+                _registered_method=True)
+        self.ListAttributeDefinitions = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListAttributeDefinitions',
+                request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -122,6 +163,70 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishPurposes(self, request, context):
+        """Publishes the registry of purposes, whole. The same content under the same version changes nothing.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, POLICY_VERSION_TAKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPurposes(self, request, context):
+        """Returns the registry of purposes, now or as of a past moment.
+        Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishContactPolicy(self, request, context):
+        """Publishes a version of the contact policy, whole. The same content under the same version changes nothing.
+        Errors: as PublishPurposes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckContactPolicy(self, request, context):
+        """Says what publishing would say, every fault at once, and publishes nothing.
+        Errors: REQUEST_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContactPolicy(self, request, context):
+        """Returns one version of the contact policy, whole.
+        Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContactPolicies(self, request, context):
+        """Lists the versions of the contact policy, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishAttributeCatalogue(self, request, context):
+        """Publishes the catalogue of attributes, whole. The same content under the same version changes nothing.
+        Errors: as PublishPurposes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAttributeDefinitions(self, request, context):
+        """Returns the catalogue of attributes, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -154,6 +259,46 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.GetValuationPolicy,
                     request_deserializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyRequest.FromString,
                     response_serializer=rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyResponse.SerializeToString,
+            ),
+            'PublishPurposes': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishPurposes,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishPurposesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishPurposesResponse.SerializeToString,
+            ),
+            'ListPurposes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPurposes,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListPurposesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListPurposesResponse.SerializeToString,
+            ),
+            'PublishContactPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishContactPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishContactPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishContactPolicyResponse.SerializeToString,
+            ),
+            'CheckContactPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckContactPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.CheckContactPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.CheckContactPolicyResponse.SerializeToString,
+            ),
+            'GetContactPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContactPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.GetContactPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.GetContactPolicyResponse.SerializeToString,
+            ),
+            'ListContactPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContactPolicies,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListContactPoliciesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListContactPoliciesResponse.SerializeToString,
+            ),
+            'PublishAttributeCatalogue': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishAttributeCatalogue,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishAttributeCatalogueRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishAttributeCatalogueResponse.SerializeToString,
+            ),
+            'ListAttributeDefinitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttributeDefinitions,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -319,6 +464,222 @@ class PolicyService:
             '/rapport.policy.v1.PolicyService/GetValuationPolicy',
             rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyRequest.SerializeToString,
             rapport_dot_policy_dot_v1_dot_policy__service__pb2.GetValuationPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishPurposes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/PublishPurposes',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishPurposesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishPurposesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPurposes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListPurposes',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListPurposesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListPurposesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishContactPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/PublishContactPolicy',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishContactPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishContactPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckContactPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/CheckContactPolicy',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.CheckContactPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.CheckContactPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContactPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/GetContactPolicy',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.GetContactPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.GetContactPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContactPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListContactPolicies',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListContactPoliciesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListContactPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishAttributeCatalogue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/PublishAttributeCatalogue',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishAttributeCatalogueRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.PublishAttributeCatalogueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttributeDefinitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListAttributeDefinitions',
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rapport.policy.v1 import contact_policies_pb2 as _contact_policies_pb2
 from rapport.policy.v1 import policy_service_pb2 as _policy_service_pb2
 import abc as _abc_1
 
@@ -42,6 +43,38 @@ class PolicyServiceStub:
     GetValuationPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetValuationPolicyRequest, _policy_service_pb2.GetValuationPolicyResponse]
     """Returns one version of a valuation policy, whole.
     Errors: as ListAssets; POLICY_UNKNOWN.
+    """
+    PublishPurposes: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.PublishPurposesRequest, _contact_policies_pb2.PublishPurposesResponse]
+    """Publishes the registry of purposes, whole. The same content under the same version changes nothing.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, POLICY_VERSION_TAKEN.
+    """
+    ListPurposes: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.ListPurposesRequest, _contact_policies_pb2.ListPurposesResponse]
+    """Returns the registry of purposes, now or as of a past moment.
+    Errors: as ListAssets; POLICY_UNKNOWN.
+    """
+    PublishContactPolicy: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.PublishContactPolicyRequest, _contact_policies_pb2.PublishContactPolicyResponse]
+    """Publishes a version of the contact policy, whole. The same content under the same version changes nothing.
+    Errors: as PublishPurposes.
+    """
+    CheckContactPolicy: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.CheckContactPolicyRequest, _contact_policies_pb2.CheckContactPolicyResponse]
+    """Says what publishing would say, every fault at once, and publishes nothing.
+    Errors: REQUEST_INVALID.
+    """
+    GetContactPolicy: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.GetContactPolicyRequest, _contact_policies_pb2.GetContactPolicyResponse]
+    """Returns one version of the contact policy, whole.
+    Errors: as ListAssets; POLICY_UNKNOWN.
+    """
+    ListContactPolicies: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.ListContactPoliciesRequest, _contact_policies_pb2.ListContactPoliciesResponse]
+    """Lists the versions of the contact policy, now or as of a past moment.
+    Errors: as ListAssets.
+    """
+    PublishAttributeCatalogue: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.PublishAttributeCatalogueRequest, _contact_policies_pb2.PublishAttributeCatalogueResponse]
+    """Publishes the catalogue of attributes, whole. The same content under the same version changes nothing.
+    Errors: as PublishPurposes.
+    """
+    ListAttributeDefinitions: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.ListAttributeDefinitionsRequest, _contact_policies_pb2.ListAttributeDefinitionsResponse]
+    """Returns the catalogue of attributes, now or as of a past moment.
+    Errors: as ListAssets.
     """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -108,6 +141,86 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_policy_service_pb2.GetValuationPolicyResponse]:
         """Returns one version of a valuation policy, whole.
         Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishPurposes(
+        self,
+        request: _contact_policies_pb2.PublishPurposesRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.PublishPurposesRequest, _abc.Awaitable[_contact_policies_pb2.PublishPurposesResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.PublishPurposesResponse]:
+        """Publishes the registry of purposes, whole. The same content under the same version changes nothing.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, POLICY_VERSION_TAKEN.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPurposes(
+        self,
+        request: _contact_policies_pb2.ListPurposesRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.ListPurposesRequest, _abc.Awaitable[_contact_policies_pb2.ListPurposesResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.ListPurposesResponse]:
+        """Returns the registry of purposes, now or as of a past moment.
+        Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishContactPolicy(
+        self,
+        request: _contact_policies_pb2.PublishContactPolicyRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.PublishContactPolicyRequest, _abc.Awaitable[_contact_policies_pb2.PublishContactPolicyResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.PublishContactPolicyResponse]:
+        """Publishes a version of the contact policy, whole. The same content under the same version changes nothing.
+        Errors: as PublishPurposes.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckContactPolicy(
+        self,
+        request: _contact_policies_pb2.CheckContactPolicyRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.CheckContactPolicyRequest, _abc.Awaitable[_contact_policies_pb2.CheckContactPolicyResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.CheckContactPolicyResponse]:
+        """Says what publishing would say, every fault at once, and publishes nothing.
+        Errors: REQUEST_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetContactPolicy(
+        self,
+        request: _contact_policies_pb2.GetContactPolicyRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.GetContactPolicyRequest, _abc.Awaitable[_contact_policies_pb2.GetContactPolicyResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.GetContactPolicyResponse]:
+        """Returns one version of the contact policy, whole.
+        Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ListContactPolicies(
+        self,
+        request: _contact_policies_pb2.ListContactPoliciesRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.ListContactPoliciesRequest, _abc.Awaitable[_contact_policies_pb2.ListContactPoliciesResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.ListContactPoliciesResponse]:
+        """Lists the versions of the contact policy, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishAttributeCatalogue(
+        self,
+        request: _contact_policies_pb2.PublishAttributeCatalogueRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.PublishAttributeCatalogueRequest, _abc.Awaitable[_contact_policies_pb2.PublishAttributeCatalogueResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.PublishAttributeCatalogueResponse]:
+        """Publishes the catalogue of attributes, whole. The same content under the same version changes nothing.
+        Errors: as PublishPurposes.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAttributeDefinitions(
+        self,
+        request: _contact_policies_pb2.ListAttributeDefinitionsRequest,
+        context: _aio.ServicerContext[_contact_policies_pb2.ListAttributeDefinitionsRequest, _abc.Awaitable[_contact_policies_pb2.ListAttributeDefinitionsResponse]],
+    ) -> _abc.Awaitable[_contact_policies_pb2.ListAttributeDefinitionsResponse]:
+        """Returns the catalogue of attributes, now or as of a past moment.
+        Errors: as ListAssets.
         """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _aio.Server) -> None: ...

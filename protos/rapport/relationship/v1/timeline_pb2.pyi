@@ -6,10 +6,14 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from rapport.events.v1 import attribute_pb2 as _attribute_pb2
 from rapport.events.v1 import consent_pb2 as _consent_pb2
+from rapport.events.v1 import contact_pb2 as _contact_pb2
 from rapport.events.v1 import exchange_pb2 as _exchange_pb2
+from rapport.events.v1 import identity_pb2 as _identity_pb2
 from rapport.events.v1 import interaction_pb2 as _interaction_pb2
 from rapport.events.v1 import metadata_pb2 as _metadata_pb2
+from rapport.events.v1 import preference_pb2 as _preference_pb2
 from rapport.events.v1 import privacy_pb2 as _privacy_pb2
 import builtins as _builtins
 import sys
@@ -45,6 +49,43 @@ class TimelineEntry(_message.Message):
     EXCHANGE_POSTED_FIELD_NUMBER: _builtins.int
     EXCHANGE_VOIDED_FIELD_NUMBER: _builtins.int
     OBSERVATION_DECLARED_FIELD_NUMBER: _builtins.int
+    NOTICE_SERVED_FIELD_NUMBER: _builtins.int
+    CONSENT_REQUESTED_FIELD_NUMBER: _builtins.int
+    CONSENT_DEFERRED_FIELD_NUMBER: _builtins.int
+    CONSENT_CONFIRMED_FIELD_NUMBER: _builtins.int
+    CONSENT_RENEWED_FIELD_NUMBER: _builtins.int
+    CONSENT_REVOKED_FIELD_NUMBER: _builtins.int
+    CONSENT_INVALIDATED_FIELD_NUMBER: _builtins.int
+    OBJECTION_RAISED_FIELD_NUMBER: _builtins.int
+    OBJECTION_LIFTED_FIELD_NUMBER: _builtins.int
+    WITHDRAWAL_HONOURED_FIELD_NUMBER: _builtins.int
+    GUARDIAN_APPOINTED_FIELD_NUMBER: _builtins.int
+    GUARDIAN_RELEASED_FIELD_NUMBER: _builtins.int
+    RECIPIENT_GRANT_GIVEN_FIELD_NUMBER: _builtins.int
+    RECIPIENT_GRANT_REVOKED_FIELD_NUMBER: _builtins.int
+    SUPPRESSION_ADDED_FIELD_NUMBER: _builtins.int
+    SUPPRESSION_LIFTED_FIELD_NUMBER: _builtins.int
+    PREFERENCE_DECLARED_FIELD_NUMBER: _builtins.int
+    PREFERENCE_CLEARED_FIELD_NUMBER: _builtins.int
+    PROFILE_DECLARED_FIELD_NUMBER: _builtins.int
+    IDENTIFIER_VERIFIED_FIELD_NUMBER: _builtins.int
+    IDENTIFIER_REVOKED_FIELD_NUMBER: _builtins.int
+    IDENTITY_LINKED_FIELD_NUMBER: _builtins.int
+    IDENTITY_UNLINKED_FIELD_NUMBER: _builtins.int
+    PROMISE_MADE_FIELD_NUMBER: _builtins.int
+    PROMISE_TRIGGERED_FIELD_NUMBER: _builtins.int
+    PROMISE_KEPT_FIELD_NUMBER: _builtins.int
+    PROMISE_CANCELLED_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_REQUESTED_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_DISCLOSED_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_OBSERVED_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_INFERRED_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_OBTAINED_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_WITHDRAWN_FIELD_NUMBER: _builtins.int
+    DISCLOSURE_RECORDED_FIELD_NUMBER: _builtins.int
+    CONTACT_DECIDED_FIELD_NUMBER: _builtins.int
+    CONTACT_ABORTED_FIELD_NUMBER: _builtins.int
+    ERASURE_STARTED_FIELD_NUMBER: _builtins.int
     UNDONE_BY_POSITION_FIELD_NUMBER: _builtins.int
     HAS_PERSONAL_PART_FIELD_NUMBER: _builtins.int
     position: _builtins.int
@@ -113,6 +154,154 @@ class TimelineEntry(_message.Message):
     def observation_declared(self) -> _exchange_pb2.ObservationDeclared:
         """`exchange.observation_declared.v1`"""
 
+    @_builtins.property
+    def notice_served(self) -> _consent_pb2.NoticeServed:
+        """`notice.served.v1`"""
+
+    @_builtins.property
+    def consent_requested(self) -> _consent_pb2.ConsentRequested:
+        """`consent.requested.v1`"""
+
+    @_builtins.property
+    def consent_deferred(self) -> _consent_pb2.ConsentDeferred:
+        """`consent.deferred.v1`"""
+
+    @_builtins.property
+    def consent_confirmed(self) -> _consent_pb2.ConsentConfirmed:
+        """`consent.confirmed.v1`"""
+
+    @_builtins.property
+    def consent_renewed(self) -> _consent_pb2.ConsentRenewed:
+        """`consent.renewed.v1`"""
+
+    @_builtins.property
+    def consent_revoked(self) -> _consent_pb2.ConsentRevoked:
+        """`consent.revoked.v1`"""
+
+    @_builtins.property
+    def consent_invalidated(self) -> _consent_pb2.ConsentInvalidated:
+        """`consent.invalidated.v1`"""
+
+    @_builtins.property
+    def objection_raised(self) -> _consent_pb2.ObjectionRaised:
+        """`objection.raised.v1`"""
+
+    @_builtins.property
+    def objection_lifted(self) -> _consent_pb2.ObjectionLifted:
+        """`objection.lifted.v1`"""
+
+    @_builtins.property
+    def withdrawal_honoured(self) -> _consent_pb2.WithdrawalHonoured:
+        """`withdrawal.honoured.v1`"""
+
+    @_builtins.property
+    def guardian_appointed(self) -> _consent_pb2.GuardianAppointed:
+        """`guardian.appointed.v1`"""
+
+    @_builtins.property
+    def guardian_released(self) -> _consent_pb2.GuardianReleased:
+        """`guardian.released.v1`"""
+
+    @_builtins.property
+    def recipient_grant_given(self) -> _consent_pb2.RecipientGrantGiven:
+        """`recipient_grant.given.v1`"""
+
+    @_builtins.property
+    def recipient_grant_revoked(self) -> _consent_pb2.RecipientGrantRevoked:
+        """`recipient_grant.revoked.v1`"""
+
+    @_builtins.property
+    def suppression_added(self) -> _consent_pb2.SuppressionAdded:
+        """`suppression.added.v1`"""
+
+    @_builtins.property
+    def suppression_lifted(self) -> _consent_pb2.SuppressionLifted:
+        """`suppression.lifted.v1`"""
+
+    @_builtins.property
+    def preference_declared(self) -> _preference_pb2.PreferenceDeclared:
+        """`preference.declared.v1`"""
+
+    @_builtins.property
+    def preference_cleared(self) -> _preference_pb2.PreferenceCleared:
+        """`preference.cleared.v1`"""
+
+    @_builtins.property
+    def profile_declared(self) -> _identity_pb2.ProfileDeclared:
+        """`profile.declared.v1`"""
+
+    @_builtins.property
+    def identifier_verified(self) -> _identity_pb2.IdentifierVerified:
+        """`identifier.verified.v1`"""
+
+    @_builtins.property
+    def identifier_revoked(self) -> _identity_pb2.IdentifierRevoked:
+        """`identifier.revoked.v1`"""
+
+    @_builtins.property
+    def identity_linked(self) -> _identity_pb2.IdentityLinked:
+        """`identity.linked.v1`"""
+
+    @_builtins.property
+    def identity_unlinked(self) -> _identity_pb2.IdentityUnlinked:
+        """`identity.unlinked.v1`"""
+
+    @_builtins.property
+    def promise_made(self) -> _identity_pb2.PromiseMade:
+        """`promise.made.v1`"""
+
+    @_builtins.property
+    def promise_triggered(self) -> _identity_pb2.PromiseTriggered:
+        """`promise.triggered.v1`"""
+
+    @_builtins.property
+    def promise_kept(self) -> _identity_pb2.PromiseKept:
+        """`promise.kept.v1`"""
+
+    @_builtins.property
+    def promise_cancelled(self) -> _identity_pb2.PromiseCancelled:
+        """`promise.cancelled.v1`"""
+
+    @_builtins.property
+    def attribute_requested(self) -> _attribute_pb2.AttributeRequested:
+        """`attribute.requested.v1`"""
+
+    @_builtins.property
+    def attribute_disclosed(self) -> _attribute_pb2.AttributeDisclosed:
+        """`attribute.disclosed.v1`"""
+
+    @_builtins.property
+    def attribute_observed(self) -> _attribute_pb2.AttributeObserved:
+        """`attribute.observed.v1`"""
+
+    @_builtins.property
+    def attribute_inferred(self) -> _attribute_pb2.AttributeInferred:
+        """`attribute.inferred.v1`"""
+
+    @_builtins.property
+    def attribute_obtained(self) -> _attribute_pb2.AttributeObtained:
+        """`attribute.obtained.v1`"""
+
+    @_builtins.property
+    def attribute_withdrawn(self) -> _attribute_pb2.AttributeWithdrawn:
+        """`attribute.withdrawn.v1`"""
+
+    @_builtins.property
+    def disclosure_recorded(self) -> _attribute_pb2.DisclosureRecorded:
+        """`disclosure.recorded.v1`"""
+
+    @_builtins.property
+    def contact_decided(self) -> _contact_pb2.ContactDecided:
+        """`contact.decided.v1`"""
+
+    @_builtins.property
+    def contact_aborted(self) -> _contact_pb2.ContactAborted:
+        """`contact.aborted.v1`"""
+
+    @_builtins.property
+    def erasure_started(self) -> _privacy_pb2.ErasureStarted:
+        """`privacy.erasure_started.v1`"""
+
     def __init__(
         self,
         *,
@@ -133,14 +322,51 @@ class TimelineEntry(_message.Message):
         exchange_posted: _exchange_pb2.ExchangePosted | None = ...,
         exchange_voided: _exchange_pb2.ExchangeVoided | None = ...,
         observation_declared: _exchange_pb2.ObservationDeclared | None = ...,
+        notice_served: _consent_pb2.NoticeServed | None = ...,
+        consent_requested: _consent_pb2.ConsentRequested | None = ...,
+        consent_deferred: _consent_pb2.ConsentDeferred | None = ...,
+        consent_confirmed: _consent_pb2.ConsentConfirmed | None = ...,
+        consent_renewed: _consent_pb2.ConsentRenewed | None = ...,
+        consent_revoked: _consent_pb2.ConsentRevoked | None = ...,
+        consent_invalidated: _consent_pb2.ConsentInvalidated | None = ...,
+        objection_raised: _consent_pb2.ObjectionRaised | None = ...,
+        objection_lifted: _consent_pb2.ObjectionLifted | None = ...,
+        withdrawal_honoured: _consent_pb2.WithdrawalHonoured | None = ...,
+        guardian_appointed: _consent_pb2.GuardianAppointed | None = ...,
+        guardian_released: _consent_pb2.GuardianReleased | None = ...,
+        recipient_grant_given: _consent_pb2.RecipientGrantGiven | None = ...,
+        recipient_grant_revoked: _consent_pb2.RecipientGrantRevoked | None = ...,
+        suppression_added: _consent_pb2.SuppressionAdded | None = ...,
+        suppression_lifted: _consent_pb2.SuppressionLifted | None = ...,
+        preference_declared: _preference_pb2.PreferenceDeclared | None = ...,
+        preference_cleared: _preference_pb2.PreferenceCleared | None = ...,
+        profile_declared: _identity_pb2.ProfileDeclared | None = ...,
+        identifier_verified: _identity_pb2.IdentifierVerified | None = ...,
+        identifier_revoked: _identity_pb2.IdentifierRevoked | None = ...,
+        identity_linked: _identity_pb2.IdentityLinked | None = ...,
+        identity_unlinked: _identity_pb2.IdentityUnlinked | None = ...,
+        promise_made: _identity_pb2.PromiseMade | None = ...,
+        promise_triggered: _identity_pb2.PromiseTriggered | None = ...,
+        promise_kept: _identity_pb2.PromiseKept | None = ...,
+        promise_cancelled: _identity_pb2.PromiseCancelled | None = ...,
+        attribute_requested: _attribute_pb2.AttributeRequested | None = ...,
+        attribute_disclosed: _attribute_pb2.AttributeDisclosed | None = ...,
+        attribute_observed: _attribute_pb2.AttributeObserved | None = ...,
+        attribute_inferred: _attribute_pb2.AttributeInferred | None = ...,
+        attribute_obtained: _attribute_pb2.AttributeObtained | None = ...,
+        attribute_withdrawn: _attribute_pb2.AttributeWithdrawn | None = ...,
+        disclosure_recorded: _attribute_pb2.DisclosureRecorded | None = ...,
+        contact_decided: _contact_pb2.ContactDecided | None = ...,
+        contact_aborted: _contact_pb2.ContactAborted | None = ...,
+        erasure_started: _privacy_pb2.ErasureStarted | None = ...,
         undone_by_position: _builtins.int = ...,
         has_personal_part: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consent_given", b"consent_given", "consent_refused", b"consent_refused", "consent_withdrawn", b"consent_withdrawn", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "observation_declared", b"observation_declared", "record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_disclosed", b"attribute_disclosed", "attribute_inferred", b"attribute_inferred", "attribute_observed", b"attribute_observed", "attribute_obtained", b"attribute_obtained", "attribute_requested", b"attribute_requested", "attribute_withdrawn", b"attribute_withdrawn", "consent_confirmed", b"consent_confirmed", "consent_deferred", b"consent_deferred", "consent_given", b"consent_given", "consent_invalidated", b"consent_invalidated", "consent_refused", b"consent_refused", "consent_renewed", b"consent_renewed", "consent_requested", b"consent_requested", "consent_revoked", b"consent_revoked", "consent_withdrawn", b"consent_withdrawn", "contact_aborted", b"contact_aborted", "contact_decided", b"contact_decided", "disclosure_recorded", b"disclosure_recorded", "erasure_started", b"erasure_started", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "guardian_appointed", b"guardian_appointed", "guardian_released", b"guardian_released", "identifier_revoked", b"identifier_revoked", "identifier_verified", b"identifier_verified", "identity_linked", b"identity_linked", "identity_unlinked", b"identity_unlinked", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "notice_served", b"notice_served", "objection_lifted", b"objection_lifted", "objection_raised", b"objection_raised", "observation_declared", b"observation_declared", "preference_cleared", b"preference_cleared", "preference_declared", b"preference_declared", "profile_declared", b"profile_declared", "promise_cancelled", b"promise_cancelled", "promise_kept", b"promise_kept", "promise_made", b"promise_made", "promise_triggered", b"promise_triggered", "recipient_grant_given", b"recipient_grant_given", "recipient_grant_revoked", b"recipient_grant_revoked", "record_time", b"record_time", "suppression_added", b"suppression_added", "suppression_lifted", b"suppression_lifted", "withdrawal_honoured", b"withdrawal_honoured"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_given", b"consent_given", "consent_refused", b"consent_refused", "consent_withdrawn", b"consent_withdrawn", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "has_personal_part", b"has_personal_part", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "observation_declared", b"observation_declared", "position", b"position", "record_time", b"record_time", "topic", b"topic", "undone_by_position", b"undone_by_position", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_disclosed", b"attribute_disclosed", "attribute_inferred", b"attribute_inferred", "attribute_observed", b"attribute_observed", "attribute_obtained", b"attribute_obtained", "attribute_requested", b"attribute_requested", "attribute_withdrawn", b"attribute_withdrawn", "consent_confirmed", b"consent_confirmed", "consent_deferred", b"consent_deferred", "consent_given", b"consent_given", "consent_invalidated", b"consent_invalidated", "consent_refused", b"consent_refused", "consent_renewed", b"consent_renewed", "consent_requested", b"consent_requested", "consent_revoked", b"consent_revoked", "consent_withdrawn", b"consent_withdrawn", "contact_aborted", b"contact_aborted", "contact_decided", b"contact_decided", "disclosure_recorded", b"disclosure_recorded", "erasure_started", b"erasure_started", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "guardian_appointed", b"guardian_appointed", "guardian_released", b"guardian_released", "has_personal_part", b"has_personal_part", "identifier_revoked", b"identifier_revoked", "identifier_verified", b"identifier_verified", "identity_linked", b"identity_linked", "identity_unlinked", b"identity_unlinked", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "notice_served", b"notice_served", "objection_lifted", b"objection_lifted", "objection_raised", b"objection_raised", "observation_declared", b"observation_declared", "position", b"position", "preference_cleared", b"preference_cleared", "preference_declared", b"preference_declared", "profile_declared", b"profile_declared", "promise_cancelled", b"promise_cancelled", "promise_kept", b"promise_kept", "promise_made", b"promise_made", "promise_triggered", b"promise_triggered", "recipient_grant_given", b"recipient_grant_given", "recipient_grant_revoked", b"recipient_grant_revoked", "record_time", b"record_time", "suppression_added", b"suppression_added", "suppression_lifted", b"suppression_lifted", "topic", b"topic", "undone_by_position", b"undone_by_position", "version", b"version", "withdrawal_honoured", b"withdrawal_honoured"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["interaction_recorded", "interaction_corrected", "interaction_retracted", "consent_given", "consent_refused", "consent_withdrawn", "exchange_recorded", "exchange_reversed", "key_created", "exchange_posted", "exchange_voided", "observation_declared"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["interaction_recorded", "interaction_corrected", "interaction_retracted", "consent_given", "consent_refused", "consent_withdrawn", "exchange_recorded", "exchange_reversed", "key_created", "exchange_posted", "exchange_voided", "observation_declared", "notice_served", "consent_requested", "consent_deferred", "consent_confirmed", "consent_renewed", "consent_revoked", "consent_invalidated", "objection_raised", "objection_lifted", "withdrawal_honoured", "guardian_appointed", "guardian_released", "recipient_grant_given", "recipient_grant_revoked", "suppression_added", "suppression_lifted", "preference_declared", "preference_cleared", "profile_declared", "identifier_verified", "identifier_revoked", "identity_linked", "identity_unlinked", "promise_made", "promise_triggered", "promise_kept", "promise_cancelled", "attribute_requested", "attribute_disclosed", "attribute_observed", "attribute_inferred", "attribute_obtained", "attribute_withdrawn", "disclosure_recorded", "contact_decided", "contact_aborted", "erasure_started"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

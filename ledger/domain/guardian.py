@@ -1,0 +1,22 @@
+"""Guardians: who may speak for a minor (consent.md 4 rule 7, 5)."""
+
+from typing import Final
+
+from ledger.domain.fact import Fact
+from ledger.domain.times import END_OF_TIME
+
+TOPICS: Final[tuple[str, ...]] = ()
+"""What this subject folds."""
+
+
+class GuardianState:
+    """Fold of one relationship."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self, until: int = END_OF_TIME) -> None:
+        """Start empty; admit what occurred at or before `until`, in microseconds."""
+        self._until = until
+
+    def evolve(self, fact: Fact) -> None:
+        """Fold one fact, in position order. Total: what was recorded is a fact."""

@@ -1,0 +1,22 @@
+"""Notices that a customer was shown: the proof that it was this text, and when (consent.md 1)."""
+
+from typing import Final
+
+from ledger.domain.fact import Fact
+from ledger.domain.times import END_OF_TIME
+
+TOPICS: Final[tuple[str, ...]] = ()
+"""What this subject folds."""
+
+
+class NoticeState:
+    """Fold of one relationship."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self, until: int = END_OF_TIME) -> None:
+        """Start empty; admit what occurred at or before `until`, in microseconds."""
+        self._until = until
+
+    def evolve(self, fact: Fact) -> None:
+        """Fold one fact, in position order. Total: what was recorded is a fact."""
