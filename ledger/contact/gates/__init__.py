@@ -1,0 +1,1 @@
+"""The twelve gates of a contact decision, one module each: `gate(picture, question, at) -> Finding`."""

@@ -1,0 +1,1 @@
+"""ContactService: may we contact them now, and why."""
