@@ -21,6 +21,13 @@ GOOD = {
     "policy_id": "acme",
     "rule_id": "acme",
     "source": "acme",
+    "jurisdiction": "IE",
+    "default_jurisdiction": "IE",
+    "jurisdictions": "IE",
+    "country": "IE",
+    "date": "2026-01-01",
+    "checked_on": "2026-01-01",
+    "rapport.events.v1.AttributeDefinition.group": "acme",
 }
 TEXTS = [
     "",
@@ -48,7 +55,7 @@ def a_scalar(field: FieldDescriptor, chance: random.Random) -> Any:
         case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
             return chance.choice([b"", b"x", b"x" * 16, b"x" * 32])
         case FieldDescriptor.CPPTYPE_STRING:
-            good = GOOD.get(field.name, "acme")
+            good = GOOD.get(field.full_name) or GOOD.get(field.name, "acme")
             return good if chance.random() < 0.95 else chance.choice(TEXTS)
         case FieldDescriptor.CPPTYPE_BOOL:
             return chance.random() < 0.5
@@ -61,11 +68,19 @@ def a_scalar(field: FieldDescriptor, chance: random.Random) -> Any:
             return chance.choice(NUMBERS)
 
 
+def is_asked_for(rules: validate_pb2.FieldRules) -> bool:
+    """Whether a message without this field is refused."""
+    if rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE:
+        return False
+    text, least = rules.string.min_len or rules.string.pattern, rules.uint32.gte or rules.uint64.gte
+    return bool(rules.required or rules.enum.not_in or rules.repeated.min_items or text or least)
+
+
 def fill(message: Any, chance: random.Random, depth: int = 0) -> None:
     """Set some fields of a message, mostly to something plausible."""
     for field in message.DESCRIPTOR.fields:
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        asked_for = rules.required or rules.enum.not_in or rules.repeated.min_items or field.name in GOOD
+        asked_for = is_asked_for(rules) or field.name in GOOD
         if chance.random() > (0.97 if asked_for else 0.3 / (1 + depth)):
             continue
         value = getattr(message, field.name)
