@@ -10,11 +10,14 @@ from struct import Struct
 from typing import ClassVar, Final, NamedTuple
 
 from ledger.domain.amounts import code_of
+from ledger.domain.attribute_catalogue import ATTRIBUTES_PUBLISHED, AttributeCatalogues
+from ledger.domain.contact_policy import CONTACT_PUBLISHED, ContactPolicies
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, Fact, NewFact
 from ledger.domain.fields import field_path
-from ledger.domain.times import END_OF_TIME
+from ledger.domain.purposes import PURPOSES_PUBLISHED, PurposeRegistries
+from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.policy_pb2 import AssetKind, AssetRegistered
 from rapport.events.v1.valuation_pb2 import ValuationPolicy, ValuationPolicyPublished
@@ -140,14 +143,29 @@ def noted_version(note: bytes) -> int:
 class PolicyState:
     """Fold of an organization's policy stream. Mutable inside the fold (settled.md 21).
 
-    The registry obeys the bound on occur times. Valuation policies do not: from when on a version counts is in the
+    The registry of assets obeys the bound on occur times. Policies do not: from when on a version counts is in the
     version, whenever it was published (reciprocity.md 5 and 11.3).
     """
 
-    __slots__ = ("__weakref__", "_highest", "_ranked", "_until", "assets", "by_code", "latest", "published")
+    __slots__ = (
+        "__weakref__", "_highest", "_ranked", "_until", "assets", "attributes", "by_code", "contact",
+        "last_record_time", "latest", "published", "purposes", "valuation_version", "version",
+    )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         self._until = until
+        self.version = 0
+        """Version of the stream; 0 before its first event."""
+        self.last_record_time = START_OF_TIME
+        """Record time of the last event folded, in microseconds."""
+        self.valuation_version = 0
+        """Version in the stream of the last event that moved what exchanges are worth; 0: there is none."""
+        self.contact = ContactPolicies()
+        """Versions of the contact policy."""
+        self.purposes = PurposeRegistries()
+        """Versions of the registry of purposes."""
+        self.attributes = AttributeCatalogues()
+        """Versions of the catalogue of attributes."""
         self.assets: dict[str, Asset] = {}
         """The registry, by `CODE/scale`."""
         self.by_code: dict[str, str] = {}
@@ -181,6 +199,8 @@ class PolicyState:
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order; of an organization's other publications nothing is kept."""
+        self.version = fact.version
+        self.last_record_time = fact.record_time
         event = fact.event
         if fact.topic == ASSET_REGISTERED and fact.occur_time <= self._until:
             assert isinstance(event, AssetRegistered)
@@ -192,3 +212,10 @@ class PolicyState:
             published = Published(policy, fact.position, fact.record_time, fact.version)
             self.published[policy.policy_id, policy.version] = published
             self.latest[policy.policy_id] = policy.version
+            self.valuation_version = fact.version
+        elif fact.topic == CONTACT_PUBLISHED:
+            self.contact.evolve(fact)
+        elif fact.topic == PURPOSES_PUBLISHED:
+            self.purposes.evolve(fact)
+        elif fact.topic == ATTRIBUTES_PUBLISHED:
+            self.attributes.evolve(fact)
