@@ -26,6 +26,7 @@ from ledger.balance.view import BalanceView
 from ledger.balance.viewed import legs_in_view
 from ledger.domain.errors import Invalid, Rejected, Violation
 from ledger.domain.identifiers import policy_stream, relationship_stream
+from ledger.domain.time_zones import zone_of
 from ledger.domain.times import END_OF_TIME
 from ledger.ledger import Ledger
 from ledger.policy.valuation import Opinion, Valuations, unknown, valuations_of
@@ -38,7 +39,6 @@ from services.relationship import balance_translate as tell
 from services.relationship import page_tokens, translate, view_tokens
 from services.relationship.balance_views import Asked, asked
 from services.relationship.books import Books
-from services.relationship.time_zones import zone_of
 from services.relationship.translate import PAGE_SIZE_DEFAULT
 from services.runtime.validation import check
 

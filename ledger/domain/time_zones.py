@@ -2,11 +2,12 @@
 
 from functools import cache
 from importlib.resources import files
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ledger.domain.errors import Invalid, Violation
 
-UTC_NAME = "UTC"
+UTC_NAME: Final = "UTC"
 
 
 @cache
@@ -16,9 +17,15 @@ def zone_names() -> frozenset[str]:
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """Return the zone of a name, one of `zone_names`."""
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
+
+
+def zone_fault(name: str) -> str | None:
+    """Return what is wrong with the name of a time zone in a request, or None."""
+    return None if name in zone_names() else "must be the IANA name of a time zone, such as Europe/Berlin"
 
 
 def zone_of(name: str, field: str) -> ZoneInfo:
@@ -28,6 +35,7 @@ def zone_of(name: str, field: str) -> ZoneInfo:
         Invalid: there is no such zone.
     """
     name = name or UTC_NAME
-    if name not in zone_names():
-        raise Invalid([Violation(field, "must be the IANA name of a time zone, such as Europe/Berlin")])
-    return _zone(name)
+    fault = zone_fault(name)
+    if fault is not None:
+        raise Invalid([Violation(field, fault)])
+    return zone(name)
