@@ -220,6 +220,8 @@ class _Attempt:
         """Version of each stream touched, before this request."""
         self._events: list[NewEvent] = []
         self._reads: set[str] = set()
+        self._placed = False
+        """What was decided may name positions of this group's events, which are only predicted."""
 
     def run(self) -> Decided:
         """Decide every step in order; return what to append.
@@ -230,7 +232,14 @@ class _Attempt:
         """
         receipts = tuple(self._decide(index, step) for index, step in enumerate(self.waiting.steps))
         waiting = self.waiting
-        append = Append(tuple(self._events), waiting.key, waiting.fingerprint, encode_notes(receipts), self._read_set())
+        append = Append(
+            tuple(self._events),
+            waiting.key,
+            waiting.fingerprint,
+            encode_notes(receipts),
+            self._read_set(),
+            self.group.head.position + 1 + self.group.events if self._placed else 0,
+        )
         return Decided(waiting, append, receipts, self.group.events)
 
     def undo(self) -> None:
@@ -250,7 +259,10 @@ class _Attempt:
         touched = self._touch(step.stream_id)
         state = self.group.state(touched) if step.needs_state or self.waiting.personal else None
         try:
-            facts, note = step.decide(state, self._setting_of(step) if step.reads else self.group.setting)
+            setting = self._setting_of(step) if step.reads else self.group.setting
+            if getattr(step, "names_positions", False):
+                self._placed = self._placed or any(each.evolved for each in self.marks)
+            facts, note = step.decide(state, setting)
             return StepReceipt(tuple([self._record(touched, state, fact) for fact in facts]), note)
         except Rejected as refusal:
             if len(self.waiting.steps) == 1:

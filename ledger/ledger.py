@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ledger.deciding import Declined, Pass, Touched
 from ledger.domain.decider import DEFAULT_FUTURE_TOLERANCE, Step
@@ -161,6 +161,15 @@ class Ledger:
             waiting = Waiting(request, lambda: given, len(given), future)
         self._committer.put(waiting)
         return await future
+
+    def glance(self, stream_id: str) -> Any | None:
+        """Return a stream's state as it is in memory, or None; a hint, for it may lack what others wrote.
+
+        For who prepares a request that will find out: nothing is read, and nothing waited for. To be read before the
+        next await; keep and change nothing of it.
+        """
+        entry = self._states.get(stream_id)
+        return None if entry is None or stream_id in self._states.busy else entry.state
 
     async def current(self, stream_id: str, min_position: int = 0) -> Look:
         """Return a stream's state with everything recorded. Its view is the clock and the position it reflects.

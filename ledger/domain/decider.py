@@ -37,7 +37,11 @@ class Setting:
 
 
 class Step(Protocol):
-    """One command on one stream. Frozen; a request holds one or more, each decided on what the earlier ones left."""
+    """One command on one stream. Frozen; a request holds one or more, each decided on what the earlier ones left.
+
+    A step whose facts hold positions taken from the states says `names_positions = True`: where earlier events of the
+    same group are only expected to get those, it is decided again should they get others.
+    """
 
     @property
     def stream_id(self) -> str:

@@ -72,6 +72,9 @@ class Append(NamedTuple):
     answer: bytes | None = None
     read_set: tuple[tuple[str, int], ...] = ()
     """(stream_id, version) of streams that were read and are not written: none of them may have grown since."""
+    first_position: int = 0
+    """Where the first event must come to stand, because the decision names positions that it was promised; 0: anywhere.
+    Elsewhere it is a conflict."""
 
 
 class Appended(NamedTuple):
@@ -83,7 +86,7 @@ class Appended(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """The append was left out: streams that it wrote or read had grown."""
+    """The append was left out: streams that it wrote or read had grown, or its place was taken."""
 
     streams: tuple[str, ...]
 

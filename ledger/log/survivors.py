@@ -59,7 +59,7 @@ def choose(
     versions: of every stream that the group writes or reads, as the database holds it under the lock; a stream that
     is missing has version 0. requests: those of the group that were carried out.
     """
-    left_out = _left_out(group, versions, requests)
+    left_out = _left_out(group, head.position + 1, versions, requests)
     plan = place([append for append, reason in zip(group, left_out, strict=True) if reason is None], head, record_time)
     stored = iter(plan.outcomes)
     rows = {RequestKey(row.organization_id, row.request_id): row for row in plan.requests}
@@ -86,9 +86,12 @@ def requests_of(group: Sequence[Append]) -> list[RequestKey]:
 
 
 def _left_out(
-    group: Sequence[Append], versions: Mapping[str, int], requests: Mapping[RequestKey, RequestRow]
+    group: Sequence[Append], position: int, versions: Mapping[str, int], requests: Mapping[RequestKey, RequestRow]
 ) -> list[Conflict | RequestKey | None]:
-    """Return for each append why it is left out: a conflict, or the request that it repeats; None: it is stored."""
+    """Return for each append why it is left out: a conflict, or the request that it repeats; None: it is stored.
+
+    position: where the first event that is stored comes to stand.
+    """
     current = dict(versions)
     known = set(requests)
     # Streams that a left-out append would have written. Later appends of the group were decided as if it had, and
@@ -102,11 +105,14 @@ def _left_out(
             broken.update(event.stream_id for event in append.events)
             continue
         grown, after = _check(append, current, broken)
+        if not grown and append.first_position not in (0, position):
+            grown = tuple(after)
         if grown:
             reasons.append(Conflict(grown))
             broken.update(event.stream_id for event in append.events)
             continue
         reasons.append(None)
+        position += len(append.events)
         current.update(after)
         if append.request is not None:
             known.add(append.request)

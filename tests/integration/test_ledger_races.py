@@ -7,21 +7,27 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import uuid4
 
 import pytest
 
+from ledger.domain.decider import Setting
 from ledger.domain.errors import LogDamaged, OutcomeUnknown, Rejected, StoreFailed
+from ledger.domain.fact import Decision, NewFact
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import RegisterAsset
+from ledger.domain.relationship import RelationshipState
 from ledger.ledger import Ledger, Limits
+from ledger.log.reading import facts
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.sqlite_store import SqliteStore
 from ledger.log.store import Append, NewEvent
 from ledger.opening import open_ledger
 from ledger.requests import Receipt
+from rapport.events.v1.interaction_pb2 import InteractionRetracted
 from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
 from tests.integration import test_ledger
 from tests.integration.test_ledger import ANNA, NOW, Opener, purchase, register_assets, request, reversal, visit
@@ -122,6 +128,45 @@ async def test_a_refusal_is_not_given_for_what_another_process_kept_from_coming_
     assert isinstance(won, Receipt)
     assert isinstance(lost, Rejected)
     assert str(won.position) == lost.metadata["position"]
+
+
+@dataclass(frozen=True, slots=True)
+class NameTheLast:
+    """Retract what stands last in the stream, by the position that the state gives it."""
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    needs_state: ClassVar[bool] = True
+    names_positions: ClassVar[bool] = True
+
+    stream_id: str
+
+    def decide(self, state: RelationshipState, setting: Setting) -> Decision:
+        event = InteractionRetracted(original_position=state.last_position)
+        return Decision((NewFact(topic="interaction.retracted.v1", event=event, occur_time=setting.now),))
+
+
+async def test_what_names_a_position_is_decided_again_where_another_process_took_that_position(
+    another: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, other = await another(), await another()
+    await ledger.execute(request(), [visit(BERT)])
+    row, append = ledger.store.read_stream(BERT)[0], ledger.store.append
+
+    def other_first(*arguments: object) -> object:
+        monkeypatch.undo()
+        foreign = Append((NewEvent(BERT, 2, row.topic, row.state),))  # No stream of the group: only places move.
+        other.store.append([foreign], other.store.head().position, NOW, NOW)
+        return append(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger.store, "append", other_first)
+    seen, naming = await asyncio.gather(
+        ledger.execute(request(), [visit()]), ledger.execute(request(), [NameTheLast(ANNA)])
+    )
+
+    (named,) = facts(ledger.store.read_stream(ANNA, 1))
+    assert isinstance(named.event, InteractionRetracted)
+    assert seen.position == named.event.original_position
+    assert naming.position == named.position
 
 
 async def test_nothing_is_left_undone_because_of_a_state_that_another_process_overtook(another: Opener) -> None:
