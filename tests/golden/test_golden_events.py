@@ -64,15 +64,21 @@ def test_samples_of_a_relationship_fold_to_the_state_they_folded_to() -> None:
     assert expected == found
 
 
-def test_sealed_parts_open_in_their_places_and_merge_back() -> None:
+def personal_of(stream_id: str) -> dict[str, Any]:
+    """Return the events of a stream that have a sealed part, with it merged back, by topic."""
     personal = {}
-    for stored in rows_of("acme/c-1"):
+    for stored in rows_of(stream_id):
         state = split_state(stored.state)
         if state.sealed:
             place = Place(stored.stream_id, stored.version, stored.topic, state.metadata, state.event)
             opened = fact(stored)
             assert opened is not None
             personal[stored.topic] = merge(opened.event, open_sealed(DATA_KEY, place, state.sealed))
+    return personal
+
+
+def test_sealed_parts_open_in_their_places_and_merge_back() -> None:
+    personal = personal_of("acme/c-1")
 
     recorded, corrected = personal["interaction.recorded.v1"], personal["interaction.corrected.v1"]
     assert isinstance(recorded, InteractionRecorded)
@@ -83,6 +89,23 @@ def test_sealed_parts_open_in_their_places_and_merge_back() -> None:
     given = personal["consent.given.v1"]
     assert isinstance(given, ConsentGiven)
     assert "192.0.2.0" == given.evidence.ip_address
+
+
+def test_sealed_parts_of_consent_acts_promises_and_attributes_open_too() -> None:
+    personal = personal_of("acme/c-3")
+
+    assert "ann@example.org" == personal["identifier.verified.v1"].address
+    assert "a browser" == personal["consent.confirmed.v1"].evidence.user_agent
+    assert "https://example.org/again" == personal["consent.renewed.v1"].consent.evidence.url
+    assert "Tell me when the bulbs are in." == personal["promise.made.v1"].text
+    assert "a balcony, really" == personal["attribute.disclosed.v1"].text
+    assert ("I teach there.", "letter 7") == (
+        personal["objection.raised.v1"].grounds_text,
+        personal["objection.raised.v1"].evidence.recording_reference,
+    )
+    assert "I moved." == personal["objection.lifted.v1"].reason_text
+    assert "We no longer deliver." == personal["consent.revoked.v1"].reason_text
+    assert "Decision 7/2026." == personal["consent.invalidated.v1"].reason_text
 
 
 def test_the_stream_tells_which_key_its_personal_parts_are_sealed_under() -> None:
