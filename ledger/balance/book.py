@@ -148,13 +148,15 @@ class Book:
     """Fold of one relationship's exchange facts in position order. To be continued with later facts only."""
 
     __slots__ = (
-        "accounts", "exchanges", "holds", "lanes", "last_position", "legs", "lots", "observations", "promising",
-        "reversed_later", "version",
+        "accounts", "exchange_version", "exchanges", "holds", "lanes", "last_position", "legs", "lots", "observations",
+        "promising", "reversed_later", "version",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.version = 0
         """Version of the stream; 0 before its first event."""
+        self.exchange_version = 0
+        """Version of the last event folded that belongs to the exchanges, as in a relationship's state; 0: none."""
         self.last_position = 0
         """Log position of the last event folded."""
         self.exchanges: dict[str, Exchange] = {}
@@ -180,6 +182,7 @@ class Book:
         self.last_position = fact.position
         fold = _FOLDS.get(fact.topic)
         if fold is not None:
+            self.exchange_version = fact.version
             fold(self, fact)
 
     # What a fact cannot mean, such as a second posting, the decisions refuse; the fold lets it pass without effect.
