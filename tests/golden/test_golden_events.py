@@ -20,6 +20,7 @@ from ledger.log.store import EventRow
 from ledger.log.topics import MESSAGE_BY_TOPIC
 from rapport.events.v1.consent_pb2 import ConsentGiven
 from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRecorded
+from services.client.events import TOPICS
 from tools.golden_event import sample
 
 FOLDER = Path(__file__).parent / "events"
@@ -54,6 +55,10 @@ def test_a_stored_event_decodes_to_what_it_decoded_to(path: Path) -> None:
 
 def test_every_topic_has_a_sample() -> None:
     assert set(MESSAGE_BY_TOPIC) == {json.loads(path.read_text())["topic"] for path in SAMPLES}
+
+
+def test_the_client_decodes_every_topic_that_the_log_may_hold() -> None:
+    assert MESSAGE_BY_TOPIC == TOPICS
 
 
 def test_samples_of_a_relationship_fold_to_the_state_they_folded_to() -> None:
