@@ -8,7 +8,8 @@ grant from counting. Listing the cells would not do: an open part stands for val
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ledger.domain.consent_status import Acts, Denial, Grant, Scope
+from ledger.domain.consent_scope import Scope
+from ledger.domain.consent_status import Acts, Denial, Grant
 
 BOXES_MAX: Final = 10_000
 """Most boxes looked at. Beyond, the answer is that something ended: it may have, and the customer asked for it."""
