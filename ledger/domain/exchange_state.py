@@ -18,6 +18,7 @@ from ledger.domain.exchange_known import CLAMPED, DEFAULTED, Known, occur_time_o
 from ledger.domain.fact import Fact
 from ledger.domain.legs import NotPlain, all_legs, legs, parts
 from ledger.domain.lots import Lot, LotBook, Use
+from ledger.domain.purchases import Paid, Purchases
 from ledger.domain.times import END_OF_TIME, START_OF_TIME, microseconds
 from rapport.events.v1.exchange_pb2 import (
     CATEGORY_POINTS_GRANT,
@@ -62,8 +63,8 @@ class ExchangeState:
     """Fold of the exchanges of one relationship. Mutable inside the fold (settled.md 21)."""
 
     __slots__ = (
-        "_exchanges", "_first", "_holds", "_last", "_lots", "_posted", "_reversals", "_reversed", "_reversed_by",
-        "_span_known", "_until", "count", "one_sided", "reversed",
+        "_exchanges", "_first", "_holds", "_last", "_lots", "_posted", "_purchases", "_reversals", "_reversed",
+        "_reversed_by", "_span_known", "_until", "count", "one_sided", "reversed",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -75,6 +76,7 @@ class ExchangeState:
         self._reversed: defaultdict[str, int] = defaultdict(int)
         self._holds: Holds | None = None
         self._lots: LotBook | None = None
+        self._purchases: Purchases | None = None
         self._first = END_OF_TIME
         self._last = START_OF_TIME
         self._span_known = True
@@ -170,6 +172,19 @@ class ExchangeState:
             return self._holds.posting_time(exchange_id)
         kept = self._exchanges.get(exchange_id)
         return None if kept is None or (time := occur_time_of(kept)) > self._until else time
+
+    def in_force(self, exchange_id: str) -> bool:
+        """Tell whether an exchange is posted and not taken back, in this view."""
+        return self.effective_time(exchange_id) is not None and not self._taken_back(exchange_id)
+
+    def last_paid(self, at: int) -> Paid | None:
+        """Return the latest exchange in force in which the customer gave money, at or before a time, or None.
+
+        `at`: microseconds.
+        """
+        if self._purchases is None:
+            self._purchases = Purchases()
+        return self._purchases.latest(self._exchanges, self, at)
 
     @property
     def lots(self) -> LotBook:
