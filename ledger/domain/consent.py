@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
-from google.protobuf.message import Message
-
 from ledger.domain.consent_effect import ends_anything
 from ledger.domain.consent_scope import CELLS_PER_ACT_MAX, Cell, Scope, denial_scope, grant_scope
 from ledger.domain.consent_state import (
@@ -31,9 +29,9 @@ from ledger.domain.consent_status import (
     permits,
     person_verdict,
 )
-from ledger.domain.decider import Occurrence, Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence, past_occurrence
 from ledger.domain.errors import Rejected, Violation
-from ledger.domain.fact import Decision, NewFact
+from ledger.domain.fact import Decision
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from rapport.type.v1.event_context_pb2 import EventContext
@@ -109,7 +107,7 @@ class GiveConsent:
         self._refuse_endless_list(scope)
         if not (self.context is not None and self.context.historical_import):
             self._refuse_denied(state.consents.acts, scope, when.time)
-        return Decision((_new_fact(CONSENT_GIVEN, self.consent, when, self.context),))
+        return Decision((new_fact(CONSENT_GIVEN, self.consent, when, self.context),))
 
     def _refuse_endless_list(self, scope: Scope) -> None:
         if scope.combinations > CELLS_PER_ACT_MAX:
@@ -161,7 +159,7 @@ class RefuseConsent:
             Rejected: OCCUR_TIME_IN_FUTURE.
         """
         when = occurrence(self.occur_time, setting)
-        return Decision((_new_fact(CONSENT_REFUSED, self.refusal, when, self.context),))
+        return Decision((new_fact(CONSENT_REFUSED, self.refusal, when, self.context),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +183,8 @@ class WithdrawConsent:
         at = max(setting.now, consents.last_time or setting.now)
         ended = ends_anything(consents.acts, denial_scope(self.withdrawal), at)
         effect = WithdrawalEffect.ENDED if ended else WithdrawalEffect.NONE
-        fact = _new_fact(CONSENT_WITHDRAWN, self.withdrawal, self._when(setting.now), self.context)
+        fact = new_fact(CONSENT_WITHDRAWN, self.withdrawal, past_occurrence(self.occur_time, setting), self.context)
         return Decision((fact,), effect.note())
-
-    def _when(self, now: int) -> Occurrence:
-        if self.occur_time is None:
-            return Occurrence(now, defaulted=True)
-        return Occurrence(min(self.occur_time, now), clamped=self.occur_time > now)
 
 
 def cells(state: ConsentState) -> list[Cell]:
@@ -210,14 +203,3 @@ def status(state: ConsentState, cell: Cell, at: int, terms: Terms = PLAIN) -> Ce
 
 def _axes(denial: Denial) -> tuple[int, int]:
     return denial.occur_time, denial.position
-
-
-def _new_fact(topic: str, event: Message, when: Occurrence, context: EventContext | None) -> NewFact:
-    return NewFact(
-        topic=topic,
-        event=event,
-        occur_time=when.time,
-        defaulted=when.defaulted,
-        clamped=when.clamped,
-        context=context,
-    )

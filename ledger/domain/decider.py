@@ -7,10 +7,13 @@ clock, no I/O, no randomness. Time and identifiers come in as arguments.
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from google.protobuf.message import Message
+
 from ledger.domain.errors import Rejected
-from ledger.domain.fact import Decision, Fact
+from ledger.domain.fact import Decision, Fact, NewFact
 from ledger.domain.times import MICROSECONDS, text
 from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.type.v1.event_context_pb2 import EventContext
 
 DEFAULT_FUTURE_TOLERANCE: Final = 300 * MICROSECONDS
 """How far ahead of the server's clock an occur_time may lie and still be set back to it (settled.md 7)."""
@@ -94,4 +97,23 @@ def occurrence(occur_time: int | None, setting: Setting) -> Occurrence:
         "occur_time lies in the future; correct it or the clock it came from",
         occur_time=text(occur_time),
         now=text(setting.now),
+    )
+
+
+def past_occurrence(occur_time: int | None, setting: Setting) -> Occurrence:
+    """Return the occur_time to record of what is never refused for its time: one in the future counts as now."""
+    if occur_time is None:
+        return Occurrence(setting.now, defaulted=True)
+    return Occurrence(min(occur_time, setting.now), clamped=occur_time > setting.now)
+
+
+def new_fact(topic: str, event: Message, when: Occurrence, context: EventContext | None) -> NewFact:
+    """Return one event to record."""
+    return NewFact(
+        topic=topic,
+        event=event,
+        occur_time=when.time,
+        defaulted=when.defaulted,
+        clamped=when.clamped,
+        context=context,
     )
