@@ -38,8 +38,8 @@ from rapport.relationship.v1 import relationship_service_pb2 as pb
 from services.relationship import balance_translate as tell
 from services.relationship import page_tokens, translate, view_tokens
 from services.relationship.balance_views import Asked, asked
-from services.relationship.books import Books
 from services.relationship.translate import PAGE_SIZE_DEFAULT
+from services.runtime.books import Books
 from services.runtime.validation import check
 
 ENTRIES_MAX_DEFAULT: Final = 100
@@ -121,9 +121,9 @@ class Explained(NamedTuple):
 class Balances:
     """Answers the rpcs about balances. One for each process; lives on one event loop."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, books: Books) -> None:
         self._ledger = ledger
-        self._books = Books(ledger)
+        self._books = books
         self._past_valuations: OrderedDict[tuple[str, int], Valuations] = OrderedDict()
         self._made_lately: OrderedDict[tuple[str, int, str, int, bytes], Kept] = OrderedDict()
 

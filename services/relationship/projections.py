@@ -11,22 +11,14 @@ import grpc
 
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import timestamp
-from ledger.projections.database import Database
-from ledger.projections.postgres_database import PostgresDatabase
 from ledger.projections.projector import Projector
 from ledger.projections.rebuilding import Phase, Progress
-from ledger.projections.relationships import Relationships
-from ledger.projections.sqlite_database import SqliteDatabase
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.projection.v1 import projection_service_pb2 as pb
 from rapport.projection.v1 import projection_service_pb2_grpc as stubs
 from services.runtime.app import App
-from services.runtime.logs import describe, get_log
-from services.runtime.settings import Settings
 from services.runtime.validation import check
 
-FILE: Final = "projections.db"
-"""In the data folder of the embedded shape."""
 FRAME_S: Final = 0.5
 """Seconds between frames of a rebuild."""
 
@@ -37,42 +29,6 @@ _PHASES: Final = {
     Phase.COMPARING: pb.REBUILD_PHASE_COMPARING,
     Phase.SWAPPED: pb.REBUILD_PHASE_SWAPPED,
 }
-
-
-def projector_of(app: App) -> Projector:
-    """Return the projection of relationships, not yet running.
-
-    Raises:
-        StoreFailed: where it is kept cannot be opened.
-    """
-    log = get_log()
-
-    def tell(error: Exception, back_off_s: float) -> None:
-        told = describe(error, with_text=app.settings.development)
-        log.error("projection.failed", projection=Relationships.name, retry_after_s=back_off_s, **told)
-
-    ledger = app.ledger
-    return Projector(
-        Relationships(),
-        open_database(app.settings),
-        ledger.store,
-        ledger.follower,
-        log_id=ledger.log_id,
-        clock=ledger.clock,
-        on_failure=tell,
-    )
-
-
-def open_database(settings: Settings) -> Database:
-    """Open where projections are kept: beside the events, never among them.
-
-    Raises:
-        StoreFailed: it cannot be opened.
-    """
-    address = settings.store_address
-    if address.startswith("sqlite"):
-        return SqliteDatabase(settings.data_dir / FILE)
-    return PostgresDatabase(address)
 
 
 class ProjectionServicer(stubs.ProjectionServiceServicer):

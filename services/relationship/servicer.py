@@ -20,10 +20,11 @@ from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
 from services.relationship import page_tokens, timeline, translate
 from services.relationship.balances import Balances
 from services.relationship.past import PastLists
-from services.relationship.projections import ProjectionServicer, projector_of
+from services.relationship.projections import ProjectionServicer
 from services.relationship.timeline import Moment
 from services.relationship.translate import PAGE_SIZE_DEFAULT, tell, wants_now
 from services.runtime.app import App
+from services.runtime.projecting import projector_of
 from services.runtime.validation import check
 
 SERVICE: Final = "rapport.relationship.v1.RelationshipService"
@@ -42,8 +43,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 def mount(server: grpc.aio.Server, app: App) -> None:
     """Add RelationshipService and ProjectionService to a server; the projection runs beside it."""
     projector = projector_of(app)
-    app.metrics.watch_projection(projector.projection.name, lambda: projector.position)
-    app.run_beside(projector.run)
     stubs.add_RelationshipServiceServicer_to_server(Servicer(app, projector), server)
     projection_stubs.add_ProjectionServiceServicer_to_server(ProjectionServicer(app, (projector,)), server)
 
@@ -54,7 +53,7 @@ class Servicer(stubs.RelationshipServiceServicer):
     def __init__(self, app: App, projector: Projector) -> None:
         self._ledger = app.ledger
         self._projector = projector
-        self._balances = Balances(app.ledger)
+        self._balances = Balances(app.ledger, app.books)
         self._past = PastLists(app.ledger.store)
 
     async def GetRelationship(  # noqa: N802  # Named by the proto.

@@ -19,6 +19,8 @@ from ledger.log.postgres_keys import PostgresKeyTable
 from ledger.log.recorders import open_store, refuse_db_functions
 from ledger.log.sqlite_keys import SqliteKeyTable
 from ledger.opening import open_ledger
+from ledger.projections.projector import Projector
+from services.runtime.books import Books
 from services.runtime.health import Health
 from services.runtime.limits import Limits
 from services.runtime.logs import Logging, get_log
@@ -35,6 +37,8 @@ class App:
     """One process: what its servicers share."""
 
     ledger: Ledger
+    books: Books
+    """Books of exchanges, shared by those who show balances and those who decide by them."""
     settings: Settings
     logging: Logging
     limits: Limits
@@ -43,6 +47,8 @@ class App:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process was told to stop: streams say where to resume, and end."""
     background: list[Work] = field(default_factory=list)
+    projectors: list[Projector] = field(default_factory=list)
+    """The projections that servicers asked for so far; `projecting.py` opens them."""
 
     def run_beside(self, work: Work) -> None:
         """Let `work` run beside the server; for `mount`."""
@@ -81,7 +87,15 @@ async def open_app(settings: Settings, environ: Mapping[str, str], logging: Logg
     metrics = Metrics(limits)
     ledger.observe_group = metrics.observe_group
     metrics.watch_head(lambda: ledger.head.position)
-    return App(ledger=ledger, settings=settings, logging=logging, limits=limits, metrics=metrics, health=Health())
+    return App(
+        ledger=ledger,
+        books=Books(ledger),
+        settings=settings,
+        logging=logging,
+        limits=limits,
+        metrics=metrics,
+        health=Health(),
+    )
 
 
 def open_keys(settings: Settings, log_id: str) -> KeyStore:

@@ -33,7 +33,7 @@ from rapport.relationship.v1 import balance_pb2 as b
 from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
 from services.relationship import balance_translate, balances, servicer
-from services.relationship.books import Books
+from services.runtime.books import Books
 from services.runtime.settings import Secret
 from tests.balance_facts import book_of
 from tests.balance_histories import History, some_policy, some_view

@@ -35,7 +35,7 @@ from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.window_pb2 import Window
 from services.relationship import servicer, view_tokens
 from services.relationship.balances import Balances
-from services.relationship.books import Books
+from services.runtime.books import Books
 from services.runtime.run import ServiceModule
 from services.runtime.settings import Secret
 from tests.balance_facts import CUSTOMER, ORGANIZATION, grant, leg, policy, rule
@@ -845,8 +845,7 @@ async def test_a_book_counts_for_its_legs_too(quick: Serving) -> None:
 
 async def test_balances_kept_hold_no_book_that_was_dropped(quick: Serving) -> None:
     await record(quick, *(exchange("x", pays(1), at=day(2), customer=f"c-{n}", one_sided=GIFT) for n in range(9)))
-    answers = Balances(quick.app.ledger)
-    answers._books = Books(quick.app.ledger, pieces_max=1)
+    answers = Balances(quick.app.ledger, Books(quick.app.ledger, pieces_max=1))
 
     for n in range(9):
         await answers.get(asked(customer=f"c-{n}"))

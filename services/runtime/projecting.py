@@ -1,0 +1,64 @@
+"""The projections of this process: opened by whoever first asks for one, shared, and kept up beside the server."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.projections.database import Database
+from ledger.projections.postgres_database import PostgresDatabase
+from ledger.projections.projector import Projector
+from ledger.projections.relationships import Relationships
+from ledger.projections.sqlite_database import SqliteDatabase
+from services.runtime.app import App
+from services.runtime.logs import describe, get_log
+from services.runtime.settings import Settings
+
+FILE: Final = "projections.db"
+"""In the data folder of the embedded shape."""
+
+
+def projector_of(app: App) -> Projector:
+    """Return the projection of relationships, which runs beside the server; for `mount`.
+
+    Raises:
+        StoreFailed: where it is kept cannot be opened.
+    """
+    for there in app.projectors:
+        if there.projection.name == Relationships.name:
+            return there
+    projector = _opened(app)
+    app.projectors.append(projector)
+    app.metrics.watch_projection(projector.projection.name, lambda: projector.position)
+    app.run_beside(projector.run)
+    return projector
+
+
+def open_database(settings: Settings) -> Database:
+    """Open where projections are kept: beside the events, never among them.
+
+    Raises:
+        StoreFailed: it cannot be opened.
+    """
+    address = settings.store_address
+    if address.startswith("sqlite"):
+        return SqliteDatabase(settings.data_dir / FILE)
+    return PostgresDatabase(address)
+
+
+def _opened(app: App) -> Projector:
+    log = get_log()
+
+    def tell(error: Exception, back_off_s: float) -> None:
+        told = describe(error, with_text=app.settings.development)
+        log.error("projection.failed", projection=Relationships.name, retry_after_s=back_off_s, **told)
+
+    ledger = app.ledger
+    return Projector(
+        Relationships(),
+        open_database(app.settings),
+        ledger.store,
+        ledger.follower,
+        log_id=ledger.log_id,
+        clock=ledger.clock,
+        on_failure=tell,
+    )
