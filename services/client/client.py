@@ -11,6 +11,7 @@ from services.client.exchanges import Exchanges
 from services.client.interactions import Interactions
 from services.client.policies import Policies
 from services.client.reading import Audit
+from services.client.receipts import Receipts
 from services.client.relationships import Projections, Relationships
 from services.client.retry import RetryPolicy
 from services.client.targets import DEFAULT_TARGET
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from services.client.errors import RapportError
 
 
-class Client(Interactions, Consents, Exchanges, Policies, Relationships, Balances, Projections, Audit):
+class Client(Interactions, Consents, Receipts, Exchanges, Policies, Relationships, Balances, Projections, Audit):
     """A client of Rapport's services.
 
         async with Client("127.0.0.1:50051") as client:

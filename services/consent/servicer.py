@@ -16,6 +16,7 @@ from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.consent.v1 import consent_service_pb2_grpc as stubs
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from services.consent import translate
+from services.consent.receipts import Receipts
 from services.runtime.app import App
 from services.runtime.ingest import Loading
 from services.runtime.validation import check, check_size, in_list, request_id
@@ -43,7 +44,7 @@ def mount(server: grpc.aio.Server, app: App) -> None:
     stubs.add_ConsentServiceServicer_to_server(Servicer(app), server)
 
 
-class Servicer(stubs.ConsentServiceServicer):
+class Servicer(Receipts, stubs.ConsentServiceServicer):
     """Records acts of consent and answers what they amount to. Errors are listed in `consent_service.proto`."""
 
     def __init__(self, app: App) -> None:
