@@ -72,7 +72,10 @@ def is_asked_for(rules: validate_pb2.FieldRules) -> bool:
     """Whether a message without this field is refused."""
     if rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE:
         return False
-    text, least = rules.string.min_len or rules.string.pattern, rules.uint32.gte or rules.uint64.gte
+    text, least = (
+        rules.string.min_len or rules.string.pattern or rules.string.uuid,
+        rules.uint32.gte or rules.uint64.gte,
+    )
     return bool(rules.required or rules.enum.not_in or rules.repeated.min_items or text or least)
 
 
