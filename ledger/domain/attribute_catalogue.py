@@ -52,6 +52,11 @@ class AttributeCatalogues:
         """The version published last; version 0, which admits any key, where none is."""
         return self._current
 
+    @property
+    def latest(self) -> int:
+        """Greatest version; 0 where none is published."""
+        return next(reversed(self._versions), 0)
+
     def version(self, number: int) -> Catalogue | None:
         """Return a version, or None where it is not published; 0: the one that admits any key."""
         return self._versions.get(number) if number else NO_CATALOGUE

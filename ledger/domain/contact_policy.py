@@ -1,7 +1,6 @@
 """The contact policy of an organization: what it holds itself to when it contacts people (consent.md 8).
 
-Versions count from their own time on, as valuation policies do. What is stored is whole: number, time and defaults are
-filled in, so that no later release can read another policy out of it. Published is what `publishing.py` lets through.
+Versions count from their own time on, as valuation policies do; `publishing.py` publishes them.
 """
 
 from bisect import bisect_right, insort
@@ -28,7 +27,7 @@ class Published(NamedTuple):
     """A version of the contact policy and where it stands. Never changed."""
 
     policy: ContactPolicy
-    """Whole, with its defaults."""
+    """Whole: with its defaults, and from when on it counts."""
     position: int
     """Log position of its event; 0: built in."""
     record_time: int
@@ -39,9 +38,11 @@ class Published(NamedTuple):
     """From when on it counts, in microseconds."""
     stream_version: int
     """Its event's version in the policy stream."""
+    stored: ContactPolicy
+    """As it is stored: without a time where none was asked."""
 
 
-BUILT_IN: Final = Published(BUILT_IN_CONTACT_POLICY, 0, START_OF_TIME, 0, START_OF_TIME, 0)
+BUILT_IN: Final = Published(BUILT_IN_CONTACT_POLICY, 0, START_OF_TIME, 0, START_OF_TIME, 0, BUILT_IN_CONTACT_POLICY)
 """Version 0, which counts where no other does."""
 
 
@@ -111,7 +112,9 @@ class ContactPolicies:
         if not policy.HasField("effective_from_time"):
             policy.effective_from_time.CopyFrom(timestamp(fact.occur_time))
         begins = microseconds(policy.effective_from_time)
-        published = Published(policy, fact.position, fact.record_time, policy.version, begins, fact.version)
+        published = Published(
+            policy, fact.position, fact.record_time, policy.version, begins, fact.version, event.policy
+        )
         self._versions[policy.version] = published
         # Versions rise, so of those from one time on the last published counts, and the others never do.
         self._segments = [each for each in self._segments if each[0] != begins]

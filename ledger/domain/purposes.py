@@ -64,6 +64,11 @@ class PurposeRegistries:
         """How many versions are published."""
         return len(self._versions)
 
+    @property
+    def latest(self) -> int:
+        """Greatest version; 0 where none is published."""
+        return next(reversed(self._versions), 0)
+
     def version(self, number: int) -> Registry | None:
         """Return a version, or None where it is not published; 0: the built-in one."""
         return self._versions.get(number) if number else BUILT_IN_REGISTRY

@@ -1,0 +1,312 @@
+"""What a well-formed contact policy is: rules that can hold, that do not contradict each other, and that say whence.
+
+Every fault is found, not only the first: whoever writes a policy mends them all at once. Whether a number is what the
+law says nobody can tell here; that it has a source can be told (consent.md 8).
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import combinations
+from typing import Any, Final, cast
+from unicodedata import category
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from ledger.domain.consent_scope import lineage
+from ledger.domain.errors import Violation
+from ledger.domain.jurisdictions import under
+from ledger.domain.time_zones import zone_fault
+from ledger.domain.times import MICROSECONDS
+from ledger.domain.valuation_rules import Fault
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.errors.v1.error_reason_pb2 import ErrorReason
+from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_OPT_IN, LegalBasis
+from rapport.events.v1.contact_policy_pb2 import BasisRule, ContactPolicy, KeywordRules, LegalSource, Purpose
+from rapport.events.v1.interaction_pb2 import MESSAGE_CLASS_TRANSACTIONAL
+
+Scoped = Any
+"""A rule with `jurisdictions` and `channels`, and perhaps more."""
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_STEP: Final = re.compile(r"([a-z_]+)(?:\[([0-9]{1,4})\])?")
+_EPOCH: Final = date(1970, 1, 1)
+_FARTHEST_EAST: Final = 14 * 3_600 * MICROSECONDS
+"""No local date is further ahead of UTC."""
+
+
+def faults_of_policy(policy: ContactPolicy, purposes: Mapping[str, Purpose], now: int) -> Iterator[Fault]:
+    """Yield what is wrong with a policy. Total: where fields break their own rules it looks as far as it makes sense.
+
+    `purposes`: the registry that it will be used with. `now`: microseconds. Reasons: POLICY_RULES_CONFLICT for rules
+    that contradict or repeat each other, else REQUEST_INVALID.
+    """
+    yield from faults_of_lists(policy)
+    yield from _faults_of_zones(policy)
+    yield from _taken_twice("jurisdictions", "jurisdiction", policy.jurisdictions)
+    for index, rule in enumerate(policy.basis_rules):
+        yield from _faults_of_basis(f"basis_rules[{index}]", rule, purposes)
+    yield from _contradictions(policy.basis_rules)
+    yield from _same("legal_windows", policy.legal_windows)
+    yield from _faults_of_caps(policy)
+    yield from _faults_of_exemptions(policy)
+    for index, each in enumerate(policy.double_opt_in):
+        yield from _faults_of_purposes(f"double_opt_in[{index}]", each.purposes, LEGAL_BASIS_CONSENT, purposes)
+    yield from _same("double_opt_in", policy.double_opt_in)
+    yield from _faults_of_words(policy.keywords)
+    yield from _faults_of_honour(policy)
+    yield from _taken_twice("attention_seconds", "channel", policy.attention_seconds)
+    yield from _faults_of_sources(policy, now)
+
+
+def unsourced(policy: ContactPolicy) -> list[str]:
+    """Return the paths of legal numbers for which no source is named, neither for them nor for what they are part of.
+
+    Numbers of a law are ages, months, windows, words and days to act within. What an organization chose is none.
+    """
+    named = {source.field for source in policy.sources}
+    return [path for path in _legal_numbers(policy) if not any(_tells(field, path) for field in named)]
+
+
+def faults_of_lists(message: Message, path: str = "") -> Iterator[Fault]:
+    """Yield each code, name or number that a list of a message, in any depth, names a second time."""
+    for descriptor, value in message.ListFields():
+        field = f"{path}{descriptor.name}"
+        if descriptor.type == FieldDescriptor.TYPE_MESSAGE:
+            several = value if descriptor.is_repeated else (value,)
+            for index, each in enumerate(several):
+                yield from faults_of_lists(each, f"{field}[{index}]." if descriptor.is_repeated else f"{field}.")
+        elif descriptor.is_repeated and descriptor.name != "words":
+            yield from _named_twice(field, value)
+
+
+def invalid(field: str, description: str) -> Fault:
+    """Return a fault of a field by itself."""
+    return _fault(field, description, reasons.ERROR_REASON_REQUEST_INVALID)
+
+
+def unknown_purpose(field: str, slug: str) -> Fault:
+    """Return the fault of a purpose that the registry does not have."""
+    return invalid(field, f"must be in the registry of purposes, and {slug} is not; publish it first")
+
+
+def _faults_of_zones(policy: ContactPolicy) -> Iterator[Fault]:
+    yield from _unknown_zones("default_time_zones", policy.default_time_zones)
+    yield from _taken_twice("countries", "country", policy.countries)
+    for index, each in enumerate(policy.countries):
+        field = f"countries[{index}].time_zones"
+        if not each.time_zones:
+            yield invalid(field, "must name at least one zone")
+        yield from _unknown_zones(field, each.time_zones)
+
+
+def _unknown_zones(field: str, names: Sequence[str]) -> Iterator[Fault]:
+    for index, name in enumerate(names):
+        fault = zone_fault(name)
+        if fault is not None:
+            yield invalid(f"{field}[{index}]", fault)
+
+
+def _faults_of_basis(place: str, rule: BasisRule, purposes: Mapping[str, Purpose]) -> Iterator[Fault]:
+    if rule.legal_basis == LEGAL_BASIS_CONSENT:
+        yield invalid(f"{place}.legal_basis", "must not be CONSENT: only the customer makes one")
+        return
+    if not (rule.interaction_kinds or rule.exchange):
+        for field in ("months", "first_contact_months"):
+            if getattr(rule, field):
+                yield invalid(f"{place}.{field}", "must be unset: no fact is named from which on they would count")
+    if rule.months and rule.first_contact_months > rule.months:
+        yield invalid(f"{place}.first_contact_months", "must be at most `months`, or it limits nothing")
+    yield from _faults_of_purposes(place, rule.purposes, rule.legal_basis, purposes)
+
+
+def _faults_of_purposes(
+    place: str, named: Sequence[str], basis: LegalBasis.ValueType, purposes: Mapping[str, Purpose]
+) -> Iterator[Fault]:
+    """Yield purposes that are unknown, or of which neither they nor a child may rest on a basis."""
+    allowing = {up for each in purposes.values() if basis in each.legal_bases for up in lineage(each.slug)}
+    for index, slug in enumerate(named):
+        field = f"{place}.purposes[{index}]"
+        if slug not in purposes:
+            yield unknown_purpose(field, slug)
+        elif slug not in allowing:
+            yield invalid(field, f"{slug} may not rest on {_basis(basis)}, so the rule would never hold for it")
+    if not named and not allowing:
+        yield invalid(place, f"no purpose of the registry may rest on {_basis(basis)}, so the rule would never hold")
+
+
+def _contradictions(rules: Sequence[BasisRule]) -> Iterator[Fault]:
+    """Yield rules that would make one basis out of one fact for one contact: the laxer would count, unnoticed."""
+    for (first, one), (second, other) in combinations(enumerate(rules), 2):
+        if one.legal_basis == other.legal_basis and _meet(one, other) and _same_fact(one, other):
+            basis = _basis(one.legal_basis)
+            description = f"makes {basis} of what basis_rules[{first}] makes it of; the laxer would count, narrow one"
+            yield _conflict(f"basis_rules[{second}]", description)
+
+
+def _meet(one: Scoped, other: Scoped) -> bool:
+    """Tell whether there is a contact that two rules are both for."""
+    return (
+        _overlap(one.jurisdictions, other.jurisdictions, under)
+        and _overlap(one.channels, other.channels, lambda these, channel: channel in these)
+        and _overlap(one.purposes, other.purposes, lambda these, slug: any(up in these for up in lineage(slug)))
+    )
+
+
+def _overlap(ours: Collection[Any], theirs: Collection[Any], covers: Any) -> bool:
+    if not ours or not theirs:
+        return True
+    return any(covers(ours, each) for each in theirs) or any(covers(theirs, each) for each in ours)
+
+
+def _same_fact(one: BasisRule, other: BasisRule) -> bool:
+    always = any(not (rule.interaction_kinds or rule.exchange) for rule in (one, other))
+    kinds = set(one.interaction_kinds) & set(other.interaction_kinds)
+    return always or bool(kinds) or (one.exchange and other.exchange)
+
+
+def _faults_of_caps(policy: ContactPolicy) -> Iterator[Fault]:
+    for index, cap in enumerate(policy.caps):
+        if cap.message_class == MESSAGE_CLASS_TRANSACTIONAL:
+            yield invalid(f"caps[{index}].message_class", "must be another: TRANSACTIONAL messages are not counted")
+    keys = [(cap.period, cap.channel, cap.topic, cap.message_class) for cap in policy.caps]
+    yield from _repeated("caps", keys, "is for the period, channel, topic and class of")
+
+
+def _faults_of_exemptions(policy: ContactPolicy) -> Iterator[Fault]:
+    for index, each in enumerate(policy.hours_exemptions):
+        if not (each.channel or each.message_class):
+            yield invalid(f"hours_exemptions[{index}]", "must name a channel or a class, or no hours would hold at all")
+    yield from _same("hours_exemptions", policy.hours_exemptions)
+
+
+def _faults_of_words(rules: KeywordRules) -> Iterator[Fault]:
+    bare = [_bare(word) for word in rules.words]
+    for index, word in enumerate(bare):
+        if not word:
+            yield invalid(f"keywords.words[{index}]", "must hold a letter or a digit: nothing else is compared")
+        elif word in bare[:index]:
+            same = bare.index(word)
+            yield invalid(f"keywords.words[{index}]", f"must be named once; keywords.words[{same}] reads the same")
+    if not rules.words and rules.ListFields():
+        yield invalid("keywords.words", "must name a word, or `keywords` be left out")
+
+
+def _bare(word: str) -> str:
+    """Return what of a word is compared: its letters and digits, without regard to case (settled.md 68)."""
+    return "".join(each for each in word.casefold() if category(each)[0] not in "CPSZ")
+
+
+def _faults_of_honour(policy: ContactPolicy) -> Iterator[Fault]:
+    for index, rule in enumerate(policy.honour):
+        if not rule.days:
+            yield invalid(f"honour[{index}].days", "must be at least 1")
+    keys = [(frozenset(each.jurisdictions), frozenset(each.channels)) for each in policy.honour]
+    yield from _repeated("honour", keys, "is for the jurisdictions and channels of")
+
+
+def _faults_of_sources(policy: ContactPolicy, now: int) -> Iterator[Fault]:
+    latest = _EPOCH + timedelta(microseconds=now + _FARTHEST_EAST)
+    for index, source in enumerate(policy.sources):
+        place = f"sources[{index}]"
+        if not _is_there(policy, source.field):
+            yield invalid(f"{place}.field", "must be the path of a field that this policy has: legal_windows[0]")
+        fault = _fault_of_day(source, latest)
+        if fault:
+            yield invalid(f"{place}.checked_on", fault)
+    yield from _repeated("sources", [(each.field, each.source) for each in policy.sources], "says the same as")
+
+
+def _fault_of_day(source: LegalSource, latest: date) -> str | None:
+    wanted = "must be a day, YYYY-MM-DD"
+    if not _DAY.fullmatch(source.checked_on):
+        return wanted
+    try:
+        day = date.fromisoformat(source.checked_on)
+    except ValueError:
+        return wanted
+    return "must not lie in the future: it is when somebody looked" if day > latest else None
+
+
+def _is_there(policy: ContactPolicy, path: str) -> bool:
+    """Tell whether a path leads to a field: lists have to have the item named, and messages to be set."""
+    message: Any = policy
+    for step in path.split("."):
+        match = _STEP.fullmatch(step)
+        if match is None or not isinstance(message, Message):
+            return False
+        field = cast(Descriptor, message.DESCRIPTOR).fields_by_name.get(match[1])
+        if field is None or field.is_repeated < (match[2] is not None):
+            return False
+        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.is_repeated and not message.HasField(field.name):
+            return False
+        message = getattr(message, field.name)
+        if match[2] is not None:
+            if int(match[2]) >= len(message):
+                return False
+            message = message[int(match[2])]
+    return True
+
+
+def _legal_numbers(policy: ContactPolicy) -> Iterator[str]:
+    for index, law in enumerate(policy.jurisdictions):
+        fields = ("minor_age", "consent_months", "ask_again_months")
+        yield from (f"jurisdictions[{index}].{field}" for field in fields if getattr(law, field))
+    for index, rule in enumerate(policy.basis_rules):
+        limits = ("months", "first_contact_months")
+        numbers = [f"basis_rules[{index}].{field}" for field in limits if getattr(rule, field)]
+        yield from numbers
+        # A basis that is an exception of one law has its conditions there, with or without a number.
+        if not numbers and rule.legal_basis >= LEGAL_BASIS_SOFT_OPT_IN:
+            yield f"basis_rules[{index}]"
+    yield from (f"legal_windows[{index}].window" for index in range(len(policy.legal_windows)))
+    if policy.keywords.words:
+        yield "keywords.words"
+    yield from (f"honour[{index}].days" for index in range(len(policy.honour)))
+
+
+def _tells(field: str, path: str) -> bool:
+    """Tell whether a source for a field is one for a path: for the same, for a part of it, or for what it is in."""
+    return field == path or path.startswith((f"{field}.", f"{field}[")) or field.startswith((f"{path}.", f"{path}["))
+
+
+def _same(name: str, rules: Sequence[Message]) -> Iterator[Fault]:
+    yield from _repeated(name, [each.SerializeToString(deterministic=True) for each in rules], "says the same as")
+
+
+def _repeated(name: str, keys: Iterable[object], how: str) -> Iterator[Fault]:
+    seen: dict[object, int] = {}
+    for index, key in enumerate(keys):
+        first = seen.setdefault(key, index)
+        if first != index:
+            yield _conflict(f"{name}[{index}]", f"{how} {name}[{first}]; keep one of them")
+
+
+def _taken_twice(name: str, field: str, entries: Iterable[Message]) -> Iterator[Fault]:
+    seen: dict[object, int] = {}
+    for index, each in enumerate(entries):
+        first = seen.setdefault(getattr(each, field), index)
+        if first != index:
+            yield _conflict(f"{name}[{index}].{field}", f"must be named once; {name}[{first}] is for it too")
+
+
+def _named_twice(field: str, values: Sequence[object]) -> Iterator[Fault]:
+    seen: set[object] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            yield invalid(f"{field}[{index}]", "must be named once in its list")
+        seen.add(value)
+
+
+def _basis(basis: int) -> str:
+    known = LegalBasis.DESCRIPTOR.values_by_number.get(basis)
+    return known.name.removeprefix("LEGAL_BASIS_") if known else str(basis)
+
+
+def _conflict(field: str, description: str) -> Fault:
+    return _fault(field, description, reasons.ERROR_REASON_POLICY_RULES_CONFLICT)
+
+
+def _fault(field: str, description: str, reason: ErrorReason.ValueType) -> Fault:
+    return Fault(Violation(field, description, reason))
