@@ -37,7 +37,7 @@ class Receipts(Subject):
     ) -> receipt_pb2.VerifyReceiptResponse:
         """Return whether a receipt is what the log attests, and what holds now of what it is about.
 
-        It has to be the bytes that were issued: written anew, by any program, it is another file. At most 65,536.
+        It has to be the bytes that were issued: written anew, by any program, it is another file. At most 131,072.
         """
         request = receipt_pb2.VerifyReceiptRequest(receipt=receipt)
         return await self._calls.call(self._receipts.VerifyReceipt, request, timeout_s)

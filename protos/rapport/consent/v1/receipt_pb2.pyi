@@ -126,7 +126,7 @@ class VerifyReceiptRequest(_message.Message):
 
     RECEIPT_FIELD_NUMBER: _builtins.int
     receipt: _builtins.bytes
-    """The receipt as it was issued. At most 65,536 bytes."""
+    """The receipt as it was issued. At most 131,072 bytes."""
     def __init__(
         self,
         *,
