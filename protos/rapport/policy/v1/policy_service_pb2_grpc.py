@@ -165,7 +165,7 @@ class PolicyServiceServicer:
 
     def PublishPurposes(self, request, context):
         """Publishes the registry of purposes, whole. The same content under the same version changes nothing.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, POLICY_VERSION_TAKEN.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EVENT_TOO_LARGE, POLICY_VERSION_TAKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +181,7 @@ class PolicyServiceServicer:
 
     def PublishContactPolicy(self, request, context):
         """Publishes a version of the contact policy, whole. The same content under the same version changes nothing.
-        Errors: as PublishPurposes.
+        Errors: as PublishPurposes; POLICY_RULES_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class PolicyServiceStub:
     """
     PublishPurposes: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.PublishPurposesRequest, _contact_policies_pb2.PublishPurposesResponse]
     """Publishes the registry of purposes, whole. The same content under the same version changes nothing.
-    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, POLICY_VERSION_TAKEN.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EVENT_TOO_LARGE, POLICY_VERSION_TAKEN.
     """
     ListPurposes: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.ListPurposesRequest, _contact_policies_pb2.ListPurposesResponse]
     """Returns the registry of purposes, now or as of a past moment.
@@ -54,7 +54,7 @@ class PolicyServiceStub:
     """
     PublishContactPolicy: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.PublishContactPolicyRequest, _contact_policies_pb2.PublishContactPolicyResponse]
     """Publishes a version of the contact policy, whole. The same content under the same version changes nothing.
-    Errors: as PublishPurposes.
+    Errors: as PublishPurposes; POLICY_RULES_CONFLICT.
     """
     CheckContactPolicy: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.CheckContactPolicyRequest, _contact_policies_pb2.CheckContactPolicyResponse]
     """Says what publishing would say, every fault at once, and publishes nothing.
@@ -150,7 +150,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_contact_policies_pb2.PublishPurposesRequest, _abc.Awaitable[_contact_policies_pb2.PublishPurposesResponse]],
     ) -> _abc.Awaitable[_contact_policies_pb2.PublishPurposesResponse]:
         """Publishes the registry of purposes, whole. The same content under the same version changes nothing.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, POLICY_VERSION_TAKEN.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, EVENT_TOO_LARGE, POLICY_VERSION_TAKEN.
         """
 
     @_abc_1.abstractmethod
@@ -170,7 +170,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_contact_policies_pb2.PublishContactPolicyRequest, _abc.Awaitable[_contact_policies_pb2.PublishContactPolicyResponse]],
     ) -> _abc.Awaitable[_contact_policies_pb2.PublishContactPolicyResponse]:
         """Publishes a version of the contact policy, whole. The same content under the same version changes nothing.
-        Errors: as PublishPurposes.
+        Errors: as PublishPurposes; POLICY_RULES_CONFLICT.
         """
 
     @_abc_1.abstractmethod
