@@ -1,0 +1,200 @@
+"""From requests about customers to steps, and from receipts to responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from ledger.domain.attribute import (
+    DiscloseAttribute,
+    InferAttribute,
+    ObserveAttribute,
+    ObtainAttribute,
+    RequestAttribute,
+    WithdrawAttribute,
+)
+from ledger.domain.decider import Step
+from ledger.domain.identifiers import relationship_stream
+from ledger.domain.identity import Joined, LinkCustomers, UnlinkCustomers
+from ledger.domain.preference import ClearPreference, DeclarePreference
+from ledger.domain.profile import DeclareProfile, RevokeIdentifier, VerifyIdentifier
+from ledger.domain.promise import (
+    CancelPromise,
+    KeepPromise,
+    MakePromise,
+    Standing,
+    TriggerPromise,
+    noted_due,
+)
+from ledger.domain.times import microseconds
+from ledger.requests import Receipt
+from rapport.customer.v1 import customer_service_pb2 as pb
+from rapport.type.v1.event_context_pb2 import EventContext
+from services.customer import faults
+from services.runtime.times import set_time
+from services.runtime.validation import check
+
+STATES: Final[dict[Standing, pb.PromiseState.ValueType]] = {
+    standing: pb.PromiseState.Value(f"PROMISE_STATE_{standing.name}") for standing in Standing
+}
+"""Where a promise stands, as answers say it."""
+
+_Response = TypeVar("_Response")
+
+
+def profile_steps(request: pb.DeclareProfileRequest) -> Sequence[Step]:
+    """Return the step of a DeclareProfile.
+
+    Raises:
+        Invalid: the request breaks rules; every violation is named. So do all that follow.
+    """
+    check(request, *faults.profile_faults(request.profile))
+    return (DeclareProfile(_stream(request), request.profile, _time(request), _context(request)),)
+
+
+def verify_steps(request: pb.VerifyIdentifierRequest) -> Sequence[Step]:
+    """Return the step of a VerifyIdentifier."""
+    check(request, *faults.identifier_faults(request.identifier))
+    return (VerifyIdentifier(_stream(request), request.identifier, _time(request), _context(request)),)
+
+
+def revoke_steps(request: pb.RevokeIdentifierRequest) -> Sequence[Step]:
+    """Return the step of a RevokeIdentifier."""
+    check(request)
+    return (RevokeIdentifier(_stream(request), request.revocation, _time(request), _context(request)),)
+
+
+def link_steps(request: pb.LinkCustomersRequest) -> Sequence[Step]:
+    """Return the two steps of a LinkCustomers, one for each stream; all is asked in the first."""
+    check(request, *faults.link_faults(request.link))
+    link = request.link
+    stream_id = relationship_stream(request.organization_id, link.customer_a_id)
+    other = relationship_stream(request.organization_id, link.customer_b_id)
+    first = LinkCustomers(stream_id, other, link, _time(request), _context(request))
+    return (first, Joined(other, first))
+
+
+def unlink_steps(request: pb.UnlinkCustomersRequest) -> Sequence[Step]:
+    """Return the two steps of an UnlinkCustomers, one for each stream; all is asked in the first."""
+    check(request)
+    stream_id = relationship_stream(request.organization_id, request.customer_a_id)
+    other = relationship_stream(request.organization_id, request.customer_b_id)
+    first = UnlinkCustomers(stream_id, request.customer_b_id, request.unlink, _time(request), _context(request))
+    return (first, Joined(other, first))
+
+
+def declare_steps(request: pb.DeclarePreferenceRequest) -> Sequence[Step]:
+    """Return the step of a DeclarePreference."""
+    check(request, *faults.preference_faults(request.preference))
+    return (DeclarePreference(_stream(request), request.preference, _time(request), _context(request)),)
+
+
+def clear_steps(request: pb.ClearPreferenceRequest) -> Sequence[Step]:
+    """Return the step of a ClearPreference."""
+    check(request, *faults.clearing_faults(request.clearing))
+    return (ClearPreference(_stream(request), request.clearing, _time(request), _context(request)),)
+
+
+def request_steps(request: pb.RequestAttributeRequest) -> Sequence[Step]:
+    """Return the step of a RequestAttribute."""
+    check(request)
+    return (RequestAttribute(_stream(request), request.asked, _time(request), _context(request)),)
+
+
+def disclose_steps(request: pb.DiscloseAttributeRequest) -> Sequence[Step]:
+    """Return the step of a DiscloseAttribute."""
+    check(request, *faults.value_faults(request.attribute))
+    return (DiscloseAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+
+
+def observe_steps(request: pb.ObserveAttributeRequest) -> Sequence[Step]:
+    """Return the step of an ObserveAttribute."""
+    check(request, *faults.value_faults(request.attribute))
+    return (ObserveAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+
+
+def infer_steps(request: pb.InferAttributeRequest) -> Sequence[Step]:
+    """Return the step of an InferAttribute."""
+    check(request, *faults.value_faults(request.attribute))
+    return (InferAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+
+
+def obtain_steps(request: pb.ObtainAttributeRequest) -> Sequence[Step]:
+    """Return the step of an ObtainAttribute."""
+    check(request, *faults.value_faults(request.attribute))
+    return (ObtainAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+
+
+def withdraw_steps(request: pb.WithdrawAttributeRequest) -> Sequence[Step]:
+    """Return the step of a WithdrawAttribute."""
+    check(request)
+    return (WithdrawAttribute(_stream(request), request.withdrawal, _time(request), _context(request)),)
+
+
+def promise_steps(request: pb.MakePromiseRequest) -> Sequence[Step]:
+    """Return the step of a MakePromise."""
+    check(request, *faults.promise_faults(request.promise))
+    return (MakePromise(_stream(request), request.promise, _time(request), _context(request)),)
+
+
+def trigger_steps(request: pb.TriggerPromiseRequest) -> Sequence[Step]:
+    """Return the step of a TriggerPromise."""
+    check(request)
+    return (TriggerPromise(_stream(request), request.trigger, _time(request), _context(request)),)
+
+
+def keep_steps(request: pb.KeepPromiseRequest) -> Sequence[Step]:
+    """Return the step of a KeepPromise."""
+    check(request)
+    return (KeepPromise(_stream(request), request.kept, _time(request), _context(request)),)
+
+
+def cancel_steps(request: pb.CancelPromiseRequest) -> Sequence[Step]:
+    """Return the step of a CancelPromise."""
+    check(request, *faults.cancellation_faults(request.cancellation))
+    return (CancelPromise(_stream(request), request.cancellation, _time(request), _context(request)),)
+
+
+def written(response: _Response, receipt: Receipt) -> _Response:
+    """Fill in what the answer to every write of one event says, and return it."""
+    told: Any = response  # They have these fields in common, and no type.
+    ((place,),) = (step.places for step in receipt.steps)
+    told.position, told.version, told.replayed = place.position, place.version, receipt.replayed
+    set_time(told.record_time, receipt.record_time)
+    return response
+
+
+def triggered(receipt: Receipt) -> pb.TriggerPromiseResponse:
+    """Return the answer to a TriggerPromise."""
+    response = written(pb.TriggerPromiseResponse(), receipt)
+    set_time(response.due_time, noted_due(receipt.steps[0].note))
+    return response
+
+
+def kept(receipt: Receipt) -> pb.KeepPromiseResponse:
+    """Return the answer to a KeepPromise."""
+    response = written(pb.KeepPromiseResponse(), receipt)
+    (number,) = receipt.steps[0].note
+    response.state = STATES[Standing(number)]
+    return response
+
+
+def joined(response: _Response, receipt: Receipt) -> _Response:
+    """Fill in what the answer to a write of two streams says, and return it."""
+    told: Any = response  # As in `written`.
+    told.position_a, told.position_b = (step.places[0].position for step in receipt.steps)
+    told.replayed = receipt.replayed
+    set_time(told.record_time, receipt.record_time)
+    return response
+
+
+def _stream(request: Any) -> str:
+    return relationship_stream(request.organization_id, request.customer_id)
+
+
+def _time(request: Any) -> int | None:
+    return microseconds(request.occur_time) if request.HasField("occur_time") else None
+
+
+def _context(request: Any) -> EventContext | None:
+    return request.context if request.HasField("context") else None
