@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from services.client.attributes import Attributes
 from services.client.balances import Balances
 from services.client.calls import Calls
 from services.client.consents import Consents
+from services.client.contacts import Contacts
+from services.client.customers import Customers
 from services.client.exchanges import Exchanges
 from services.client.interactions import Interactions
 from services.client.policies import Policies
+from services.client.promises import Promises
 from services.client.reading import Audit
 from services.client.receipts import Receipts
 from services.client.relationships import Projections, Relationships
@@ -24,7 +28,21 @@ if TYPE_CHECKING:
     from services.client.errors import RapportError
 
 
-class Client(Interactions, Consents, Receipts, Exchanges, Policies, Relationships, Balances, Projections, Audit):
+class Client(
+    Interactions,
+    Consents,
+    Customers,
+    Attributes,
+    Promises,
+    Contacts,
+    Receipts,
+    Exchanges,
+    Policies,
+    Relationships,
+    Balances,
+    Projections,
+    Audit,
+):
     """A client of Rapport's services.
 
         async with Client("127.0.0.1:50051") as client:
