@@ -1,25 +1,477 @@
 """Conversation: what was said between the two, one by one, for decisions about contacts (consent.md 6).
 
-Addressed communications in the order of their occur times (relationship.md 2 and 10).
+Corrections and retractions are applied: a row bears the position of its original, whichever form of it counts, and
+references to a corrected event follow its replacement (settled.md 8 and 47). Terms are those of relationship.md 2
+and 10. Whatever is asked costs a few look-ups and what is looked at, however long the two have talked.
 """
 
-from typing import Final
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
+from ledger.domain.conversation_rows import Row, Rows
+from ledger.domain.conversation_shapes import NOTHING, SHAPES, Shape, shape_of
 from ledger.domain.fact import Fact
+from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
+from ledger.domain.moments import Moments
+from ledger.domain.passing import Passing
+from ledger.domain.responses import OptOut, Response, Responses
 from ledger.domain.times import END_OF_TIME
+from rapport.events.v1 import interaction_pb2
+from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRecorded, InteractionRetracted
 
-TOPICS: Final[tuple[str, ...]] = ()
+TOPICS: Final[tuple[str, ...]] = (RECORDED, CORRECTED, RETRACTED)
 """What this subject folds."""
+
+_BOUNCED: Final = interaction_pb2.INTERACTION_KIND_BOUNCED
+_DELIVERED: Final = interaction_pb2.INTERACTION_KIND_DELIVERED
+_COMPLAINT: Final = interaction_pb2.INTERACTION_KIND_COMPLAINT
+_CHECKOUT: Final = frozenset({interaction_pb2.INTERACTION_KIND_CHECKOUT_STARTED})
+
+
+class Contact(NamedTuple):
+    """An outbound addressed interaction that did not bounce."""
+
+    position: int
+    occur_time: int
+    """Microseconds."""
+    channel: int
+    message_class: int
+    topic: str
+    decision_id: int
+    """Position of the decision it names; 0: none."""
+    contact_point_id: str
+    brand: str
+    sender_id: str
+    """Empty: the organization itself."""
+    in_reply_to: int
+    """Position of the interaction it answers; 0: none."""
+    kind: int
+    historical_import: bool
+    answers: bool
+    """Whether what it answers is an inbound of this relationship."""
+
+
+class Solicitation(NamedTuple):
+    """A contact that is not TRANSACTIONAL and answers no inbound (relationship.md 10)."""
+
+    position: int
+    occur_time: int
+    """Microseconds."""
 
 
 class Conversation:
     """Fold of one relationship."""
 
-    __slots__ = ("_until",)
+    __slots__ = (
+        "_bounces", "_by_kind", "_by_topic", "_complaints", "_contacts", "_corrections", "_decided", "_originals",
+        "_passing", "_resolutions", "_responses", "_retracted", "_rows", "_solicitations", "_spoken", "_until",
+    )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
+        self._rows = Rows()
+        self._passing = Passing()
+        self._corrections: dict[int, list[int]] = {}
+        """Positions of the corrections of an original."""
+        self._originals: dict[int, int] = {}
+        """The reverse."""
+        self._retracted: set[int] = set()
+        self._contacts = Moments()
+        """Outbound addressed interactions, bounced ones too."""
+        self._solicitations = Moments()
+        """Solicitations by the times at which they were sent."""
+        self._spoken = Moments()
+        """What ends a streak."""
+        self._decided: list[tuple[int, int]] = []
+        """(decision_id, position) of what names a decision, ascending."""
+        self._bounces: dict[int, list[int]] = {}
+        """Positions of the bounces of something."""
+        self._complaints = Moments()
+        """Complaints that nothing resolved."""
+        self._resolutions: dict[int, list[int]] = {}
+        """Positions of what resolved something."""
+        self._by_kind: dict[int, Moments] = {}
+        """Acts of the customer, of the kinds that were asked about."""
+        self._by_topic: dict[str, Moments] = {}
+        """Interactions about the topics that were asked about."""
+        self._responses: dict[int, Responses] = {}
+        """By the attribution that was asked about."""
+
+    # What is asked.
+
+    def contacts(self, start: int, end: int) -> tuple[Contact, ...]:
+        """Return the contacts that occurred in [start, end), in microseconds, by (occur_time, position)."""
+        found, bounces = self._contacts, self._bounces
+        span = found.positions[found.before(start) : found.before(end)]
+        return tuple([self._contact(position) for position in span if position not in bounces])
+
+    def latest_contacts(
+        self, start: int, end: int, most: int, channel: int = 0, topic: str = "", message_class: int = 0
+    ) -> list[int]:
+        """Return the positions of the latest contacts in [start, end) that are not TRANSACTIONAL, the newest first.
+
+        At most `most`; of one channel, topic or class only where it is given.
+        """
+        found, rows, bounces = self._contacts, self._rows, self._bounces
+        latest: list[int] = []
+        for position in reversed(found.positions[found.before(start) : found.before(end)]):
+            if len(latest) >= most:
+                break
+            place = rows.find(position)
+            assert place is not None, "a contact has a row"
+            shape = rows.shape(place)
+            if (
+                shape.solicits
+                and channel in {0, shape.channel}
+                and message_class in {0, shape.message_class}
+                and (not topic or rows.words(place)[0] == topic)
+                and position not in bounces
+            ):
+                latest.append(position)
+        return latest
+
+    def contact_at(self, position: int) -> Contact | None:
+        """Return the contact that has a position, or None; what bounced is none."""
+        place = self._rows.find(position)
+        if place is None or position in self._bounces or not self._rows.shape(place).contact:
+            return None
+        return self._contact(position)
+
+    def contact_of(self, decision_id: int) -> int | None:
+        """Return the position of what used a decision's permit, bounced or not; the first recorded, or None."""
+        at = bisect_left(self._decided, (decision_id, 0))
+        if at < len(self._decided) and self._decided[at][0] == decision_id:
+            return self._decided[at][1]
+        return None
+
+    def streak(self, at: int, since: int, most: int) -> list[Solicitation]:
+        """Return the latest unanswered solicitations, the newest first, at most `most` (relationship.md 10).
+
+        Those with `since < occur_time <= at` after the last communication that the customer began.
+        """
+        sent, spoken = self._solicitations, self._spoken
+        first, last = sent.until(since), sent.until(at)
+        count = spoken.until(at)
+        if count:
+            first = max(first, sent.place(spoken.times[count - 1], spoken.positions[count - 1]))
+        return [
+            Solicitation(sent.positions[i], sent.times[i]) for i in range(last - 1, max(first, last - most) - 1, -1)
+        ]
+
+    def open_complaints(self, most: int = 64) -> list[int]:
+        """Return the positions of complaints that nothing resolved, the latest first, at most `most`."""
+        return list(reversed(self._complaints.positions[-most:]))
+
+    def checkout_before(self, at: int) -> tuple[int, int] | None:
+        """Return position and occur time of the latest checkout begun at or before an instant, or None."""
+        return self.latest_fact(_CHECKOUT, at)
+
+    def latest_fact(self, kinds: Iterable[int], at: int) -> tuple[int, int] | None:
+        """Return position and occur time of the customer's latest act of some kinds by an instant, or None."""
+        latest = None
+        for kind in kinds:
+            moments = self._of_kind(kind)
+            count = moments.until(at)
+            if count:
+                found = moments.times[count - 1], moments.positions[count - 1]
+                latest = found if latest is None else max(latest, found)
+        return None if latest is None else (latest[1], latest[0])
+
+    def topic_time(self, code: str, after: int) -> int | None:
+        """Return the occur time of the earliest interaction about a topic that is later than an instant, or None."""
+        moments = self._by_topic.get(code)
+        if moments is None:
+            moments = self._by_topic[code] = Moments(self._rows.with_topic(code))
+        place = moments.until(after)
+        return moments.times[place] if place < len(moments) else None
+
+    def response(self, at: int, attribution: int, opt_outs: Iterable[OptOut] = ()) -> Response:
+        """Return what became of the solicitations that are matured at an instant (relationship.md 10, settled.md 44).
+
+        `attribution`: within how long an act of the customer answers one, in microseconds, at least 1. `opt_outs`:
+        withdrawals and objections, which are no interactions; they make no difference to how many are answered.
+        """
+        responses = self._responses.get(attribution)
+        if responses is None:
+            if len(self._responses) > 1:  # One policy asks at a time; a simulation may bring a second.
+                self._responses.clear()
+            responses = self._responses[attribution] = self._weighed(attribution)
+        return responses.at(at, opt_outs)
+
+    # How facts are folded.
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: what was recorded is a fact."""
+        topic = fact.topic
+        if topic == RECORDED:
+            self._record(fact)
+        elif topic == CORRECTED:
+            self._correct(fact)
+        elif topic == RETRACTED:
+            self._retract(fact)
+
+    def _record(self, fact: Fact) -> None:
+        position, _, _, time, _, message, metadata = fact
+        if time > self._until:
+            self._passing.append(position, time, 0)
+            return
+        event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
+        shape = shape_of(
+            (
+                event.kind,
+                event.direction,
+                event.initiator,
+                event.channel,
+                event.message_class,
+                metadata.historical_import,
+            )
+        )
+        if shape.passing and not event.topic:
+            self._passing.append(position, time, shape.kind)
+            self._note_kind(shape.kind, time, position)
+            return
+        rows = self._rows
+        rows.append(position, time, shape, event)
+        self._enter(len(rows.positions) - 1, position, time, shape)
+
+    def _correct(self, fact: Fact) -> None:
+        """Let a replacement count instead of an original; after a retraction nothing does."""
+        event: InteractionCorrected = fact.event  # type: ignore[assignment]  # The topic says so.
+        position, time = event.original_position, fact.occur_time
+        imported = fact.metadata.historical_import or self._is_imported(position)
+        if position in self._retracted or not self._leave(position):
+            return
+        self._originals[fact.position] = position
+        self._corrections.setdefault(position, []).append(fact.position)
+        if time <= self._until:
+            place = self._rows.find(position)
+            if place is None:
+                place = self._rows.insert_nothing(position)
+            new = event.replacement
+            fields = new.kind, new.direction, new.initiator, new.channel, new.message_class
+            shape = shape_of((*fields, imported))
+            self._rows.replace(place, time, shape, new, fact.position)
+            self._enter(place, position, time, shape)
+        self._settle_answers_to(position)
+
+    def _retract(self, fact: Fact) -> None:
+        event: InteractionRetracted = fact.event  # type: ignore[assignment]  # The topic says so.
+        position = event.original_position
+        if position not in self._retracted and self._leave(position):
+            self._retracted.add(position)
+            self._settle_answers_to(position)
+
+    def _enter(self, place: int, position: int, time: int, shape: Shape) -> None:
+        """Let a row count."""
+        rows = self._rows
+        if shape.contact:
+            self._contacts.add(time, position)
+            if shape.solicits:
+                self._settle(place)
+        elif shape.ends_streak:
+            self._spoken.add(time, position)
+        if shape.outgoing and rows.decisions[place]:
+            insort(self._decided, (rows.decisions[place], position))
+        if shape.reports:
+            self._report(place, position, time, shape)
+        if self._by_kind and shape.by_customer:
+            self._note_kind(shape.kind, time, position)
+        if self._by_topic and rows.words(place)[0] in self._by_topic:
+            self._by_topic[rows.words(place)[0]].add(time, position)
+        if self._responses and shape.outcome:
+            for responses in self._responses.values():
+                responses.act(rows.row(place))
+
+    def _leave(self, position: int) -> bool:
+        """Let nothing count for an original; return False where there is no such original."""
+        rows = self._rows
+        place = rows.find(position)
+        if place is None:
+            return self._leave_passing(position)
+        time, shape = rows.times[place], rows.shape(place)
+        if shape.contact:
+            self._contacts.remove(time, position)
+            if self._solicitations.has(time, position):
+                self._drop_solicitation(place)
+        elif shape.ends_streak:
+            self._spoken.remove(time, position)
+        if shape.outgoing and rows.decisions[place]:
+            self._decided.remove((rows.decisions[place], position))
+        if shape.reports:
+            self._unreport(place, position, time, shape)
+        if shape.by_customer and shape.kind in self._by_kind:
+            self._by_kind[shape.kind].remove(time, position)
+        topic = rows.words(place)[0]
+        if topic in self._by_topic:
+            self._by_topic[topic].remove(time, position)
+        if shape.outcome:
+            for responses in self._responses.values():
+                responses.undo(rows.row(place))
+        rows.clear(place)
+        return True
+
+    def _leave_passing(self, position: int) -> bool:
+        place = self._passing.find(position)
+        if place is None:
+            return False
+        kind, time = self._passing.clear(place)
+        if kind in self._by_kind:
+            self._by_kind[kind].remove(time, position)
+        return True
+
+    def _report(self, place: int, position: int, time: int, shape: Shape) -> None:
+        """Let a row say what it says of another."""
+        if shape.kind == _COMPLAINT:
+            if shape.by_customer and position not in self._resolutions:
+                self._complaints.add(time, position)
+            return
+        about = self._original(self._rows.refers[place])
+        if shape.kind == _DELIVERED:
+            row = self._solicitation(about)
+            for responses in self._responses.values():
+                responses.deliver(about, (time, position), row)
+        elif shape.kind == _BOUNCED:
+            self._bounces.setdefault(about, []).append(position)
+            self._settle_at(about)
+        else:
+            if about not in self._resolutions:
+                self._close(about)
+            self._resolutions.setdefault(about, []).append(position)
+
+    def _unreport(self, place: int, position: int, time: int, shape: Shape) -> None:
+        """Undo `_report`."""
+        if shape.kind == _COMPLAINT:
+            if shape.by_customer and position not in self._resolutions:
+                self._complaints.remove(time, position)
+            return
+        about = self._original(self._rows.refers[place])
+        if shape.kind == _DELIVERED:
+            row = self._solicitation(about)
+            for responses in self._responses.values():
+                responses.undeliver(about, (time, position), row)
+            return
+        reports = self._bounces if shape.kind == _BOUNCED else self._resolutions
+        reports[about].remove(position)
+        if reports[about]:
+            return
+        del reports[about]
+        if shape.kind == _BOUNCED:
+            self._settle_at(about)
+        else:
+            self._reopen(about)
+
+    def _close(self, position: int) -> None:
+        row = self.row_of(position)
+        if row is not None and self._complaints.has(row.time, position):
+            self._complaints.remove(row.time, position)
+
+    def _reopen(self, position: int) -> None:
+        row = self.row_of(position)
+        if row is not None and row.shape.kind == _COMPLAINT and row.shape.by_customer:
+            self._complaints.add(row.time, position)
+
+    def _is_imported(self, position: int) -> bool:
+        place = self._rows.find(position)
+        return place is not None and self._rows.shape(place).imported
+
+    def _settle_answers_to(self, position: int) -> None:
+        """Look again at what answers an interaction that was corrected or retracted."""
+        for place in self._rows.replying_to({position, *self._corrections.get(position, ())}):
+            self._settle(place)
+
+    def _settle_at(self, position: int) -> None:
+        place = self._rows.find(position)
+        if place is not None:
+            self._settle(place)
+
+    def _settle(self, place: int) -> None:
+        """Let a row be among the solicitations, or not, as it stands now."""
+        rows = self._rows
+        position, time, shape = rows.positions[place], rows.times[place], rows.shape(place)
+        if not shape.solicits:
+            return
+        is_one = position not in self._bounces and not self._answers(place)
+        sent = self._solicitations
+        newest = not sent.times or time > sent.times[-1]
+        if is_one == (not newest and sent.has(time, position)):
+            return
+        if is_one:
+            sent.add(time, position)
+            for responses in self._responses.values():
+                responses.solicit(rows.row(place))
+        else:
+            self._drop_solicitation(place)
+
+    def _drop_solicitation(self, place: int) -> None:
+        row = self._rows.row(place)
+        self._solicitations.remove(row.time, row.position)
+        for responses in self._responses.values():
+            responses.drop(row)
+
+    def _answers(self, place: int) -> bool:
+        """Tell whether a row answers an inbound of this relationship."""
+        answered = self._rows.replies[place]
+        if not answered:
+            return False
+        found = self._rows.find(self._original(answered))
+        return found is not None and self._rows.shape(found).inbound
+
+    def _original(self, reference: int) -> int:
+        """Return the original that a reference names, also one that names a correction of it."""
+        return self._originals.get(reference, reference)
+
+    def row_of(self, reference: int) -> Row | None:
+        """Return the row of an interaction that a reference names, or None; views and clicks have none."""
+        place = self._rows.find(self._original(reference))
+        if place is None or self._rows.shape(place) is NOTHING:
+            return None
+        return self._rows.row(place)
+
+    def _solicitation(self, position: int) -> Row | None:
+        row = self.row_of(position)
+        return row if row is not None and self._solicitations.has(row.time, position) else None
+
+    def _contact(self, position: int) -> Contact:
+        place = self._rows.find(position)
+        assert place is not None, "a contact has a row"
+        _, time, shape, in_reply_to, _, decision_id, (topic, contact_point_id, brand, sender_id, _) = self._rows.row(
+            place
+        )
+        return Contact(
+            position, time, shape.channel, shape.message_class, topic, decision_id, contact_point_id, brand, sender_id,
+            in_reply_to, shape.kind, shape.imported, self._answers(place),
+        )  # fmt: skip
+
+    def _note_kind(self, kind: int, time: int, position: int) -> None:
+        moments = self._by_kind.get(kind)
+        if moments is not None:
+            moments.add(time, position)
+
+    def _of_kind(self, kind: int) -> Moments:
+        """Return the customer's acts of a kind; found once, and kept since."""
+        moments = self._by_kind.get(kind)
+        if moments is None:
+            numbers = {shape.number for shape in SHAPES[1:] if shape.kind == kind and shape.by_customer}
+            moments = Moments([*self._rows.with_shapes(numbers), *self._passing.of_kind(kind)])
+            self._by_kind[kind] = moments
+        return moments
+
+    def _weighed(self, attribution: int) -> Responses:
+        """Return the responses under an attribution, from everything folded so far."""
+        responses, rows = Responses(attribution, self.row_of), self._rows
+        for time, position in rows.with_shapes({shape.number for shape in SHAPES if shape.kind == _DELIVERED}):
+            place = rows.find(position)
+            assert place is not None, "it is a row's"
+            responses.deliver(self._original(rows.refers[place]), (time, position), None)
+        for position in self._solicitations.positions:
+            responses.solicit(self._existing(position))
+        for _, position in rows.with_shapes({shape.number for shape in SHAPES if shape.outcome}):
+            responses.act(self._existing(position))
+        return responses
+
+    def _existing(self, position: int) -> Row:
+        row = self.row_of(position)
+        assert row is not None, "it counts"
+        return row

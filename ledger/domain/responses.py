@@ -1,0 +1,225 @@
+"""How a customer answered solicitations: the outcome of each, and how many of each outcome (relationship.md 10).
+
+Each act of the customer is credited to one solicitation: the one it names by `in_reply_to` (a spam mark by `refers_to`)
+or by its campaign, else the latest one delivered within the attribution before it. An act that names no solicitation
+names none. At delivery + attribution it is too late, whatever was named, and the outcome is final (settled.md 43, 44).
+
+Nothing is weighed until somebody asks, and then only what is new. What arrives late, or is taken back, makes the
+outcomes of its own time uncertain: those are weighed again when next asked for.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from ledger.domain.conversation_rows import Row
+from ledger.domain.conversation_shapes import BOUGHT, NO_RESPONSE, OPTED_OUT, REPLIED
+from ledger.domain.moments import Moments
+from ledger.domain.times import END_OF_TIME, START_OF_TIME
+from rapport.events.v1.interaction_pb2 import INTERACTION_KIND_MARKED_SPAM
+
+_LAST: Final = 2**63 - 1
+"""After every position."""
+
+
+class OptOut(NamedTuple):
+    """A withdrawal or an objection."""
+
+    occur_time: int
+    """Microseconds."""
+    position: int
+
+
+class Response(NamedTuple):
+    """What became of the matured solicitations. The four outcomes add up to `matured`."""
+
+    matured: int
+    bought: int
+    replied: int
+    opted_out: int
+    none: int
+    next_maturity: int | None
+    """When the next one matures, in microseconds; None: none is waiting."""
+
+    @property
+    def answered(self) -> int:
+        """How many were answered by a purchase or in words."""
+        return self.bought + self.replied
+
+
+class Responses:
+    """Outcomes of one relationship's solicitations under one attribution."""
+
+    __slots__ = (
+        "_acts",
+        "_attribution",
+        "_by_outcome",
+        "_campaigns",
+        "_credited",
+        "_deliveries",
+        "_outcomes",
+        "_redo",
+        "_row",
+        "_sent",
+    )
+
+    def __init__(self, attribution: int, row: Callable[[int], Row | None]) -> None:
+        """Start empty. `attribution`: microseconds, at least 1. `row`: returns the row of a reference, or None."""
+        self._attribution = attribution
+        self._row = row
+        self._sent = Moments()
+        """Solicitations by the times of their delivery."""
+        self._deliveries: dict[int, Moments] = {}
+        """Reports of delivery by the position of what was delivered."""
+        self._acts = Moments()
+        """Acts of the customer that make an outcome."""
+        self._outcomes: dict[int, int] = {}
+        """Outcomes but NO_RESPONSE, by the position of the solicitation."""
+        self._by_outcome = {outcome: Moments() for outcome in (OPTED_OUT, REPLIED, BOUGHT)}
+        """The same by outcome and time of delivery."""
+        self._campaigns: dict[str, Moments] = {}
+        """Solicitations of a campaign."""
+        self._credited = START_OF_TIME - 1, 0
+        """(occur_time, position) of the last act that is credited."""
+        self._redo = END_OF_TIME
+        """Acts later than this are to be credited again."""
+
+    def at(self, at: int, opt_outs: Iterable[OptOut] = ()) -> Response:
+        """Return how many outcomes are final at an instant, in microseconds."""
+        self._credit()
+        until = at - self._attribution
+        matured = self._sent.until(until)
+        opted_out, replied, bought = (
+            self._by_outcome[outcome].until(until) for outcome in (OPTED_OUT, REPLIED, BOUGHT)
+        )
+        opted_out += len({found for each in opt_outs for found in self._opted_out(each, until)})
+        none = matured - bought - replied - opted_out
+        next_maturity = self._sent.times[matured] + self._attribution if matured < len(self._sent) else None
+        return Response(matured, bought, replied, opted_out, none, next_maturity)
+
+    def solicit(self, row: Row) -> None:
+        """Take note of a solicitation."""
+        self._put(row, self._delivery(row))
+
+    def drop(self, row: Row) -> None:
+        """Take note that one is a solicitation no more."""
+        self._take(row, self._delivery(row))
+
+    def deliver(self, position: int, report: tuple[int, int], row: Row | None) -> None:
+        """Take note that something was delivered. `report`: time and position. `row`: a solicitation's."""
+        before = self._delivery(row)
+        self._deliveries.setdefault(position, Moments()).add(*report)
+        self._move(row, before)
+
+    def undeliver(self, position: int, report: tuple[int, int], row: Row | None) -> None:
+        """Take note that a report of delivery counts no more."""
+        before = self._delivery(row)
+        self._deliveries[position].remove(*report)
+        self._move(row, before)
+
+    def act(self, row: Row) -> None:
+        """Take note of an act of the customer that makes an outcome."""
+        self._acts.add(row.time, row.position)
+        self._disturb(row.time, row.position)
+
+    def undo(self, row: Row) -> None:
+        """Take note that an act counts no more."""
+        self._acts.remove(row.time, row.position)
+        self._disturb(row.time, row.position)
+
+    def _delivery(self, row: Row | None) -> int:
+        """Return when something was delivered, as far as it is known; else when it was sent."""
+        if row is None:
+            return 0
+        reports = self._deliveries.get(row.position)
+        return reports.times[0] if reports else row.time
+
+    def _put(self, row: Row, delivered: int) -> None:
+        self._sent.add(delivered, row.position)
+        if row.words[4]:
+            self._campaigns.setdefault(row.words[4], Moments()).add(delivered, row.position)
+        self._disturb(min(delivered, row.time), row.position)
+
+    def _take(self, row: Row, delivered: int) -> None:
+        self._sent.remove(delivered, row.position)
+        if row.words[4]:
+            self._campaigns[row.words[4]].remove(delivered, row.position)
+        self._forget(delivered, row.position)
+        self._disturb(min(delivered, row.time), row.position)
+
+    def _move(self, row: Row | None, before: int) -> None:
+        if row is not None and self._delivery(row) != before:
+            self._take(row, before)
+            self._put(row, self._delivery(row))
+
+    def _disturb(self, time: int, position: int) -> None:
+        """Remember that something changed which acts from a time and position on may be credited to."""
+        if (time, position) <= self._credited:
+            self._redo = min(self._redo, time - self._attribution)
+
+    def _credit(self) -> None:
+        """Credit the acts that are not."""
+        if self._redo < END_OF_TIME:
+            self._forget_later()
+        acts, (time, position) = self._acts, self._credited
+        place = acts.place(time, position + 1)
+        while place < len(acts):
+            self._credited = acts.times[place], acts.positions[place]
+            self._credit_one(*self._credited)
+            place += 1
+
+    def _forget_later(self) -> None:
+        """Forget the outcomes that a change may have touched, and which acts made them."""
+        start, sent = self._redo, self._sent
+        first = len(sent)
+        while sent.until(start) < first:
+            # An act that names what it answers may come before a late report of its delivery, never before its sending.
+            before, first = first, sent.until(start)
+            for place in range(first, before):
+                self._forget(sent.times[place], sent.positions[place])
+                row = self._row(sent.positions[place])
+                assert row is not None, "a solicitation has a row"
+                start = min(start, row.time - 1)
+        self._credited = start, _LAST - 1
+        self._redo = END_OF_TIME
+
+    def _forget(self, delivered: int, position: int) -> None:
+        outcome = self._outcomes.pop(position, NO_RESPONSE)
+        if outcome:
+            self._by_outcome[outcome].remove(delivered, position)
+
+    def _credit_one(self, time: int, position: int) -> None:
+        act = self._row(position)
+        assert act is not None, "an act has a row"
+        found = self._named(act) or self._latest(self._sent, time, position)
+        if found is None or time - found[0] >= self._attribution:
+            return
+        outcome, delivered, solicitation = act.shape.outcome, *found
+        if outcome > self._outcomes.get(solicitation, NO_RESPONSE):
+            self._forget(delivered, solicitation)
+            self._outcomes[solicitation] = outcome
+            self._by_outcome[outcome].add(delivered, solicitation)
+
+    def _named(self, act: Row) -> tuple[int, int] | None:
+        """Return delivery and position of the solicitation that an act names, or None."""
+        spam = act.shape.kind == INTERACTION_KIND_MARKED_SPAM
+        reference = (spam and act.refers_to) or act.in_reply_to
+        row = self._row(reference) if reference else None
+        if row is not None and row.time <= act.time:
+            delivered = self._delivery(row)
+            if self._sent.has(delivered, row.position):
+                return delivered, row.position
+        campaign = self._campaigns.get(act.words[4])
+        return None if campaign is None else self._latest(campaign, act.time, act.position)
+
+    @staticmethod
+    def _latest(sent: Moments, time: int, position: int) -> tuple[int, int] | None:
+        place = sent.place(time, position) - 1
+        return (sent.times[place], sent.positions[place]) if place >= 0 else None
+
+    def _opted_out(self, opt_out: OptOut, until: int) -> Iterable[int]:
+        """Yield the position of the matured solicitation that an opt-out alone answers."""
+        found = self._latest(self._sent, *opt_out)
+        if found is None or found[1] in self._outcomes:
+            return
+        if found[0] <= until and opt_out.occur_time - found[0] < self._attribution:
+            yield found[1]
