@@ -20,7 +20,16 @@ from ledger.policy.valuation import Opinion, valuations_of
 from ledger.projections.balances import BALANCES, NO_INDEX, PERSPECTIVES, POLICY, VALUED, Worth
 from ledger.projections.database import Database, Query
 from ledger.projections.relationships import RELATIONSHIPS, UNITS, Relationships, summary, units_given
-from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn
+from ledger.projections.wanted import WANTED
+from rapport.events.v1.consent_pb2 import (
+    ConsentGiven,
+    ConsentRefused,
+    ConsentRenewed,
+    ConsentRequested,
+    ConsentWithdrawn,
+    ObjectionRaised,
+    WithdrawalHonoured,
+)
 from rapport.events.v1.exchange_pb2 import (
     CATEGORY_GOODS,
     CATEGORY_MONEY_PAYMENT,
@@ -43,6 +52,14 @@ from rapport.events.v1.interaction_pb2 import (
 )
 from rapport.events.v1.metadata_pb2 import EventMetadata
 from rapport.events.v1.policy_pb2 import AssetRegistered
+from rapport.events.v1.preference_pb2 import (
+    PREFERENCE_KIND_PAUSE,
+    PREFERENCE_KIND_TOPICS,
+    Pause,
+    PreferenceCleared,
+    PreferenceDeclared,
+    TopicPreference,
+)
 from rapport.events.v1.privacy_pb2 import KeyCreated
 from rapport.events.v1.valuation_pb2 import (
     SIDE_GET,
@@ -114,7 +131,7 @@ class Log:
         stream = self.random.choice(self.streams)
         kinds: list[Callable[[str, int], NewEvent]] = [*[self._recorded] * 4, *[self._bought] * 4]
         kinds += [self._consent, self._corrected, self._retracted, self._reversed, self._other, self._other]
-        kinds += [self._granted, self._held, self._held, self._settled, self._settled]
+        kinds += [self._granted, self._held, self._held, self._settled, self._settled, self._preferred, self._preferred]
         return self.random.choice(kinds)(stream, position)
 
     def _recorded(self, stream: str, position: int) -> NewEvent:
@@ -132,9 +149,25 @@ class Log:
                 ("consent.given.v1", ConsentGiven(purposes=["news"])),
                 ("consent.refused.v1", ConsentRefused(purposes=["news"])),
                 ("consent.withdrawn.v1", ConsentWithdrawn()),
+                ("consent.requested.v1", ConsentRequested()),
+                ("consent.renewed.v1", ConsentRenewed(consent=ConsentGiven(purposes=["news"]))),
+                ("withdrawal.honoured.v1", WithdrawalHonoured(withdrawal_position=1, system="crm")),
+                ("objection.raised.v1", ObjectionRaised()),
             )
         )
         return self.event(stream, topic, message)
+
+    def _preferred(self, stream: str, _: int) -> NewEvent:
+        """What a customer wants to hear of, or no more, at times that leave ties; and what is no word on that."""
+        occur_time = START - self.random.randrange(1, 4) * TICK
+        if self.random.random() < 0.2:
+            kind = self.random.choice((PREFERENCE_KIND_TOPICS, PREFERENCE_KIND_PAUSE))
+            return self.event(stream, "preference.cleared.v1", PreferenceCleared(kind=kind), occur_time)
+        message = PreferenceDeclared(pause=Pause())
+        if self.random.random() < 0.8:
+            wanted = self.random.sample(("news", "wine", "boats"), self.random.randrange(4))
+            message = PreferenceDeclared(topics=TopicPreference(wanted=wanted, excluded=["ads"]))
+        return self.event(stream, "preference.declared.v1", message, occur_time)
 
     def _corrected(self, stream: str, position: int) -> NewEvent:
         if not self.originals[stream]:
@@ -275,6 +308,7 @@ def rows_by_fold(store: Store, to: int) -> Rows:
             state.evolve(fact)
         last = stored[stream][-1]
         rows[RELATIONSHIPS.name].append((*owner, last.version, last.position, *summary(state)))
+        rows[WANTED.name] += wanted_by_fold(owner, stored[stream], state)
         rows[UNITS.name] += [(*owner, *account, units) for account, units in sorted(units_given(state).items())]
         valued_at, _, opinion = opinions[organization]
         if opinion.closing is not None:
@@ -284,6 +318,27 @@ def rows_by_fold(store: Store, to: int) -> Rows:
     for of_table in rows.values():
         of_table.sort()
     return rows
+
+
+def wanted_by_fold(
+    owner: tuple[str, ...], stored: list[EventRow], state: RelationshipState
+) -> list[tuple[int | str, ...]]:
+    """Return the rows about topics: what holds by the state, and what was ever said by the events."""
+    words = [fact for fact in facts(stored) if _speaks_of_topics(fact.event)]
+    if not words:
+        return []
+    declared = [fact.event for fact in words if isinstance(fact.event, PreferenceDeclared)]
+    ever: set[str] = {topic for event in declared for topic in event.topics.wanted}
+    wanted = state.preferences.wanted_topics()
+    last_time = max(fact.occur_time for fact in words)
+    rows: list[tuple[int | str, ...]] = [(*owner, topic, int(topic in wanted)) for topic in ever]
+    return [(*owner, "", last_time), *rows]
+
+
+def _speaks_of_topics(event: Message) -> bool:
+    if isinstance(event, PreferenceDeclared):
+        return event.HasField("topics")
+    return isinstance(event, PreferenceCleared) and event.kind == PREFERENCE_KIND_TOPICS
 
 
 def opinion_by_fold(stored: dict[str, list[EventRow]], organization: str) -> tuple[int, int, Opinion]:

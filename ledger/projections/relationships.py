@@ -4,14 +4,15 @@ One row for each relationship with what lists are ordered and filtered by, and o
 it. The rows say exactly what `RelationshipState` says of the same events. Plain facts only add up, so a batch of them
 is summed here and merged into the rows without reading anything. What undoes other facts, or ends a hold, is rare: the
 relationship it touches is folded anew from its stream, up to the end of the batch. `balances.py` has the rows that tell
-what a relationship is worth to its parties.
+what a relationship is worth to its parties, `wanted.py` those that tell what a customer asked to hear of.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.consent import CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN
+from ledger.domain.consent import TOPICS as CONSENT_TOPICS
+from ledger.domain.consent_state import WITHDRAWAL_HONOURED
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED
 from ledger.domain.identifiers import is_relationship
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
@@ -24,6 +25,7 @@ from ledger.log.reading import pages
 from ledger.log.store import EventRow, Store
 from ledger.projections.balances import BALANCES, SETTLING, VALUED, BalancesFolding, Policies, legs_posted
 from ledger.projections.tables import OWNER, Changes, Column, Kept, Merge, Row, Table
+from ledger.projections.wanted import SPEAKS, WANTED, Topics, WantedFolding, word_of_fact
 from rapport.events.v1.metadata_pb2 import EventMetadata
 
 NEVER_FIRST: Final = END_OF_TIME
@@ -59,8 +61,9 @@ UNITS: Final = Table(
 )
 """What a party gave of an asset, over all categories: posted less reversed."""
 
-_COUNTED_BY_TIME_ONLY: Final = frozenset({CONSENT_GIVEN, CONSENT_REFUSED, CONSENT_WITHDRAWN})
+_COUNTED_BY_TIME_ONLY: Final = frozenset(CONSENT_TOPICS) - {WITHDRAWAL_HONOURED}
 _UNDOING: Final = frozenset({CORRECTED, RETRACTED, EXCHANGE_REVERSED, EXCHANGE_POSTED})
+_TELLING: Final = _UNDOING | SPEAKS
 _PAGE_EVENTS: Final = 2_000
 
 _parse_metadata = EventMetadata.FromString
@@ -70,22 +73,23 @@ class Relationships:
     """The projection."""
 
     name: Final = "relationships"
-    fold_version: Final = 2
-    tables: Final = (RELATIONSHIPS, UNITS, BALANCES, VALUED)
+    fold_version: Final = 3
+    tables: Final = (RELATIONSHIPS, UNITS, BALANCES, VALUED, WANTED)
 
     def __init__(self) -> None:
         self._policies = Policies()
 
     def begin(self, store: Store, kept: Kept) -> "RelationshipsFolding":
         """Return what folds one batch."""
-        return RelationshipsFolding(BalancesFolding(store, kept, self._policies))
+        return RelationshipsFolding(BalancesFolding(store, kept, self._policies), WantedFolding(kept))
 
 
 class RelationshipsFolding:
     """Sums up what the events of one batch add to each relationship."""
 
-    def __init__(self, balances: BalancesFolding) -> None:
+    def __init__(self, balances: BalancesFolding, wanted: WantedFolding) -> None:
         self._balances = balances
+        self._wanted = wanted
         self._sums: dict[str, list[int]] = {}
         """By stream: the columns of RELATIONSHIPS that are no key, in order, and the record time of the last event."""
         self._units: dict[str, dict[str, int]] = {}
@@ -128,8 +132,8 @@ class RelationshipsFolding:
                 for account, amount in posted:
                     given[account] = given.get(account, 0) + amount
             elif topic not in _COUNTED_BY_TIME_ONLY:
-                if topic in _UNDOING:
-                    self._undo(stream_id, topic)
+                if topic in _TELLING:
+                    self._tell(stream_id, topic, metadata, event)
                 continue
             occur = parse(metadata).occur_time
             time = occur.seconds * MICROSECONDS + occur.nanos // 1000
@@ -140,7 +144,11 @@ class RelationshipsFolding:
             if time > found[3]:  # noqa: PLR1730
                 found[3] = time
 
-    def _undo(self, stream_id: str, topic: str) -> None:
+    def _tell(self, stream_id: str, topic: str, metadata: bytes, event: bytes) -> None:
+        """Take in an event that adds to no sum."""
+        if topic in SPEAKS:
+            self._wanted.hear(_owner(stream_id), topic, metadata, event)
+            return
         self._anew.add(stream_id)
         if topic in SETTLING:
             self._balances.settle(stream_id)
@@ -171,11 +179,14 @@ class RelationshipsFolding:
                     giver, _, asset = parts(account)
                     key = stream_id, int(giver), asset
                     given[key] = _sum(given.get(key, 0), amount)
+        wanted = self._wanted.rows({_owner(stream_id) for stream_id in anew})
         for stream_id in anew:
-            version, position, state = _folded(store, stream_id, to)
+            version, position, state, topics = _folded(store, stream_id, to)
+            wanted += topics.rows(_owner(stream_id))
             listed.append((*_owner(stream_id), version, position, *summary(state)))
             given.update(((stream_id, *account), amount) for account, amount in units_given(state).items())
         changes.rows[RELATIONSHIPS.name] = listed
+        changes.rows[WANTED.name] = wanted
         changes.rows[UNITS.name] = [
             (*_owner(stream_id), giver, asset, amount) for (stream_id, giver, asset), amount in given.items()
         ]
@@ -225,17 +236,20 @@ def fold_log(store: Store, to: int) -> dict[str, RelationshipState]:
     return states
 
 
-def _folded(store: Store, stream_id: str, to: int) -> tuple[int, int, RelationshipState]:
-    """Return version, last position and state of a stream as it was at position `to`."""
-    state = RelationshipState(conversing=False)
+def _folded(store: Store, stream_id: str, to: int) -> tuple[int, int, RelationshipState, Topics]:
+    """Return version, last position and state of a stream as it was at position `to`, and the topics asked for."""
+    state, topics = RelationshipState(conversing=False), Topics()
     version = position = 0
     while rows := store.read_stream(stream_id, version, _PAGE_EVENTS, to):
         for fact in reading.facts(rows):
             state.evolve(fact)
+            word = word_of_fact(fact)
+            if word is not None:
+                topics.hear(word)
         version, position = rows[-1].version, rows[-1].position
         if len(rows) < _PAGE_EVENTS:
             break
-    return version, position, state
+    return version, position, state, topics
 
 
 def _owner(stream_id: str) -> tuple[str, str]:
