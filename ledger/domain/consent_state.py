@@ -206,7 +206,8 @@ def _refuse(state: ConsentState, fact: Fact, event: ConsentRefused) -> None:
 
 
 def _withdraw(state: ConsentState, fact: Fact, event: ConsentWithdrawn) -> None:
-    _put_denial(state, fact, denial_scope(event), WITHDRAWN)
+    by_keyword = event.method == consent_pb2.INDICATION_METHOD_KEYWORD
+    _put_denial(state, fact, denial_scope(event), WITHDRAWN, by_keyword=by_keyword)
 
 
 def _revoke(state: ConsentState, fact: Fact, event: ConsentRevoked) -> None:
@@ -217,8 +218,9 @@ def _invalidate(state: ConsentState, fact: Fact, event: ConsentInvalidated) -> N
     _put_denial(state, fact, denial_scope(event.scope), INVALIDATED)
 
 
-def _put_denial(state: ConsentState, fact: Fact, scope: Scope, status: int) -> None:
-    state.acts.denials.setdefault(scope, []).append(Denial(fact.position, fact.occur_time, status))
+def _put_denial(state: ConsentState, fact: Fact, scope: Scope, status: int, *, by_keyword: bool = False) -> None:
+    denial = Denial(fact.position, fact.occur_time, status, by_keyword)
+    state.acts.denials.setdefault(scope, []).append(denial)
 
 
 def _honour(state: ConsentState, fact: Fact, event: WithdrawalHonoured) -> None:  # noqa: ARG001  # As the others.

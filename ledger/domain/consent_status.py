@@ -15,7 +15,7 @@ So at equal times the no wins; a backdated yes never steps over a no; a no that 
 before it, even one that says it happened later; and neither an expired yes nor an unconfirmed one lifts the no before
 it. A confirmation does not make a yes later than it was: the axes are those of the yes.
 
-How far acts reach is in `consent_scope.py`, what ends a yes besides its own term in `consent_terms.py`.
+How far acts reach is in `consent_scope.py`. What ends a yes besides its own term comes in as `Terms`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,6 +121,8 @@ class Denial(NamedTuple):
     """Microseconds."""
     status: int
     """What it makes of a cell that it covers."""
+    by_keyword: bool = False
+    """It was a plain word of the customer, such as STOP."""
 
 
 class Asked(NamedTuple):
