@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from ledger.domain.decider import Setting, Step
 from ledger.domain.fact import Decision, Fact
+from ledger.domain.policy import PolicyState
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
 from rapport.events.v1.metadata_pb2 import EventMetadata
@@ -24,9 +25,14 @@ class History:
     def __init__(self, now: int = NOON) -> None:
         self.now = now
         self.facts: list[Fact] = []
+        self.policies = PolicyState()
+        """What the organization has published."""
 
     def decide(self, step: Step) -> Decision:
-        return step.decide(self.state() if step.needs_state else None, Setting(self.now, {}))
+        return step.decide(self.state() if step.needs_state else None, self.setting_of(step))
+
+    def setting_of(self, step: Step) -> Setting:
+        return Setting(self.now, dict.fromkeys(step.reads, self.policies))
 
     def record(self, step: Step) -> Fact:
         """Decide a step, keep its fact and return it."""

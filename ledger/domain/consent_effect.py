@@ -1,4 +1,4 @@
-"""What a withdrawal ends: whether any cell at all was live before it and is not after.
+"""What a denial ends: whether any cell at all was live before it and is not after.
 
 A grant covers a box of cells, purposes x channels x contact points x brands, and so does each denial. Something ends
 where the part of a live grant's box that the withdrawal covers is not covered already by the denials that keep the
@@ -32,11 +32,16 @@ def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
         if not all(box):
             continue
         for grant in reversed(grants):  # The latest is the likeliest to count.
-            if grant.valid_from <= at < grant.until:
+            if grant.start <= at < grant.until:
                 cuts = [_denied(denied, scope, universe) for denied, bar in bars.items() if bar.stops(grant)]
-                if _leaves_anything(box, cuts):
+                if _leaves_anything(_confirmed(box, grant), cuts):
                     return True
     return False
+
+
+def _confirmed(box: _Box, grant: Grant) -> _Box:
+    """Return what is left of a grant's box where only some of its purposes were confirmed, or none."""
+    return (box[0] & grant.confirmed, *box[1:]) if grant.confirmation_required else box
 
 
 class _Extremes:
@@ -77,7 +82,7 @@ def _intersection(box: _Box, other: _Box) -> _Box:
 
 def _leaves_anything(box: _Box, cuts: Sequence[_Box]) -> bool:
     """Tell whether a cell of the box lies outside every cut."""
-    pending = [(box, 0)]
+    pending = [(box, 0)] if all(box) else []
     for _ in range(BOXES_MAX):
         if not pending:
             return False

@@ -26,6 +26,7 @@ from ledger.domain.consent import (
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Fact
+from ledger.domain.policy import PolicyState
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -280,12 +281,13 @@ def decided(acts: Sequence[Act]) -> Iterator[tuple[Act, list[Act], Rejected | Wi
 def decide(act: Act, state: RelationshipState) -> Rejected | WithdrawalEffect | None:
     event = act.event()
     if isinstance(event, ConsentWithdrawn):
-        step = WithdrawConsent("shop/42", event, act.occur_time)
-        return WithdrawalEffect.noted(step.decide(state, Setting(NOW, {})).note)
+        withdrawal = WithdrawConsent("shop/42", event, act.occur_time)
+        return WithdrawalEffect.noted(withdrawal.decide(state, Setting(NOW, {})).note)
     if isinstance(event, ConsentGiven):
         context = EventContext(historical_import=act.imported)
         try:
-            GiveConsent("shop/42", event, act.occur_time, context).decide(state, Setting(NOW, {}))
+            step = GiveConsent("shop/42", event, act.occur_time, context)
+            step.decide(state, Setting(NOW, dict.fromkeys(step.reads, PolicyState())))
         except Rejected as refusal:
             return refusal
     return None
