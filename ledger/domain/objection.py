@@ -118,6 +118,10 @@ class ObjectionState:
         """Return the objection raised at a position, standing or not."""
         return self._raised.get(position)
 
+    def raised(self) -> Iterator[Objection]:
+        """Return all objections, lifted ones too, in the order of their positions."""
+        return iter(self._raised.values())
+
     def standing(self) -> Iterator[Objection]:
         """Return the objections that stand, in the order of their positions."""
         return (objection for objection in self._raised.values() if not objection.lifted_position)

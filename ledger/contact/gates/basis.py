@@ -1,14 +1,13 @@
 """Gate 5: what makes it lawful? (consent.md 2 and 6, settled.md 62 to 64).
 
 The registry says which messages and which bases a purpose allows. Its bases are tried in its order; the first that
-holds is the one the answer rests on.
+holds is the one the answer rests on. Whether a denial beats it is asked by gate 4.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from ledger.contact.finding import FAIL, PASS, Finding, earliest
-from ledger.contact.gates.denial import denial_binds
 from ledger.contact.grounds import Ground, grounds, next_end
 from ledger.contact.picture import Picture
 from ledger.contact.terms import Said, said
@@ -46,10 +45,7 @@ def allows_class(purpose: Purpose, message_class: int) -> bool:
 
 def _first_that_holds(picture: Picture, question: ContactQuestion, purpose: Purpose, told: Said, at: int) -> Finding:
     bases = (question.legal_basis,) if question.legal_basis else purpose.legal_bases
-    denied, changes_at = denial_binds(picture, question, purpose, told, at)
-    changes_at = earliest(changes_at, told.changes_at)
-    if denied:  # It beats every basis, and no other reason is as good.
-        return Finding(FAIL, contact_pb2.DECISION_REASON_NO_BASIS, told.verdict.evidence, changes_at=changes_at)
+    changes_at = told.changes_at
     over: list[Ground] = []
     for basis in bases:
         if told.consents and told.verdict.legal_basis == basis:
@@ -68,6 +64,8 @@ def _first_that_holds(picture: Picture, question: ContactQuestion, purpose: Purp
 def _nothing_holds(told: Said | None, over: Sequence[Ground], changes_at: int | None) -> Finding:
     """Return why no basis holds. `told`: None where consent is none of the bases tried. `over`: grounds that ended."""
     verdict = None if told is None else told.verdict
+    if verdict is not None and verdict.denied is not None:  # What the denial ended says no more.
+        return Finding(FAIL, contact_pb2.DECISION_REASON_NO_BASIS, verdict.evidence, changes_at=changes_at)
     if verdict is not None and verdict.unconfirmed:
         return Finding(
             FAIL, contact_pb2.DECISION_REASON_CONSENT_UNCONFIRMED, verdict.unconfirmed, changes_at=changes_at

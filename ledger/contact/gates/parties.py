@@ -62,7 +62,7 @@ def _opt_outs(picture: Picture, question: ContactQuestion) -> Iterator[OptOut]:
             if _is_of_marketing(scope, question, picture.purposes):
                 yield from (OptOut(each.position, each.occur_time) for each in denials if each.status in _OPT_OUTS)
         if "objections" in state.parts:
-            for objection in state.objections.standing():
+            for objection in state.objections.raised():  # Lifted, it was an opt-out all the same.
                 if _is_of_marketing(objection.scope, question, picture.purposes):
                     yield OptOut(objection.position, objection.occur_time)
 
