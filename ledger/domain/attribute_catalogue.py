@@ -53,6 +53,11 @@ class AttributeCatalogues:
         return self._current
 
     @property
+    def versions(self) -> tuple[Catalogue, ...]:
+        """Versions published, ascending."""
+        return tuple(self._versions.values())
+
+    @property
     def latest(self) -> int:
         """Greatest version; 0 where none is published."""
         return next(reversed(self._versions), 0)

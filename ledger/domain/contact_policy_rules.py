@@ -5,10 +5,10 @@ law says nobody can tell here; that it has a source can be told (consent.md 8).
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import combinations
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from unicodedata import category
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -26,9 +26,8 @@ from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_
 from rapport.events.v1.contact_policy_pb2 import BasisRule, ContactPolicy, KeywordRules, LegalSource, Purpose
 from rapport.events.v1.interaction_pb2 import MESSAGE_CLASS_TRANSACTIONAL
 
-Scoped = Any
-"""A rule with `jurisdictions` and `channels`, and perhaps more."""
-
+RULES_MAX: Final = 256
+"""Most rules about bases; each is compared with each."""
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STEP: Final = re.compile(r"([a-z_]+)(?:\[([0-9]{1,4})\])?")
 _EPOCH: Final = date(1970, 1, 1)
@@ -138,32 +137,52 @@ def _faults_of_purposes(
 
 def _contradictions(rules: Sequence[BasisRule]) -> Iterator[Fault]:
     """Yield rules that would make one basis out of one fact for one contact: the laxer would count, unnoticed."""
-    for (first, one), (second, other) in combinations(enumerate(rules), 2):
-        if one.legal_basis == other.legal_basis and _meet(one, other) and _same_fact(one, other):
-            basis = _basis(one.legal_basis)
+    if len(rules) > RULES_MAX:
+        return  # The field's own rule says so; here it would only take long.
+    reaches = [_Reach.of(rule) for rule in rules]
+    for (first, one), (second, other) in combinations(enumerate(reaches), 2):
+        if one.meets(other):
+            basis = _basis(rules[first].legal_basis)
             description = f"makes {basis} of what basis_rules[{first}] makes it of; the laxer would count, narrow one"
             yield _conflict(f"basis_rules[{second}]", description)
 
 
-def _meet(one: Scoped, other: Scoped) -> bool:
-    """Tell whether there is a contact that two rules are both for."""
-    return (
-        _overlap(one.jurisdictions, other.jurisdictions, under)
-        and _overlap(one.channels, other.channels, lambda these, channel: channel in these)
-        and _overlap(one.purposes, other.purposes, lambda these, slug: any(up in these for up in lineage(slug)))
-    )
+class _Reach(NamedTuple):
+    """What a rule makes a basis of, and for which contacts. Empty sets of the latter mean all."""
+
+    legal_basis: int
+    facts: frozenset[int]
+    """Interaction kinds; 0: an exchange. Empty: it always stands."""
+    channels: frozenset[int]
+    jurisdictions: frozenset[str]
+    purposes: frozenset[str]
+
+    @classmethod
+    def of(cls, rule: BasisRule) -> "_Reach":
+        """Return the reach of a rule."""
+        facts = frozenset(rule.interaction_kinds) | (frozenset((0,)) if rule.exchange else frozenset())
+        channels, jurisdictions = frozenset(rule.channels), frozenset(rule.jurisdictions)
+        return cls(rule.legal_basis, facts, channels, jurisdictions, frozenset(rule.purposes))
+
+    def meets(self, other: "_Reach") -> bool:
+        """Tell whether one fact makes the same basis for the same contact under both."""
+        return (
+            self.legal_basis == other.legal_basis
+            and not (self.facts and other.facts and self.facts.isdisjoint(other.facts))
+            and not (self.channels and other.channels and self.channels.isdisjoint(other.channels))
+            and _overlap(self.jurisdictions, other.jurisdictions, under)
+            and _overlap(self.purposes, other.purposes, _covers)
+        )
 
 
-def _overlap(ours: Collection[Any], theirs: Collection[Any], covers: Any) -> bool:
+def _overlap(ours: frozenset[str], theirs: frozenset[str], covers: Callable[[frozenset[str], str], bool]) -> bool:
     if not ours or not theirs:
         return True
     return any(covers(ours, each) for each in theirs) or any(covers(theirs, each) for each in ours)
 
 
-def _same_fact(one: BasisRule, other: BasisRule) -> bool:
-    always = any(not (rule.interaction_kinds or rule.exchange) for rule in (one, other))
-    kinds = set(one.interaction_kinds) & set(other.interaction_kinds)
-    return always or bool(kinds) or (one.exchange and other.exchange)
+def _covers(purposes: frozenset[str], slug: str) -> bool:
+    return not purposes.isdisjoint(lineage(slug))
 
 
 def _faults_of_caps(policy: ContactPolicy) -> Iterator[Fault]:

@@ -60,9 +60,9 @@ class PurposeRegistries:
         return self._current
 
     @property
-    def count(self) -> int:
-        """How many versions are published."""
-        return len(self._versions)
+    def versions(self) -> tuple[Registry, ...]:
+        """Versions published, ascending; without the built-in one."""
+        return tuple(self._versions.values())
 
     @property
     def latest(self) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rapport.policy.v1 import policy_service_pb2 as messages
-from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
-from services.client.calls import Subject, request_id_or_new
+from services.client.calls import request_id_or_new
+from services.client.contact_policies import ContactPolicies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rapport.type.v1.event_context_pb2 import EventContext
 
 
-class Policies(Subject):
+class Policies(ContactPolicies):
     """PolicyService. Reads take a point of view (`values.view` makes one) and a `min_position`."""
 
     async def register_assets(
@@ -122,7 +122,3 @@ class Policies(Subject):
             version=version,
         )
         return await self._calls.call(self._policies.GetValuationPolicy, request, timeout_s)
-
-    @property
-    def _policies(self) -> PolicyServiceStub:
-        return self._calls.stub(PolicyServiceStub)

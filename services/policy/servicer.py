@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import grpc
 
 from ledger.domain.identifiers import policy_stream
-from ledger.domain.times import END_OF_TIME
 from ledger.requests import Receipt, Request
-from ledger.views import Look, View
 from rapport.policy.v1 import policy_service_pb2 as pb
 from rapport.policy.v1 import policy_service_pb2_grpc as stubs
 from services.policy import translate, valuations
+from services.policy.attributes import Attributes
+from services.policy.contact import ContactPolicies
+from services.policy.purposes import Purposes
+from services.policy.rpcs import SERVICE as _SERVICE
+from services.policy.rpcs import Context
 from services.runtime.app import App
-from services.runtime.validation import check, check_size, request_id
+from services.runtime.validation import check_size, request_id
 
-SERVICE: Final = "rapport.policy.v1.PolicyService"
+SERVICE: Final = _SERVICE
 
 _REGISTER: Final = f"/{SERVICE}/RegisterAssets"
-_PUBLISH: Final = f"/{SERVICE}/PublishValuationPolicy"
-
-Query = pb.ListAssetsRequest | pb.ListValuationPoliciesRequest | pb.GetValuationPolicyRequest
-"""Requests with a point of view."""
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def mount(server: grpc.aio.Server, app: App) -> None:
@@ -33,11 +30,11 @@ def mount(server: grpc.aio.Server, app: App) -> None:
     stubs.add_PolicyServiceServicer_to_server(Servicer(app), server)
 
 
-class Servicer(stubs.PolicyServiceServicer):
-    """Publishes an organization's assets and valuation policies. Errors are listed in `policy_service.proto`."""
+class Servicer(ContactPolicies, Purposes, Attributes, stubs.PolicyServiceServicer):
+    """Publishes what an organization goes by; of it assets and valuation policies here, the rest where its bases are.
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    Errors are listed in `policy_service.proto`.
+    """
 
     async def RegisterAssets(  # noqa: N802  # Named by the proto.
         self,
@@ -67,11 +64,8 @@ class Servicer(stubs.PolicyServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.PublishValuationPolicyResponse:
         """Publish a version of a valuation policy."""
-        asked = Request(_PUBLISH, request.organization_id, request_id(request), request)
-        receipt = await self._app.ledger.execute(asked, partial(valuations.publish_steps, request), 1)
-        view = View(END_OF_TIME, receipt.position)
-        look = await self._app.ledger.state_at(policy_stream(request.organization_id), view)
-        return valuations.published(receipt, look.state)
+        receipt, state = await self._publish(request, partial(valuations.publish_steps, request))
+        return valuations.published(receipt, state)
 
     async def CheckValuationPolicy(  # noqa: N802  # Named by the proto.
         self,
@@ -101,11 +95,6 @@ class Servicer(stubs.PolicyServiceServicer):
         look = await self._look(request)
         view = look.view
         return valuations.shown(look.state, request.policy_id, request.version, view.occur_time, view.position)
-
-    async def _look(self, request: Query) -> Look:
-        check(request)
-        as_of = request.as_of if request.HasField("as_of") else None
-        return await self._app.ledger.look(policy_stream(request.organization_id), as_of, request.min_position)
 
     async def _positions(self, organization_id: str, receipt: Receipt) -> dict[int, int]:
         """Return the positions of an organization's publications by their versions."""

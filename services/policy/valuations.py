@@ -8,7 +8,7 @@ from typing import Final
 from ledger.domain.decider import Step
 from ledger.domain.errors import Invalid, Violation
 from ledger.domain.identifiers import policy_stream
-from ledger.domain.policy import PolicyState, Published, noted_version
+from ledger.domain.policy import PolicyState, Published
 from ledger.domain.times import timestamp
 from ledger.domain.valuation_policy import RULES_MAX, PublishValuationPolicy, faults_of, filled
 from ledger.policy.valuation import unknown, valuations_of
@@ -16,6 +16,7 @@ from ledger.requests import Receipt
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION, Party
 from rapport.events.v1.valuation_pb2 import ValuationPolicy
 from rapport.policy.v1 import policy_service_pb2 as pb
+from services.policy.rpcs import stands_at
 from services.runtime.errors import SENT
 from services.runtime.validation import check, violations_of
 
@@ -41,9 +42,7 @@ def published(receipt: Receipt, policy: PolicyState) -> pb.PublishValuationPolic
 
     Whether the version is in force is told for the time it was recorded, so that a retry gets the same answer.
     """
-    (step,) = receipt.steps
-    version = step.places[0].version if step.places else noted_version(step.note)
-    (found,) = [each for each in policy.published.values() if each.version == version]
+    (found,) = [each for each in policy.published.values() if each.version == stands_at(receipt)]
     return pb.PublishValuationPolicyResponse(
         published=_told(found, policy, receipt.record_time), position=receipt.position, replayed=receipt.replayed
     )
