@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EPILOG = """\
-exit codes: 0 done; 1 refused; 2 not understood; 3 no answer; 4 an import with rejected lines; 130 interrupted
+exit codes: 0 done; 1 refused; 2 not understood; 3 no answer; 4 an import with rejected lines; 5 a contact decision that
+is DENY, 6 one that is DEFER; 7 a receipt that is altered or unknown; 130 interrupted
 """
 
 

@@ -94,18 +94,19 @@ def time(text: str) -> datetime:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        return _instant(text)
+        return instant(text)
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + (_DAY - _MICROSECOND)
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """Return an instant: ISO 8601 with a zone."""
     try:
-        instant = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is no time; write 1997-03-31 or 1997-03-31T12:00:00Z") from error
-    if instant.tzinfo is None:
+    if found.tzinfo is None:
         raise ArgumentTypeError(f"{text!r} names no zone; add Z for UTC, or an offset such as +02:00")
-    return instant
+    return found
 
 
 def known_at(text: str) -> datetime | int:

@@ -5,6 +5,9 @@
 2    the command was not understood, or a file of the caller's cannot be used
 3    no answer: nobody at the target, the service is stopping, or its store does not work
 4    an import that went through, with lines that were rejected
+5    a contact decision that is DENY
+6    a contact decision that is DEFER
+7    a receipt that is altered or unknown
 130  interrupted
 """
 
@@ -20,6 +23,9 @@ REFUSED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 DONE_WITH_REJECTS: Final = 4
+DENIED: Final = 5
+DEFERRED: Final = 6
+NOT_VALID: Final = 7
 INTERRUPTED: Final = 130
 
 
@@ -60,6 +66,26 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_VIEW_DIGEST_MISMATCH: "stop: the log gives another balance than before; verify it, and report",
     reasons.ERROR_REASON_EXPLANATION_MISMATCH: "report the defect; nothing of the explanation can be relied on",
     reasons.ERROR_REASON_VALUE_OUT_OF_RANGE: "check the amounts; the balance of a narrower window may fit",
+    reasons.ERROR_REASON_CONFIRMATION_NOT_POSSIBLE: "ask the customer again",
+    reasons.ERROR_REASON_CONSENT_UNKNOWN: "see `rapport consent history` for the positions of acts",
+    reasons.ERROR_REASON_CONSENT_WITHDRAWN_SINCE: "ask the customer again; what they say now counts from now on",
+    reasons.ERROR_REASON_OBJECTION_UNKNOWN: "see `rapport consent history`",
+    reasons.ERROR_REASON_WITHDRAWAL_UNKNOWN: "see `rapport consent history`",
+    reasons.ERROR_REASON_SUPPRESSION_UNKNOWN: "see `rapport suppression show`",
+    reasons.ERROR_REASON_DECISION_UNKNOWN: "name the decision that `rapport contact decide` answered",
+    reasons.ERROR_REASON_PERMIT_NOT_OPEN: "nothing is left to give back; see `rapport contact explain`",
+    reasons.ERROR_REASON_DECISION_MODEL_UNSUPPORTED: "ask a server of a release that knows these rules",
+    reasons.ERROR_REASON_ATTRIBUTE_UNKNOWN: "correct it, or publish it with `rapport policy attributes publish`",
+    reasons.ERROR_REASON_PROMISE_UNKNOWN: "see `rapport customer promise show`",
+    reasons.ERROR_REASON_PROMISE_ID_TAKEN: "choose a new id; the first promise stands",
+    reasons.ERROR_REASON_PROMISE_NOT_OPEN: "see `rapport customer promise show`",
+    reasons.ERROR_REASON_LINK_UNKNOWN: "see `rapport customer show` for the links that hold",
+    reasons.ERROR_REASON_LINK_ID_TAKEN: "choose a new --link-id",
+    reasons.ERROR_REASON_LINK_NOT_ALLOWED: "have a person look at both",
+    reasons.ERROR_REASON_IDENTIFIER_UNKNOWN: "see `rapport customer show` for the contact points",
+    reasons.ERROR_REASON_IDENTIFIERS_TOO_MANY: "have a person decide, and name them with --actor",
+    reasons.ERROR_REASON_NOTICE_UNKNOWN: "name the position at which the notice was served",
+    reasons.ERROR_REASON_CONCURRENCY_CONFLICT: "run the command again: nothing was recorded",
     reasons.ERROR_REASON_INTERNAL: "report the correlation id",
 }
 

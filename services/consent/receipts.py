@@ -55,7 +55,7 @@ class Receipts:
             raise Rejected(
                 reasons.ERROR_REASON_CONSENT_UNKNOWN,
                 "the position holds no act of this customer that has a receipt; see the history of consents",
-                position=name.position,
+                consent_position=name.position,
             )
         receipt = await self._receipt(act)
         return receipt_pb2.IssueReceiptResponse(
