@@ -86,6 +86,8 @@ class AbortContact:
 
     stream_id: str
     abort: ContactAborted
+    occur_time: int | None = None
+    """Microseconds. None: now."""
     context: EventContext | None = None
 
     @property
@@ -94,10 +96,11 @@ class AbortContact:
         return ()
 
     def decide(self, state: RelationshipState, setting: Setting) -> Decision:
-        """Return the fact; it happens now.
+        """Return the fact.
 
         Raises:
-            Rejected: DECISION_UNKNOWN; PERMIT_NOT_OPEN for one that was used, is over, or was given back.
+            Rejected: DECISION_UNKNOWN; PERMIT_NOT_OPEN for one that was used, is over, or was given back;
+                OCCUR_TIME_IN_FUTURE.
         """
         decision_id = self.abort.decision_id
         at = max(setting.now, state.last_record_time)
@@ -115,4 +118,5 @@ class AbortContact:
                 decision_id=decision_id,
                 permit_status=status.name,
             )
-        return Decision((new_fact(CONTACT_ABORTED, self.abort, occurrence(None, setting), self.context),))
+        when = occurrence(self.occur_time, setting)
+        return Decision((new_fact(CONTACT_ABORTED, self.abort, when, self.context),))
