@@ -10,15 +10,28 @@ from dataclasses import replace
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from tzdata import IANA_VERSION as TZDATA_VERSION  # type: ignore[import-untyped]  # It has no stubs.
 
-from ledger.contact.finding import PASS, PASSED, SKIPPED, Finding, earliest
-from ledger.contact.gates import basis, denial, minor, parties, subject, suppression
+from ledger.contact.finding import PASS, SKIPPED, Finding, earliest
+from ledger.contact.gates import (
+    basis,
+    denial,
+    frequency,
+    hours,
+    minor,
+    pacing,
+    parties,
+    preference,
+    reciprocity,
+    subject,
+    suppression,
+    waste,
+)
 from ledger.contact.obligations import obligations
 from ledger.contact.outcome import DEFERRED, DENY, PERMIT, outcome_of
 from ledger.contact.picture import Picture
 from ledger.contact.search import Look, Sight, Window, find_window, permit_end
 from ledger.contact.terms import said
+from ledger.contact.zones import TZDATA_VERSION
 from ledger.domain.times import MICROSECONDS, timestamp
 from rapport.events.v1 import contact_pb2
 from rapport.events.v1.contact_pb2 import ContactDecided, ContactQuestion, GateFinding, StreamRead
@@ -44,12 +57,12 @@ def evaluate(picture: Picture, question: ContactQuestion, at: int) -> tuple[Find
         denial.gate(picture, question, at, told),
         basis.gate(picture, question, at, told),
         parties.gate(picture, question, at),
-        PASSED,
-        PASSED,
-        PASSED,
-        PASSED,
-        PASSED,
-        PASSED,
+        preference.gate(picture, question, at),
+        frequency.gate(picture, question, at),
+        hours.gate(picture, question, at),
+        pacing.gate(picture, question, at),
+        reciprocity.gate(picture, question, at),
+        waste.gate(picture, question, at),
     )
 
 
