@@ -1,4 +1,4 @@
-"""What a denial ends: whether any cell at all was live before it and is not after.
+"""What a denial ends: whether any cell at all was live before it and is not after; and what becomes of each act.
 
 A grant covers a box of cells, purposes x channels x contact points x brands, and so does each denial. Something ends
 where the part of a live grant's box that the withdrawal covers is not covered already by the denials that keep the
@@ -6,10 +6,11 @@ grant from counting. Listing the cells would not do: an open part stands for val
 """
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Final
 
 from ledger.domain.consent_scope import Scope
-from ledger.domain.consent_status import Acts, Denial, Grant
+from ledger.domain.consent_status import PLAIN, Acts, Denial, Grant, Terms
 
 BOXES_MAX: Final = 10_000
 """Most boxes looked at. Beyond, the answer is that something ended: it may have, and the customer asked for it."""
@@ -37,6 +38,61 @@ def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
                 if _leaves_anything(_confirmed(box, grant), cuts):
                     return True
     return False
+
+
+def ended_by(acts: Acts, scope: Scope, grant: Grant) -> int:
+    """Return the position of the denial from which on no cell of a grant is left; 0: there are such.
+
+    What is not confirmed of a grant is not part of it.
+    """
+    bars = {denied: _first_against(grant, denials) for denied, denials in acts.denials.items()}
+    against = sorted(((position, denied) for denied, position in bars.items() if position), key=itemgetter(0))
+    universe = _universe((scope, *bars))
+    box, cuts = _confirmed(_granted(scope, universe), grant), [_denied(each, scope, universe) for _, each in against]
+    return _first_that_leaves_nothing(box, cuts, [position for position, _ in against])
+
+
+def lifted_by(acts: Acts, scope: Scope, denial: Denial, at: int, terms: Terms = PLAIN) -> int:
+    """Return the position of the grant from which on every cell that a denial names is allowed again; 0: it stands.
+
+    Only grants that are in force at an instant, in microseconds, lift; a denial of everything no grant can lift.
+    """
+    if not scope.purposes:
+        return 0
+    lifting = [
+        (grant.position, granted, grant)
+        for granted, grants in acts.grants.items()
+        for grant in grants
+        if grant.position > denial.position and grant.occur_time > denial.occur_time and is_in_force(grant, at, terms)
+    ]
+    lifting.sort(key=itemgetter(0))
+    universe = _universe((scope, *(granted for _, granted, _ in lifting)))
+    box = (scope.purposes, *(_named(scope[part], universe[part - 1]) for part in (1, 2, 3)))
+    cuts = [_confirmed(_granted(granted, universe), grant) for _, granted, grant in lifting]
+    return _first_that_leaves_nothing(box, cuts, [position for position, _, _ in lifting])
+
+
+def is_in_force(grant: Grant, at: int, terms: Terms = PLAIN) -> bool:
+    """Tell whether a grant holds at an instant, in microseconds, but for denials: what is confirmed of it."""
+    if grant.confirmation_required and not grant.confirmed_position:
+        return False
+    return terms.admits(grant, at) and grant.start <= at < terms.end_of(grant, at)
+
+
+def _first_against(grant: Grant, denials: Sequence[Denial]) -> int:
+    """Return the position of the first denial that a grant does not come after; 0: it comes after all of them."""
+    against = (
+        denial.position
+        for denial in denials
+        if denial.position > grant.position or denial.occur_time >= grant.occur_time
+    )
+    return next(against, 0)
+
+
+def _first_that_leaves_nothing(box: _Box, cuts: Sequence[_Box], positions: Sequence[int]) -> int:
+    if _leaves_anything(box, cuts):
+        return 0
+    return next((positions[last] for last in range(len(cuts)) if not _leaves_anything(box, cuts[: last + 1])), 0)
 
 
 def _confirmed(box: _Box, grant: Grant) -> _Box:

@@ -213,6 +213,15 @@ class RecipientGrantState:
         instants = (instant for grant in grants for instant in (grant.occur_time, grant.until))
         return min((instant for instant in instants if at < instant < END_OF_TIME), default=None)
 
+    def is_live(self, position: int, at: int) -> bool:
+        """Tell whether the grant at a position holds at an instant, in microseconds, for any purpose of it."""
+        return any(
+            grant.position == position
+            for recipient, grants in self._grants.items()
+            for purpose in {purpose for grant in grants for purpose in grant.purposes}
+            for grant in self._live(recipient, (purpose,), at)
+        )
+
     def used_by(self, disclosure_position: int) -> int:
         """Return the position of the grant that a disclosure used up one use of; 0: no live grant covered it."""
         return self._used_by.get(disclosure_position, 0)

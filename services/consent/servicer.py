@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
 
 import grpc
 
+from ledger.domain.decider import Step
 from ledger.domain.errors import Rejected
-from ledger.domain.identifiers import relationship_stream
-from ledger.requests import Request
+from ledger.requests import Receipt, Request
+from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.consent.v1 import consent_service_pb2_grpc as stubs
-from rapport.errors.v1 import error_reason_pb2 as reasons
-from services.consent import translate
+from services.consent import steps, translate
+from services.consent.acts import Acts
+from services.consent.history import history
 from services.consent.receipts import Receipts
+from services.consent.seeing import see, see_apart
 from services.runtime.app import App
 from services.runtime.ingest import Loading
 from services.runtime.validation import check, check_size, in_list, request_id
 
 SERVICE: Final = "rapport.consent.v1.ConsentService"
 
-_GIVE: Final = f"/{SERVICE}/GiveConsent"
-_REFUSE: Final = f"/{SERVICE}/RefuseConsent"
-_WITHDRAW: Final = f"/{SERVICE}/WithdrawConsent"
 _APPLY: Final = f"/{SERVICE}/ApplyConsents"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 LOADING: Final = Loading(
     f"/{SERVICE}/IngestConsents",
-    translate.item_steps,
+    steps.item_steps,
     translate.item_recorded,
     translate.item_failed,
     translate.frame_answered,
@@ -44,7 +44,7 @@ def mount(server: grpc.aio.Server, app: App) -> None:
     stubs.add_ConsentServiceServicer_to_server(Servicer(app), server)
 
 
-class Servicer(Receipts, stubs.ConsentServiceServicer):
+class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
     """Records acts of consent and answers what they amount to. Errors are listed in `consent_service.proto`."""
 
     def __init__(self, app: App) -> None:
@@ -57,8 +57,7 @@ class Servicer(Receipts, stubs.ConsentServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.GiveConsentResponse:
         """Record that the customer allowed something."""
-        asked = Request(_GIVE, request.organization_id, request_id(request), request)
-        return translate.given(await self._execute(asked, partial(translate.give_steps, request)))
+        return translate.written(pb.GiveConsentResponse(), await self._record("GiveConsent", request, steps.give_steps))
 
     async def RefuseConsent(  # noqa: N802  # Named by the proto.
         self,
@@ -66,8 +65,9 @@ class Servicer(Receipts, stubs.ConsentServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.RefuseConsentResponse:
         """Record that the customer was asked and said no."""
-        asked = Request(_REFUSE, request.organization_id, request_id(request), request)
-        return translate.refused(await self._execute(asked, partial(translate.refuse_steps, request)))
+        return translate.written(
+            pb.RefuseConsentResponse(), await self._record("RefuseConsent", request, steps.refuse_steps)
+        )
 
     async def WithdrawConsent(  # noqa: N802  # Named by the proto.
         self,
@@ -75,8 +75,9 @@ class Servicer(Receipts, stubs.ConsentServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.WithdrawConsentResponse:
         """Record that the customer took something back."""
-        asked = Request(_WITHDRAW, request.organization_id, request_id(request), request)
-        return translate.withdrawn(await self._execute(asked, partial(translate.withdraw_steps, request)))
+        return translate.ended(
+            pb.WithdrawConsentResponse(), await self._record("WithdrawConsent", request, steps.withdraw_steps)
+        )
 
     async def ApplyConsents(  # noqa: N802  # Named by the proto.
         self,
@@ -87,7 +88,7 @@ class Servicer(Receipts, stubs.ConsentServiceServicer):
         check_size(len(request.items), self._app.settings.batch_items_max)
         asked = Request(_APPLY, request.organization_id, request_id(request), request)
         try:
-            receipt = await self._execute(asked, partial(translate.batch_steps, request), len(request.items))
+            receipt = await self._execute(asked, partial(steps.batch_steps, request), len(request.items))
         except Rejected as refusal:
             raise in_list(refusal, "items") from None
         return translate.batch_applied(receipt)
@@ -109,14 +110,27 @@ class Servicer(Receipts, stubs.ConsentServiceServicer):
     ) -> pb.GetConsentsResponse:
         """Return the status of cells, now or as of a past moment."""
         check(request)
-        stream_id = relationship_stream(request.organization_id, request.customer_id)
-        as_of = request.as_of if request.HasField("as_of") else None
-        look = await self._app.ledger.look(stream_id, as_of, request.min_position)
-        if not look.version:
-            raise Rejected(
-                reasons.ERROR_REASON_RELATIONSHIP_UNKNOWN,
-                "nothing was recorded between the two; check both ids",
-                organization_id=request.organization_id,
-                customer_id=request.customer_id,
-            )
-        return translate.consents(request, look.state.consents, look.view.occur_time, look.view.position)
+        sight = await see(self._app.ledger, request)
+        view = sight.view
+        return translate.consents(request, sight.state.consents, sight.terms, view.occur_time, view.position)
+
+    async def GetConsentHistory(  # noqa: N802  # Named by the proto.
+        self,
+        request: acts.GetConsentHistoryRequest,
+        context: Context,  # noqa: ARG002
+    ) -> acts.GetConsentHistoryResponse:
+        """Return every act that concerns consent, and what became of it."""
+        check(request)
+        sight = await see_apart(self._app.ledger, request)
+        view = sight.view
+        facts = await self._app.ledger.facts(sight.stream_id, view)
+        return acts.GetConsentHistoryResponse(
+            entries=history(sight, facts),
+            position=view.position,
+            as_of=translate.view(view.occur_time, view.position),
+        )
+
+    async def _record(self, name: str, request: Any, plan: Callable[[Any], Sequence[Step]]) -> Receipt:
+        """Record what the steps of a request cause, which `plan` finds in it. `name`: of the rpc."""
+        asked = Request(f"/{SERVICE}/{name}", request.organization_id, request_id(request), request)
+        return await self._execute(asked, partial(plan, request))

@@ -1,132 +1,61 @@
-"""From requests about consents to steps, and from receipts and states to responses.
-
-A withdrawal is never turned away for its time: one that cannot be kept counts as now (consent.md 4, rule 1).
-"""
+"""From receipts and states to responses of ConsentService."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import status_pb2
 
-from ledger.domain.consent import (
-    Cell,
-    CellVerdict,
-    ConsentState,
-    GiveConsent,
-    RefuseConsent,
-    WithdrawalEffect,
-    WithdrawConsent,
-    cells,
-    status,
-)
-from ledger.domain.decider import Step
-from ledger.domain.errors import Violation
-from ledger.domain.identifiers import relationship_stream
-from ledger.domain.times import END_OF_TIME, MICROSECONDS, START_OF_TIME, microseconds, timestamp
+from ledger.contact.texts import TextNote
+from ledger.domain.consent import Cell, CellVerdict, ConsentState, Terms, WithdrawalEffect, cells, status
+from ledger.domain.consent_confirming import confirmed_position
+from ledger.domain.times import END_OF_TIME, MICROSECONDS, timestamp
 from ledger.requests import Place, Receipt
-from rapport.consent.v1 import consent_cell_pb2, consent_service_pb2
+from rapport.consent.v1 import consent_acts_pb2 as acts
+from rapport.consent.v1 import consent_cell_pb2
 from rapport.consent.v1 import consent_service_pb2 as pb
-from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn
 from rapport.type.v1.as_of_pb2 import AsOf
-from rapport.type.v1.event_context_pb2 import EventContext
 from services.runtime.times import set_time
-from services.runtime.validation import check
 
-_NANOSECONDS: Final = 1_000_000_000
-_DURATION_S_MAX: Final = 315_576_000_000
-"""Seconds that a google.protobuf.Duration may have."""
+_Response = TypeVar("_Response")
 
 
-def give_steps(request: pb.GiveConsentRequest) -> Sequence[Step]:
-    """Return the step of a GiveConsent.
-
-    Raises:
-        Invalid: the request breaks rules; every violation is named.
-    """
-    check(request, *_consent_faults("consent", request.consent))
-    return (GiveConsent(_stream(request), request.consent, _time(request), _context(request)),)
-
-
-def refuse_steps(request: pb.RefuseConsentRequest) -> Sequence[Step]:
-    """Return the step of a RefuseConsent; one that says nothing refuses everything.
-
-    Raises:
-        Invalid: as `give_steps`.
-    """
-    check(request)
-    refusal = request.refusal if request.HasField("refusal") else ConsentRefused()
-    return (RefuseConsent(_stream(request), refusal, _time(request), _context(request)),)
-
-
-def withdraw_steps(request: pb.WithdrawConsentRequest) -> Sequence[Step]:
-    """Return the step of a WithdrawConsent; one that says nothing takes everything back.
-
-    Raises:
-        Invalid: as `give_steps`; for ids and sizes only.
-    """
-    check(request)
-    withdrawal = request.withdrawal if request.HasField("withdrawal") else ConsentWithdrawn()
-    occur_time = _lenient_time(request.occur_time) if request.HasField("occur_time") else None
-    return (WithdrawConsent(_stream(request), withdrawal, occur_time, _context(request)),)
-
-
-def batch_steps(request: pb.ApplyConsentsRequest) -> Sequence[Step]:
-    """Return the steps of a batch, one for each act.
-
-    Raises:
-        Invalid: as `give_steps`.
-    """
-    faults = [
-        fault
-        for index, act in enumerate(request.items)
-        if act.HasField("given")
-        for fault in _consent_faults(f"items[{index}].given", act.given)
-    ]
-    check(request, *faults)
-    organization_id = request.organization_id
-    return [_act(organization_id, act) for act in request.items]
-
-
-def item_steps(organization_id: str, item: pb.IngestConsentsItem) -> Sequence[Step]:
-    """Return the step of an item that was found to keep the rules of its proto.
-
-    Raises:
-        Invalid: the consent it gives is not whole.
-    """
-    if item.act.HasField("given"):
-        check(item, *_consent_faults("act.given", item.act.given))
-    return (_act(organization_id, item.act),)
-
-
-def given(receipt: Receipt) -> pb.GiveConsentResponse:
-    """Return the answer to a GiveConsent."""
+def written(response: _Response, receipt: Receipt) -> _Response:
+    """Fill in what the answer to every write says, and return it; of several events it names the first."""
+    told: Any = response  # They have these fields in common, and no type.
     place = _place(receipt)
-    response = pb.GiveConsentResponse(position=place.position, version=place.version, replayed=receipt.replayed)
-    set_time(response.record_time, receipt.record_time)
+    told.position, told.version, told.replayed = place.position, place.version, receipt.replayed
+    set_time(told.record_time, receipt.record_time)
     return response
 
 
-def refused(receipt: Receipt) -> pb.RefuseConsentResponse:
-    """Return the answer to a RefuseConsent."""
-    place = _place(receipt)
-    response = pb.RefuseConsentResponse(position=place.position, version=place.version, replayed=receipt.replayed)
-    set_time(response.record_time, receipt.record_time)
+def ended(response: _Response, receipt: Receipt) -> _Response:
+    """Fill in the answer to a write that may have ended consents, and return it."""
+    told: Any = written(response, receipt)
+    told.effect = _EFFECTS[WithdrawalEffect.noted(receipt.steps[0].note)]
     return response
 
 
-def withdrawn(receipt: Receipt) -> pb.WithdrawConsentResponse:
-    """Return the answer to a WithdrawConsent."""
-    place = _place(receipt)
-    effect = _EFFECTS[WithdrawalEffect.noted(receipt.steps[0].note)]
-    response = pb.WithdrawConsentResponse(
-        position=place.position, version=place.version, replayed=receipt.replayed, effect=effect
+def confirmed(receipt: Receipt) -> acts.ConfirmConsentResponse:
+    """Return the answer to a ConfirmConsent."""
+    given_position = confirmed_position(receipt.steps[0].note)
+    return written(acts.ConfirmConsentResponse(given_position=given_position), receipt)
+
+
+def text_recorded(receipt: Receipt) -> pb.RecordInboundTextResponse:
+    """Return the answer to a RecordInboundText."""
+    step = receipt.steps[0]
+    note = TextNote.decoded(step.note)
+    response = pb.RecordInboundTextResponse(
+        reading=note.read.reading,  # type: ignore[arg-type]  # The same numbers.
+        word=note.read.word,
+        confirm_once=note.confirm_once,
     )
-    set_time(response.record_time, receipt.record_time)
-    return response
+    if note.effect is not None:
+        response.effect = _EFFECTS[note.effect]
+        response.withdrawal_position = step.places[1].position
+    return written(response, receipt)
 
 
 def batch_applied(receipt: Receipt) -> pb.ApplyConsentsResponse:
@@ -156,7 +85,7 @@ def frame_answered(results: Sequence[pb.IngestConsentsResult]) -> pb.IngestConse
 
 
 def consents(
-    request: pb.GetConsentsRequest, state: ConsentState, occur_time: int, position: int
+    request: pb.GetConsentsRequest, state: ConsentState, terms: Terms, occur_time: int, position: int
 ) -> pb.GetConsentsResponse:
     """Return the statuses that a GetConsents asks for: of its cells, or of all that were ever named.
 
@@ -164,70 +93,21 @@ def consents(
     """
     asked = [_cell(cell) for cell in request.cells] or cells(state)
     return pb.GetConsentsResponse(
-        consents=[_cell_status(cell, status(state, cell, occur_time)) for cell in asked],
+        consents=[_cell_status(cell, status(state, cell, occur_time, terms)) for cell in asked],
         position=position,
-        as_of=AsOf(occur_time=timestamp(occur_time), position=position),
+        as_of=view(occur_time, position),
     )
 
 
-_EFFECTS: Final[dict[WithdrawalEffect, consent_service_pb2.WithdrawalEffect.ValueType]] = {
+def view(occur_time: int, position: int) -> AsOf:
+    """Return a point of view as it is echoed. `occur_time`: microseconds."""
+    return AsOf(occur_time=timestamp(occur_time), position=position)
+
+
+_EFFECTS: Final[dict[WithdrawalEffect, pb.WithdrawalEffect.ValueType]] = {
     WithdrawalEffect.ENDED: pb.WITHDRAWAL_EFFECT_ENDED,
     WithdrawalEffect.NONE: pb.WITHDRAWAL_EFFECT_NONE,
 }
-
-
-def _act(organization_id: str, act: pb.ConsentAct) -> Step:
-    stream_id = relationship_stream(organization_id, act.customer_id)
-    occur_time, context = _time(act), _context(act)
-    match act.WhichOneof("act"):
-        case "given":
-            return GiveConsent(stream_id, act.given, occur_time, context)
-        case "refused":
-            return RefuseConsent(stream_id, act.refused, occur_time, context)
-        case _:  # The proto requires one of the three.
-            return WithdrawConsent(stream_id, act.withdrawn, occur_time, context)
-
-
-def _stream(request: Any) -> str:
-    return relationship_stream(request.organization_id, request.customer_id)
-
-
-def _time(request: Any) -> int | None:
-    return microseconds(request.occur_time) if request.HasField("occur_time") else None
-
-
-def _context(request: Any) -> EventContext | None:
-    return request.context if request.HasField("context") else None
-
-
-def _lenient_time(time: Timestamp) -> int | None:
-    """Return the time of a withdrawal; None, which means now, where it is none that can be kept."""
-    found = microseconds(time)
-    if not 0 <= time.nanos < _NANOSECONDS or found < START_OF_TIME:
-        return None
-    return min(found, END_OF_TIME - 1)  # Later than the clock all the same.
-
-
-def _consent_faults(field: str, consent: ConsentGiven) -> list[Violation]:
-    """Return what the rules of the event leave open: how long the consent holds, and the data is kept."""
-    faults = []
-    if consent.HasField("validity"):
-        validity = consent.validity
-        match validity.WhichOneof("end"):
-            case None:
-                faults.append(Violation(f"{field}.validity", "must say one of the five ends"))
-            case "duration" if not _is_positive(validity.duration) or validity.duration.nanos:
-                faults.append(Violation(f"{field}.validity.duration", "must be whole seconds, from 1"))
-            case "endless" if not validity.endless:
-                faults.append(Violation(f"{field}.validity.endless", "must be true where it is given"))
-    if consent.HasField("retention") and not _is_positive(consent.retention):
-        faults.append(Violation(f"{field}.retention", "must be longer than nothing"))
-    return faults
-
-
-def _is_positive(duration: Duration) -> bool:
-    seconds, nanos = duration.seconds, duration.nanos
-    return 0 <= seconds <= _DURATION_S_MAX and 0 <= nanos < _NANOSECONDS and (seconds > 0 or nanos > 0)
 
 
 def _cell(cell: consent_cell_pb2.ConsentCell) -> Cell:

@@ -24,8 +24,13 @@ _VALIDATOR: Final = protovalidate.Validator()
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _UUID_BYTES: Final = 16
 
-LENIENT_TIMES: Final = frozenset({"rapport.consent.v1.WithdrawConsentRequest.occur_time"})
-"""Times that are never refused: a withdrawal is not turned away for its clock (consent.md 4, rule 1)."""
+LENIENT_TIMES: Final = frozenset(
+    {
+        "rapport.consent.v1.RaiseObjectionRequest.occur_time",
+        "rapport.consent.v1.WithdrawConsentRequest.occur_time",
+    }
+)
+"""Times that are never refused: no withdrawal or objection is turned away for its clock (consent.md 4, rule 1)."""
 
 
 def check(message: Message, *more: Violation) -> None:
