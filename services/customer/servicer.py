@@ -13,6 +13,7 @@ from ledger.contact.person import person
 from ledger.domain.decider import Step
 from ledger.domain.errors import Rejected
 from ledger.domain.identifiers import customer_of, policy_stream, relationship_stream
+from ledger.domain.policy import PolicyState
 from ledger.domain.times import END_OF_TIME
 from ledger.log.reading import parts
 from ledger.requests import Receipt, Request
@@ -22,6 +23,7 @@ from rapport.customer.v1 import customer_service_pb2_grpc as stubs
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from services.customer import answers, translate
 from services.customer.answers import Asked
+from services.customer.zones import time_zones
 from services.runtime.app import App
 from services.runtime.validation import check, request_id
 
@@ -217,10 +219,12 @@ class Servicer(stubs.CustomerServiceServicer):
     ) -> pb.GetCustomerResponse:
         """Return profile, contact points, links and preferences."""
         check(request)
-        own, looks = await self._person(request)
-        linked = {customer_of(stream_id): look.state for stream_id, look in looks.items() if stream_id != own}
-        state = looks[own].state
-        return answers.customer(request.customer_id, state, linked, (), looks[own].view)
+        looks, policy = await self._person(request)
+        (_, own), *others = looks.items()
+        zones = time_zones(own.state, policy, own.view.occur_time)
+        return answers.customer(
+            request.customer_id, own.state, {name: look.state for name, look in others}, zones, own.view
+        )
 
     async def GetAttributes(  # noqa: N802  # Named by the proto.
         self,
@@ -253,28 +257,37 @@ class Servicer(stubs.CustomerServiceServicer):
         """Record what a request asks for; `steps` validates it."""
         organization_id: str = getattr(request, "organization_id")  # noqa: B009  # Every request has it.
         asked = Request(f"/{SERVICE}/{rpc}", organization_id, request_id(request), request)
-        return await self._ledger.execute(asked, partial(steps, request))
+        try:
+            return await self._ledger.execute(asked, partial(steps, request))
+        except Rejected as refusal:
+            raise translate.alone(refusal) from None
 
     async def _look(self, request: Query) -> Look:
         """Return a relationship as a request sees it."""
         stream_id = relationship_stream(request.organization_id, request.customer_id)
         return _shown(request, await self._ledger.look(stream_id, _as_of(request), request.min_position))
 
-    async def _person(self, request: pb.GetCustomerRequest) -> tuple[str, dict[str, Look]]:
-        """Return the customer's stream, and all streams of the person as the request sees them."""
-        own = relationship_stream(request.organization_id, request.customer_id)
+    async def _person(self, request: pb.GetCustomerRequest) -> tuple[dict[str, Look], PolicyState]:
+        """Return all relationships of the person as the request sees them, by customer id, the one asked about first.
+
+        And what the organization has published. To be read before the next await.
+        """
+        organization_id, now = request.organization_id, _as_of(request) is None
+        own, published = relationship_stream(organization_id, request.customer_id), policy_stream(organization_id)
+        view = View(0, 0) if now else await self._ledger.resolve(request.as_of, request.min_position)
         names: tuple[str, ...] = (own,)
-        view = None if _as_of(request) is None else await self._ledger.resolve(request.as_of, request.min_position)
         while True:
-            if view is None:
-                looks = await self._ledger.current_many(names, request.min_position)
+            if now:
+                looks = await self._ledger.current_many((*names, published), request.min_position)
             else:
                 looks = {name: await self._ledger.state_at(name, view) for name in names}
+                looks[published] = await self._ledger.state_at(published, View(END_OF_TIME, view.position))
             _shown(request, looks[own])
-            found = person(own, {name: look.state for name, look in looks.items()})
+            found = person(own, {name: looks[name].state for name in names})
             if not found.missing:
-                # A link may have been undone since it was followed.
-                return own, {name: looks[name] for name in (own, *found.linked)}
+                # Not all that were asked for: a link may have been undone since it was followed.
+                shown = {customer_of(name): looks[name] for name in (own, *found.linked)}
+                return shown, looks[published].state
             names = (own, *found.linked, *sorted(found.missing))
 
     async def _with_text(self, asked: Sequence[Asked]) -> set[int]:

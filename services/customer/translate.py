@@ -14,6 +14,7 @@ from ledger.domain.attribute import (
     WithdrawAttribute,
 )
 from ledger.domain.decider import Step
+from ledger.domain.errors import Rejected
 from ledger.domain.identifiers import relationship_stream
 from ledger.domain.identity import Joined, LinkCustomers, UnlinkCustomers
 from ledger.domain.preference import ClearPreference, DeclarePreference
@@ -186,6 +187,12 @@ def joined(response: _Response, receipt: Receipt) -> _Response:
     told.replayed = receipt.replayed
     set_time(told.record_time, receipt.record_time)
     return response
+
+
+def alone(refusal: Rejected) -> Rejected:
+    """Return a refusal as the caller asked: a link is one thing to ask, though it takes a step for each stream."""
+    values = {name: value for name, value in refusal.metadata.items() if name != "operation_index"}
+    return Rejected(refusal.reason, str(refusal), refusal.violations, **values)
 
 
 def _stream(request: Any) -> str:
