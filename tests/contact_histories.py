@@ -431,6 +431,11 @@ class Draw:
         ]
         return draw.choice(found)()
 
+    def plain_question(self) -> d.ContactQuestion:
+        """Return a question about marketing that leaves open what it can: what limits it is mostly not permission."""
+        draw = self.random
+        return question(channel=draw.choice(CHANNELS), topic=draw.choice(["", "sale", "news"]))
+
     def question(self) -> d.ContactQuestion:
         """Return a question."""
         draw = self.random
@@ -447,11 +452,13 @@ class Draw:
             legal_basis=draw.choice(BASES),
         )
 
-    def policy(self) -> p.ContactPolicy:
-        """Return a contact policy with every kind of number in it somewhere."""
+    def policy(self, version: int = 1) -> p.ContactPolicy:
+        """Return a contact policy with every kind of number in it somewhere; a later version begins later."""
         draw = self.random
+        begins = START - DAY if version == 1 else START + draw.randrange(80 * 24) * HOUR
         return p.ContactPolicy(
-            version=1,
+            version=version,
+            effective_from_time=timestamp(begins),
             default_jurisdiction=draw.choice(["", "DE", "CA"]),
             default_time_zones=draw.choice([[], ["Europe/Berlin"], ["America/New_York", "America/Chicago"]]),
             jurisdictions=[
@@ -482,33 +489,52 @@ class Draw:
         )
 
 
-def random_history(seed: int, events: int = 12, *, known: bool = True) -> tuple[History, Draw, int]:
+def random_history(
+    seed: int, events: int = 12, *, known: bool = True, welcome: bool = False
+) -> tuple[History, Draw, int]:
     """Return a history of one customer, the draw that made it, and an instant after all of it.
 
-    `known`: the customer did something that makes them known.
+    `known`: the customer did something that makes them known. `welcome`: they consented to everything, and little but
+    preferences and talk follows.
     """
     history, draw = History(), Draw(seed)
     if draw.random.random() < 0.8:
         history.publish(draw.policy(), START - DAY)
+    if draw.random.random() < 0.2:
+        history.publish(draw.policy(version=2), START - DAY)
     minutes = sorted(draw.random.randrange(SPAN_DAYS * 24 * 60) for _ in range(events))
     if known:
-        history.add(did("VISIT", direction=i.DIRECTION_OBSERVED), START)
-        for point in POINTS:
-            if draw.random.random() < 0.8:
-                history.add(verified(point), START)
+        _arrive(history, draw)
+    if welcome:
+        history.add(given(purposes=PURPOSES), START)
     for minute in minutes:
         recorded = START + minute * MINUTE
         # Some things are heard of late.
-        at = recorded - draw.random.choice([0, 0, 0, draw.random.randrange(20 * 24 * 60) * MINUTE])
-        at = max(at, START)
-        kind = draw.random.random()
-        event = draw.consent(at) if kind < 0.35 else draw.denial() if kind < 0.42 else draw.other(at, history)
-        history.add(event, at, recorded=recorded)
+        at = max(START, recorded - draw.random.choice([0, 0, 0, draw.random.randrange(20 * 24 * 60) * MINUTE]))
+        history.add(_event(history, draw, at, welcome=welcome), at, recorded=recorded)
         if draw.random.random() < 0.15:
-            _, decided = history.decide_and_record(recorded, draw.question())
-            if decided.outcome == d.DECISION_OUTCOME_PERMIT and draw.random.random() < 0.5:
-                asked = decided.question
-                message = sent(channel=asked.channel, message_class=asked.message_class, decision_id=history.head)
-                history.add(message, recorded)
-    at = START + (max(minutes, default=0) + draw.random.randrange(30 * 24 * 60)) * MINUTE
-    return history, draw, at
+            asked = draw.plain_question() if welcome else draw.question()
+            _decide_and_perhaps_send(history, draw, recorded, asked)
+    last = max(minutes, default=0) + draw.random.randrange(24 * 60 if welcome else 30 * 24 * 60)
+    return history, draw, START + last * MINUTE
+
+
+def _arrive(history: History, draw: Draw) -> None:
+    history.add(did("VISIT", direction=i.DIRECTION_OBSERVED), START)
+    for point in POINTS:
+        if draw.random.random() < 0.8:
+            history.add(verified(point), START)
+
+
+def _event(history: History, draw: Draw, at: int, *, welcome: bool) -> Message:
+    kind = draw.random.random()
+    if welcome:
+        return draw.preference(at) if kind < 0.5 else draw.interaction() if kind < 0.9 else draw.consent(at)
+    return draw.consent(at) if kind < 0.35 else draw.denial() if kind < 0.42 else draw.other(at, history)
+
+
+def _decide_and_perhaps_send(history: History, draw: Draw, at: int, asked: d.ContactQuestion) -> None:
+    decision_id, decided = history.decide_and_record(at, asked)
+    if decided.outcome == d.DECISION_OUTCOME_PERMIT and draw.random.random() < 0.5:
+        message = sent(channel=asked.channel, message_class=asked.message_class, decision_id=decision_id)
+        history.add(message, at)
