@@ -57,7 +57,7 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_RATE_OUT_OF_RANGE: "lower the rate or the limit",
     reasons.ERROR_REASON_POLICY_VERSION_TAKEN: "choose a version after the latest, or leave it out",
     reasons.ERROR_REASON_POLICY_UNIT_CHANGED: "publish under another policy_id",
-    reasons.ERROR_REASON_POLICY_UNKNOWN: "see `rapport policy valuation list`, or publish it first",
+    reasons.ERROR_REASON_POLICY_UNKNOWN: "see `rapport policy valuation list` or `... contact list`, or publish it",
     reasons.ERROR_REASON_WINDOW_INVALID: "let --from lie before --to, and --to not after --as-of",
     reasons.ERROR_REASON_HALF_LIFE_INVALID: "choose 1 to 3650 days, or leave --half-life out",
     reasons.ERROR_REASON_VIEW_TOKEN_INVALID: "give the token whole, with the relationship that it was told for",

@@ -1,4 +1,4 @@
-"""`rapport policy valuation publish|check|list|show`: what exchanges are worth, and to whom."""
+"""`rapport policy`, and of it `valuation publish|check|list|show`: what exchanges are worth, and to whom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION, Category, Party
 from rapport.events.v1.policy_pb2 import AssetKind
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, Side, ValuationMethod, ValuationPolicy, ValuationRule
-from services.cli import exits
+from services.cli import exits, policy_contact, policy_registries
 from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, position, view_of
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
 from services.cli.policy_file import PolicyFile, per_whole_unit, read_policy, units_of_account
@@ -45,6 +45,8 @@ def add(commands: Commands) -> None:
     show.add_argument("--version", metavar="N", type=position, default=0, help="default: the one in force")
     add_view(show)
     show.set_defaults(run=run_show)
+    policy_contact.add(kinds)
+    policy_registries.add(kinds)
 
 
 def _add_command(verbs: Commands, name: str, text: str) -> Parser:

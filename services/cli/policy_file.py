@@ -13,10 +13,9 @@ and must come out as whole nanos per minor unit. Every fault of a file is found,
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from rapport.events.v1.exchange_pb2 import Category, Party
 from rapport.events.v1.valuation_pb2 import (
@@ -27,7 +26,7 @@ from rapport.events.v1.valuation_pb2 import (
     ValuationPolicy,
     ValuationRule,
 )
-from services.cli.exits import UsageFault
+from services.cli.toml_file import Fault, Float, line_of, read_document
 from services.client import timestamp, to_units
 from services.client.values import scale_of
 
@@ -51,18 +50,6 @@ _RULE_KEYS: Final = (
     *(key for name in _AMOUNTS for key in (name, f"{name}_nanos")),
     *("method", "source", "redemption_ppm"),
 )
-_TABLE: Final = re.compile(r"\s*\[\[\s*([A-Za-z0-9_-]+)\s*\]\]")
-_KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
-_QUOTES: Final = re.compile(r'"""|\'\'\'')
-
-
-class Fault(NamedTuple):
-    """Something in a file that cannot be used."""
-
-    place: str
-    """Table and key. Example: `rules[2].rate`; the first table is 0."""
-    description: str
-    """What is wrong and what would be right."""
 
 
 @dataclass(slots=True)
@@ -78,7 +65,7 @@ class PolicyFile:
     def told(self, fault: Fault) -> str:
         """Return a fault with file, line, table and key. Example: `shop.toml:14: rules[2].rate (cds): must ...`."""
         place = fault.place
-        line = self.lines.get(place) or self.lines.get(place.rpartition(".")[0]) or 0
+        line = line_of(self.lines, place)
         where = f"{self.name}:{line}" if line else self.name
         match = re.match(r"rules\[(\d+)\]", place)
         known = match is not None and int(match[1]) < len(self.policy.rules)
@@ -98,22 +85,10 @@ def read_policy(path: Path) -> PolicyFile:
     Raises:
         UsageFault: It cannot be read, or is no TOML.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text, parse_float=_Float)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageFault(f"{path.name} is no TOML: {error}") from error
-    except OSError as error:
-        raise UsageFault(f"{path.name} cannot be read: {error.strerror}") from error
-    file = PolicyFile(path.name, lines=_line_numbers(text))
-    _fill_policy(file.policy, _Table(document, "", file.faults, _POLICY_KEYS))
+    document = read_document(path)
+    file = PolicyFile(path.name, lines=document.lines)
+    _fill_policy(file.policy, _Table(document.values, "", file.faults, _POLICY_KEYS))
     return file
-
-
-class _Float(str):
-    """A TOML float as it is written: kept apart from texts, and never made a float."""
-
-    __slots__ = ()
 
 
 class _Table:
@@ -181,9 +156,9 @@ class _Table:
         value = self._values.get(key)
         if value is None:
             return None
-        if isinstance(value, _Float | bool) or not isinstance(value, str | int):
-            written = value if isinstance(value, _Float) else "0.10"
-            floats = "floats are not exact; " if isinstance(value, _Float) else ""
+        if isinstance(value, Float | bool) or not isinstance(value, str | int):
+            written = value if isinstance(value, Float) else "0.10"
+            floats = "floats are not exact; " if isinstance(value, Float) else ""
             self.fault(key, f'{floats}write units of account as a text, {key} = "{written}", or give {exact}')
             return 0
         try:
@@ -212,7 +187,7 @@ class _Table:
                 self.fault(key, f"is needed: {wanted}")
             return default
         # A boolean is an int to Python, and a float was kept as text.
-        if not isinstance(value, kind) or isinstance(value, _Float | bool):
+        if not isinstance(value, kind) or isinstance(value, Float | bool):
             self.fault(key, f"must be {wanted}")
             return default
         return value
@@ -318,21 +293,3 @@ def units_of_account(nanos: int) -> str:
     units, rest = divmod(nanos, 10**NANO_DECIMALS)
     decimals = f"{rest:0{NANO_DECIMALS}d}".rstrip("0")
     return f"{units}.{decimals}" if decimals else str(units)
-
-
-def _line_numbers(text: str) -> dict[str, int]:
-    """Return the lines of tables and keys that stand at the beginning of a line, by place; the parser tells none."""
-    found: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    place, quoted = "", False
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not quoted:
-            if match := _TABLE.match(line):
-                name = match[1]
-                place = f"{name}[{counts.get(name, 0)}]"
-                counts[name] = counts.get(name, 0) + 1
-                found[place] = number
-            elif match := _KEY.match(line):
-                found[f"{place}.{match[1]}" if place else match[1]] = number
-        quoted ^= len(_QUOTES.findall(line)) % 2 == 1
-    return found
