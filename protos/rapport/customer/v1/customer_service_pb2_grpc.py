@@ -207,7 +207,7 @@ class CustomerServiceServicer:
 
     def DiscloseAttribute(self, request, context):
         """Records what the customer told about themselves.
-        Errors: as RequestAttribute; INTERACTION_UNKNOWN.
+        Errors: as RequestAttribute; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +263,7 @@ class CustomerServiceServicer:
 
     def KeepPromise(self, request, context):
         """Records that a promise was kept, in time or late.
-        Errors: as TriggerPromise.
+        Errors: as TriggerPromise; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

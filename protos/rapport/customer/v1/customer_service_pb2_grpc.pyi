@@ -50,7 +50,7 @@ class CustomerServiceStub:
     """
     DiscloseAttribute: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.DiscloseAttributeRequest, _customer_service_pb2.DiscloseAttributeResponse]
     """Records what the customer told about themselves.
-    Errors: as RequestAttribute; INTERACTION_UNKNOWN.
+    Errors: as RequestAttribute; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
     """
     ObserveAttribute: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.ObserveAttributeRequest, _customer_service_pb2.ObserveAttributeResponse]
     """Records what was seen in what the customer did.
@@ -78,7 +78,7 @@ class CustomerServiceStub:
     """
     KeepPromise: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.KeepPromiseRequest, _customer_service_pb2.KeepPromiseResponse]
     """Records that a promise was kept, in time or late.
-    Errors: as TriggerPromise.
+    Errors: as TriggerPromise; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
     """
     CancelPromise: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.CancelPromiseRequest, _customer_service_pb2.CancelPromiseResponse]
     """Records that a promise was given up with a reason.
@@ -187,7 +187,7 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_customer_service_pb2.DiscloseAttributeRequest, _abc.Awaitable[_customer_service_pb2.DiscloseAttributeResponse]],
     ) -> _abc.Awaitable[_customer_service_pb2.DiscloseAttributeResponse]:
         """Records what the customer told about themselves.
-        Errors: as RequestAttribute; INTERACTION_UNKNOWN.
+        Errors: as RequestAttribute; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
         """
 
     @_abc_1.abstractmethod
@@ -257,7 +257,7 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_customer_service_pb2.KeepPromiseRequest, _abc.Awaitable[_customer_service_pb2.KeepPromiseResponse]],
     ) -> _abc.Awaitable[_customer_service_pb2.KeepPromiseResponse]:
         """Records that a promise was kept, in time or late.
-        Errors: as TriggerPromise.
+        Errors: as TriggerPromise; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
         """
 
     @_abc_1.abstractmethod
