@@ -1,12 +1,14 @@
-"""Consents: given, refused, withdrawn, looked up, loaded in bulk."""
+"""Consents: given, refused, withdrawn, looked up, attested, loaded in bulk."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rapport.consent.v1 import consent_acts_pb2 as act_messages
 from rapport.consent.v1 import consent_service_pb2 as messages
-from rapport.consent.v1.consent_service_pb2_grpc import ConsentServiceStub
-from services.client.calls import Subject, request_id_or_new
+from rapport.consent.v1 import receipt_pb2 as receipt_messages
+from services.client.calls import request_id_or_new
+from services.client.consent_acts import ConsentActs
 from services.client.ingest import IngestStream
 from services.client.values import timestamp
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from rapport.type.v1.event_context_pb2 import EventContext
 
 
-class Consents(Subject):
+class Consents(ConsentActs):
     """ConsentService. Every write takes a `request_id`; without one a new id is made and kept over repetitions."""
 
     async def give_consent(
@@ -129,6 +131,50 @@ class Consents(Subject):
         )
         return await self._calls.call(self._consents.GetConsents, request, timeout_s)
 
+    async def get_consent_history(
+        self,
+        organization_id: str,
+        customer_id: str,
+        *,
+        as_of: AsOf | None = None,
+        min_position: int = 0,
+        timeout_s: float | None = None,
+    ) -> act_messages.GetConsentHistoryResponse:
+        """Return every act that concerns consent, each with what became of it, in the order of positions."""
+        request = act_messages.GetConsentHistoryRequest(
+            organization_id=organization_id, customer_id=customer_id, as_of=as_of, min_position=min_position
+        )
+        return await self._calls.call(self._consents.GetConsentHistory, request, timeout_s)
+
+    async def issue_receipt(
+        self,
+        organization_id: str,
+        customer_id: str,
+        consent_position: int,
+        *,
+        min_position: int = 0,
+        timeout_s: float | None = None,
+    ) -> receipt_messages.IssueReceiptResponse:
+        """Return the receipt of a consent, a denial or an objection; the same act gives the same receipt for ever.
+
+        Raises:
+            RapportError: CONSENT_UNKNOWN, RELATIONSHIP_UNKNOWN, or what any call may meet.
+        """
+        request = receipt_messages.IssueReceiptRequest(
+            organization_id=organization_id,
+            customer_id=customer_id,
+            consent_position=consent_position,
+            min_position=min_position,
+        )
+        return await self._calls.call(self._consents.IssueReceipt, request, timeout_s)
+
+    async def verify_receipt(
+        self, receipt: bytes, *, timeout_s: float | None = None
+    ) -> receipt_messages.VerifyReceiptResponse:
+        """Return whether a receipt is what the log attests, and what holds now."""
+        request = receipt_messages.VerifyReceiptRequest(receipt=receipt)
+        return await self._calls.call(self._consents.VerifyReceipt, request, timeout_s)
+
     def ingest_consents(
         self, organization_id: str, *, window: int = 4, timeout_s: float | None = None
     ) -> IngestStream[messages.IngestConsentsItem, messages.IngestConsentsResult]:
@@ -138,7 +184,3 @@ class Consents(Subject):
             return messages.IngestConsentsRequest(organization_id=organization_id, items=items)
 
         return IngestStream(self._calls, self._consents.IngestConsents, frame, window, timeout_s)
-
-    @property
-    def _consents(self) -> ConsentServiceStub:
-        return self._calls.stub(ConsentServiceStub)
