@@ -7,7 +7,23 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from services.cli import asset, balance, consent, exits, log, policy, projection, relationship, serve, timeline
+from services.cli import (
+    asset,
+    audience,
+    balance,
+    consent,
+    contact,
+    customer,
+    exits,
+    log,
+    policy,
+    preference,
+    projection,
+    relationship,
+    serve,
+    suppression,
+    timeline,
+)
 from services.cli.arguments import Parser
 from services.cli.importing import command as importing
 from services.cli.output import warn
@@ -26,7 +42,8 @@ def parser() -> Parser:
     """Return the parser of the whole command line."""
     root = Parser(prog="rapport", description="A ledger of customer relationships.", epilog=EPILOG)
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for noun in (serve, importing, relationship, timeline, balance, consent, asset, policy, log, projection):
+    customers = (customer, consent, preference, suppression, contact, audience)
+    for noun in (serve, importing, relationship, timeline, balance, *customers, asset, policy, log, projection):
         noun.add(commands)
     return root
 
