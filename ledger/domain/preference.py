@@ -4,6 +4,8 @@ Declared by the customer, never inferred. They limit, they never permit. A decla
 kind and scope is made, or it is cleared; which one is later is told by (occur_time, position).
 """
 
+from bisect import insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
@@ -116,17 +118,20 @@ _Key = tuple[int, int, str]
 class PreferenceState:
     """Fold of the preferences of one relationship: the last word on each kind and scope."""
 
-    __slots__ = ("_last", "_until")
+    __slots__ = ("_facts", "_last", "_until")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
         self._last: dict[_Key, _Last] = {}
+        self._facts: list[Fact] = []
+        """Each word on them, by (occur_time, position): few, and asked for when contacts of the past are judged."""
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: one that declares nothing known passes by."""
         if fact.occur_time > self._until:
             return
+        insort(self._facts, fact, key=_moment)
         event = fact.event
         if isinstance(event, PreferenceDeclared):
             key = _key_of(event)
@@ -138,6 +143,10 @@ class PreferenceState:
         last = self._last.get(key)
         if key[0] and (last is None or fact.occur_time >= last.occur_time):
             self._last[key] = _Last(fact.occur_time, declared)
+
+    def words(self) -> Iterator[Fact]:
+        """Yield each declaration and clearing in the order in which they count, by (occur_time, position)."""
+        return iter(self._facts)
 
     def of(self, kind: int, channel: int = 0, topic: str = "") -> Declared | None:
         """Return the declaration of a kind that holds for exactly this scope, or None."""
@@ -152,6 +161,10 @@ class PreferenceState:
         """Return the codes of what the customer asked to hear of."""
         declared = self.of(preference_pb2.PREFERENCE_KIND_TOPICS)
         return frozenset() if declared is None else frozenset(declared.message.topics.wanted)
+
+
+def _moment(fact: Fact) -> tuple[int, int]:
+    return fact.occur_time, fact.position
 
 
 def _key(kind: int, channel: int, topic: str) -> _Key:
