@@ -28,6 +28,7 @@ class PermitStatus(IntEnum):
     VOID = 5
     NOT_A_PERMIT = 6
     UNKNOWN = 7
+    NOT_THIS_CONTACT = 8
 
 
 class Permit(NamedTuple):
@@ -78,12 +79,33 @@ def voided_by(
     linked: Sequence[RelationshipState] = (),
 ) -> int:
     """Return the position of the first act recorded after a PERMIT that voids it; 0: there is none."""
-    acts = (*_denied(decided, (state, *linked), purposes), *_suppressed(decided, state))
-    return min((position for position in acts if position > decided.position), default=0)
+    return min((act.position for act in voiding(decided, state, purposes, linked)), default=0)
 
 
-def _denied(decided: Decided, states: Sequence[RelationshipState], purposes: Mapping[str, Purpose]) -> Iterator[int]:
-    """Yield the positions of the person's denials and objections that bind what was permitted."""
+class Voiding(NamedTuple):
+    """An act recorded after a PERMIT that voids it."""
+
+    position: int
+    occur_time: int
+    """Microseconds."""
+
+
+def voiding(
+    decided: Decided,
+    state: RelationshipState,
+    purposes: Mapping[str, Purpose],
+    linked: Sequence[RelationshipState] = (),
+) -> Iterator[Voiding]:
+    """Yield the acts recorded after a PERMIT that void it, in any order."""
+    for act in (*_denied(decided, (state, *linked), purposes), *_suppressed(decided, state)):
+        if act.position > decided.position:
+            yield act
+
+
+def _denied(
+    decided: Decided, states: Sequence[RelationshipState], purposes: Mapping[str, Purpose]
+) -> Iterator[Voiding]:
+    """Yield the person's denials and objections that bind what was permitted."""
     question = decided.message.question
     purpose = purposes.get(question.purpose)
     cell = Cell(question.purpose, question.channel, question.contact_point_id, question.brand)
@@ -93,11 +115,15 @@ def _denied(decided: Decided, states: Sequence[RelationshipState], purposes: Map
         if binds:
             for scope, denials in state.consents.acts.denials.items():
                 if scope.denies(cell):
-                    yield from (denial.position for denial in denials)
+                    yield from (Voiding(denial.position, denial.occur_time) for denial in denials)
         if objectable(purpose):
-            yield from state.objections.against(cell)
+            for position in state.objections.against(cell):
+                objection = state.objections.find(position)
+                assert objection is not None, "what stands is found"
+                yield Voiding(position, objection.occur_time)
 
 
-def _suppressed(decided: Decided, state: RelationshipState) -> Iterator[int]:
+def _suppressed(decided: Decided, state: RelationshipState) -> Iterator[Voiding]:
     question = decided.message.question
-    return (each.position for each in state.suppressions.standing() if blocks(each.message, question))
+    standing = state.suppressions.standing()
+    return (Voiding(each.position, each.occur_time) for each in standing if blocks(each.message, question))
