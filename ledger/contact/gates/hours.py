@@ -8,7 +8,7 @@ channels and classes: they allow what any of them allows. Of different laws each
 """
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ledger.contact.finding import DEFER, NOT_ASKED, PASS, PASSED, Finding, earliest
 from ledger.contact.local_time import NEVER, Constraint, Hours, allowed, first_allowed, first_broken
@@ -16,12 +16,11 @@ from ledger.contact.picture import Picture
 from ledger.contact.terms import jurisdiction_of
 from ledger.contact.zones import Zones, zones_of
 from ledger.domain.jurisdictions import under
+from ledger.domain.preference import Declared, PreferenceState
 from rapport.events.v1 import contact_pb2, preference_pb2
 from rapport.events.v1.contact_pb2 import ContactQuestion
-from rapport.events.v1.contact_policy_pb2 import LegalWindow
+from rapport.events.v1.contact_policy_pb2 import ContactPolicy, LegalWindow
 from rapport.events.v1.preference_pb2 import LocalWindow
-
-_QUIET_HOURS: Final = preference_pb2.PREFERENCE_KIND_QUIET_HOURS
 
 
 class _Rule(NamedTuple):
@@ -39,7 +38,7 @@ class _Rule(NamedTuple):
 
 def gate(picture: Picture, question: ContactQuestion, at: int) -> Finding:
     """DEFER to the first instant at which it is the right time everywhere; never FAIL."""
-    if exempt(picture, question):
+    if exempt(picture.policy, question.channel, question.message_class):
         return NOT_ASKED
     rules = [*_quiet(picture), *_laws(picture, question)]
     if not rules:
@@ -56,17 +55,17 @@ def gate(picture: Picture, question: ContactQuestion, at: int) -> Finding:
     return Finding(DEFER, reason, evidence, until, _or_never(until), zones.policy_field, zones.names)
 
 
-def exempt(picture: Picture, question: ContactQuestion) -> bool:
+def exempt(policy: ContactPolicy, channel: int, message_class: int) -> bool:
     """Tell whether hours are not asked of a channel and class."""
     return any(
-        each.channel in {0, question.channel} and each.message_class in {0, question.message_class}
-        for each in picture.policy.hours_exemptions
+        each.channel in {0, channel} and each.message_class in {0, message_class} for each in policy.hours_exemptions
     )
 
 
-def quiet_hours(picture: Picture) -> Hours | None:
-    """Return the local times at which the customer may be disturbed, where they said when not; None: at any."""
-    return next((rule.hours for rule in _quiet(picture)), None)
+def undisturbed(preferences: PreferenceState) -> Declared | None:
+    """Return the quiet hours that are declared, or None."""
+    declared = preferences.of(preference_pb2.PREFERENCE_KIND_QUIET_HOURS)
+    return declared if declared is not None and declared.message.quiet_hours.windows else None
 
 
 def _deferred(rules: list[_Rule], zones: Zones, at: int, until: int) -> Finding:
@@ -86,8 +85,8 @@ def _or_never(instant: int) -> int | None:
 
 def _quiet(picture: Picture) -> Iterator[_Rule]:
     if "preferences" in picture.state.parts:
-        declared = picture.state.preferences.of(_QUIET_HOURS)
-        if declared is not None and declared.message.quiet_hours.windows:
+        declared = undisturbed(picture.state.preferences)
+        if declared is not None:
             yield _Rule(Hours(declared.message.quiet_hours.windows, inside=False), "", (declared.position,))
 
 

@@ -24,14 +24,25 @@ def gate(picture: Picture, question: ContactQuestion, at: int) -> Finding:
         return NOT_ASKED
     if "preferences" not in picture.state.parts:
         return PASSED
-    preferences = picture.state.preferences
+    return unwanted(picture.state.preferences, question.channel, question.topic, at)
+
+
+def unwanted(preferences: PreferenceState, channel: int, topic: str, at: int) -> Finding:
+    """Return what is declared against a contact by a channel about a topic, which may be empty, at an instant."""
     channels = preferences.of(_CHANNELS)
-    if channels is not None and question.channel in channels.message.channels.averse:
+    if channels is not None and channel in channels.message.channels.averse:
         return Finding(FAIL, contact_pb2.DECISION_REASON_CHANNEL_AVERSE, (channels.position,))
     topics = preferences.of(_TOPICS)
-    if topics is not None and question.topic in topics.message.topics.excluded:
+    if topics is not None and topic in topics.message.topics.excluded:
         return Finding(FAIL, contact_pb2.DECISION_REASON_TOPIC_EXCLUDED, (topics.position,))
-    return _pause(preferences, question, at)
+    pauses = scoped(preferences, preference_pb2.PREFERENCE_KIND_PAUSE, channel, topic)
+    longest = max(((_end(pause), -pause.position) for pause in pauses), default=None)
+    if longest is None or longest[0] <= at:
+        return PASSED
+    until, evidence = longest[0], (-longest[1],)
+    if until == END_OF_TIME:
+        return Finding(FAIL, contact_pb2.DECISION_REASON_PAUSED, evidence)
+    return Finding(DEFER, contact_pb2.DECISION_REASON_PAUSED, evidence, until, until)
 
 
 def scoped(preferences: PreferenceState, kind: int, channel: int, topic: str) -> Iterator[Declared]:
@@ -44,17 +55,6 @@ def scoped(preferences: PreferenceState, kind: int, channel: int, topic: str) ->
             declared = preferences.of(kind, each_channel, each_topic)
             if declared is not None:
                 yield declared
-
-
-def _pause(preferences: PreferenceState, question: ContactQuestion, at: int) -> Finding:
-    pauses = scoped(preferences, preference_pb2.PREFERENCE_KIND_PAUSE, question.channel, question.topic)
-    longest = max(((_end(pause), -pause.position) for pause in pauses), default=None)
-    if longest is None or longest[0] <= at:
-        return PASSED
-    until, evidence = longest[0], (-longest[1],)
-    if until == END_OF_TIME:
-        return Finding(FAIL, contact_pb2.DECISION_REASON_PAUSED, evidence)
-    return Finding(DEFER, contact_pb2.DECISION_REASON_PAUSED, evidence, until, until)
 
 
 def _end(pause: Declared) -> int:
