@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import combinations
 from typing import Any, Final, NamedTuple, cast
-from unicodedata import category
+from unicodedata import category, normalize
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -23,11 +23,24 @@ from ledger.domain.valuation_rules import Fault
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_OPT_IN, LegalBasis
-from rapport.events.v1.contact_policy_pb2 import BasisRule, ContactPolicy, KeywordRules, LegalSource, Purpose
+from rapport.events.v1.contact_policy_pb2 import (
+    BasisRule,
+    ContactPolicy,
+    KeywordRules,
+    LegalSource,
+    LegalWindow,
+    Purpose,
+)
 from rapport.events.v1.interaction_pb2 import MESSAGE_CLASS_TRANSACTIONAL
+from rapport.events.v1.preference_pb2 import LocalWindow
 
 RULES_MAX: Final = 256
 """Most rules about bases; each is compared with each."""
+WINDOWS_MAX: Final = 64
+"""Most legal windows, compared likewise."""
+
+_DAY_MINUTES: Final = 1_440
+_WEEK_MINUTES: Final = 7 * _DAY_MINUTES
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STEP: Final = re.compile(r"([a-z_]+)(?:\[([0-9]{1,4})\])?")
 _EPOCH: Final = date(1970, 1, 1)
@@ -47,7 +60,7 @@ def faults_of_policy(policy: ContactPolicy, purposes: Mapping[str, Purpose], now
     for index, rule in enumerate(policy.basis_rules):
         yield from _faults_of_basis(f"basis_rules[{index}]", rule, purposes)
     yield from _contradictions(policy.basis_rules)
-    yield from _same("legal_windows", policy.legal_windows)
+    yield from _faults_of_windows(policy.legal_windows)
     yield from _faults_of_caps(policy)
     yield from _faults_of_exemptions(policy)
     for index, each in enumerate(policy.double_opt_in):
@@ -185,6 +198,59 @@ def _covers(purposes: frozenset[str], slug: str) -> bool:
     return not purposes.isdisjoint(lineage(slug))
 
 
+def _faults_of_windows(windows: Sequence[LegalWindow]) -> Iterator[Fault]:
+    """Yield windows of one law that overlap, and laws that together leave no time at all.
+
+    Windows of one law are those with the same jurisdictions, channels and classes: it allows what any of them allows.
+    Of different laws each has to allow it.
+    """
+    if len(windows) > WINDOWS_MAX:
+        return
+    laws: dict[_Law, tuple[int, int]] = {}
+    for index, each in enumerate(windows):
+        law, minutes = _Law.of(each), _minutes_of(each.window)
+        first, before = laws.get(law, (index, 0))
+        if before & minutes:
+            description = f"overlaps a window of the same law, from legal_windows[{first}] on; join them, or keep one"
+            yield _conflict(f"legal_windows[{index}]", description)
+        laws[law] = first, before | minutes
+    for (one, (first, ours)), (other, (second, theirs)) in combinations(laws.items(), 2):
+        if one.meets(other) and not ours & theirs:
+            description = f"leaves no time that legal_windows[{first}] allows too, so contact would never be allowed"
+            yield _conflict(f"legal_windows[{second}]", description)
+
+
+class _Law(NamedTuple):
+    """What a window is for. Empty sets mean all."""
+
+    jurisdictions: frozenset[str]
+    channels: frozenset[int]
+    classes: frozenset[int]
+
+    @classmethod
+    def of(cls, rule: LegalWindow) -> "_Law":
+        """Return what a window is for."""
+        return cls(frozenset(rule.jurisdictions), frozenset(rule.channels), frozenset(rule.message_classes))
+
+    def meets(self, other: "_Law") -> bool:
+        """Tell whether there is a contact that both are for."""
+        return (
+            not (self.channels and other.channels and self.channels.isdisjoint(other.channels))
+            and not (self.classes and other.classes and self.classes.isdisjoint(other.classes))
+            and _overlap(self.jurisdictions, other.jurisdictions, under)
+        )
+
+
+def _minutes_of(window: LocalWindow) -> int:
+    """Return the minutes of a week that a window holds, as bits from Monday's midnight on."""
+    length = (window.end_minute - window.start_minute) % _DAY_MINUTES or _DAY_MINUTES
+    span = (1 << length) - 1
+    minutes = 0
+    for day in window.weekdays or range(1, 8):
+        minutes |= span << (day - 1) % 7 * _DAY_MINUTES + window.start_minute % _DAY_MINUTES
+    return (minutes | minutes >> _WEEK_MINUTES) & (1 << _WEEK_MINUTES) - 1
+
+
 def _faults_of_caps(policy: ContactPolicy) -> Iterator[Fault]:
     for index, cap in enumerate(policy.caps):
         if cap.message_class == MESSAGE_CLASS_TRANSACTIONAL:
@@ -214,7 +280,7 @@ def _faults_of_words(rules: KeywordRules) -> Iterator[Fault]:
 
 def _bare(word: str) -> str:
     """Return what of a word is compared: its letters and digits, without regard to case (settled.md 68)."""
-    return "".join(each for each in word.casefold() if category(each)[0] not in "CPSZ")
+    return "".join(each for each in normalize("NFKC", word).casefold() if category(each)[0] not in "CPSZ")
 
 
 def _faults_of_honour(policy: ContactPolicy) -> Iterator[Fault]:

@@ -38,7 +38,7 @@ from rapport.events.v1.contact_policy_pb2 import (
     LegalWindow,
     PurposeRegistry,
 )
-from rapport.events.v1.preference_pb2 import PERIOD_DAY, WEEKDAY_MONDAY, LocalWindow
+from rapport.events.v1.preference_pb2 import PERIOD_DAY, WEEKDAY_MONDAY, WEEKDAY_SATURDAY, WEEKDAY_SUNDAY, LocalWindow
 from tests.contact_policies import STREAM, catalogue, contact_policy, definition, fold, purpose, registry
 
 CONFLICT = "POLICY_RULES_CONFLICT"
@@ -92,6 +92,10 @@ def registry_faults(*purposes: p.Purpose) -> list[str]:
 
 def basis(legal_basis: int = SOFT, *kinds: int, **values: Any) -> BasisRule:
     return BasisRule(**{"legal_basis": legal_basis, "interaction_kinds": kinds or (PURCHASE,), **values})
+
+
+def window(start: int, end: int, *weekdays: int, **values: Any) -> LegalWindow:
+    return LegalWindow(window=LocalWindow(start_minute=start, end_minute=end, weekdays=weekdays), **values)  # type: ignore[arg-type]  # Plain numbers.
 
 
 def source(field: str, **values: Any) -> LegalSource:
@@ -274,6 +278,19 @@ def test_the_built_in_ones_have_no_fault() -> None:
             {"legal_windows": [LegalWindow(window=LocalWindow(weekdays=[WEEKDAY_MONDAY] * 2))]},
             [("legal_windows[0].window.weekdays[1]", INVALID)],
         ),
+        (
+            {"legal_windows": [window(480, 1260), window(1200, 1320)]},
+            [("legal_windows[1]", CONFLICT)],
+        ),
+        (
+            # From Sunday evening to Monday morning, and Monday.
+            {"legal_windows": [window(1320, 120, WEEKDAY_SUNDAY), window(0, 60, WEEKDAY_MONDAY)]},
+            [("legal_windows[1]", CONFLICT)],
+        ),
+        (
+            {"legal_windows": [window(480, 720, jurisdictions=["US"]), window(720, 480, jurisdictions=["US-CA"])]},
+            [("legal_windows[1]", CONFLICT)],
+        ),
         ({"hours_exemptions": [HoursExemption()]}, [("hours_exemptions[0]", INVALID)]),
         (
             {"hours_exemptions": [HoursExemption(channel=i.CHANNEL_EMAIL)] * 2},
@@ -343,6 +360,12 @@ def test_a_policy_that_cannot_be_meant_is_refused(values: dict[str, Any], expect
         {"basis_rules": [basis(channels=[i.CHANNEL_EMAIL]), basis(channels=[i.CHANNEL_SMS])]},
         {"basis_rules": [basis(CONTRACT, purposes=[slug]) for slug in ("order.management", "payment")]},
         {"basis_rules": [basis(months=12, first_contact_months=12)]},
+        # A law of weekdays and Saturdays; and a stricter law of a state beside that of its country.
+        {"legal_windows": [window(540, 1200, WEEKDAY_MONDAY), window(540, 960, WEEKDAY_SATURDAY), window(1200, 1260)]},
+        {"legal_windows": [window(480, 1260, jurisdictions=["US"]), window(480, 1200, jurisdictions=["US-FL"])]},
+        {"legal_windows": [window(480, 720, channels=[i.CHANNEL_SMS]), window(720, 480, channels=[i.CHANNEL_POSTAL])]},
+        {"legal_windows": [window(480, 720, message_classes=[1]), window(720, 480, message_classes=[2])]},
+        {"legal_windows": [window(480, 720, jurisdictions=["DE"]), window(720, 480, jurisdictions=["FR"])]},
         {"caps": [FrequencyCap(count=1, period=PERIOD_DAY), FrequencyCap(count=1, period=PERIOD_DAY, topic="tea")]},
         {"honour": [HonourRule(days=10, business_days=True), HonourRule(jurisdictions=["US"], days=3)]},
         {
