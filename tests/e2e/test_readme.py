@@ -19,6 +19,7 @@ from tests.server import ServerProcess
 RUN = [
     "README.md",
     "docs/start.md",
+    "docs/concepts/customers.md",
     "docs/concepts/reciprocity.md",
     *(f"docs/recipes/{path.name}" for path in sorted((ROOT / "docs/recipes").glob("*.md"))),
 ]

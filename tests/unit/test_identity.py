@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ledger.contact.person import person
-from ledger.domain.identity import Joined, LinkCustomers, UnlinkCustomers
+from ledger.domain.identity import IDENTITY_LINKED, IDENTITY_UNLINKED, Joined, LinkCustomers, UnlinkCustomers
 from ledger.domain.profile import VerifyIdentifier
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import MICROSECONDS
@@ -165,6 +165,19 @@ def test_a_view_from_before_the_link_shows_two_and_one_from_before_the_end_shows
     assert {"ab", "c", "d"} == people(steps, NOW - 9)
     assert {"ab", "c", "d"} == people(steps, NOW - 6)
     assert {"a", "b", "c", "d"} == people(steps, NOW - 5)
+
+
+def test_a_link_recorded_twice_under_one_id_counts_once_and_not_again_once_undone(steps: Steps) -> None:
+    event = IdentityLinked(link_id="l-1", customer_a_id="a", customer_b_id="b", evidence="email")
+    again = IdentityLinked(link_id="l-1", customer_a_id="a", customer_b_id="c", evidence="email")
+    identity = steps.state(stream("a")).identity
+
+    steps.put(stream("a"), IDENTITY_LINKED, event)
+    steps.put(stream("a"), IDENTITY_LINKED, again)
+    assert {"a", "b"} == identity.others
+    steps.put(stream("a"), IDENTITY_UNLINKED, IdentityUnlinked(link_id="l-1", reason="wrong"))
+    steps.put(stream("a"), IDENTITY_LINKED, again)
+    assert {} == identity.links
 
 
 def test_what_lies_in_the_future_is_refused(steps: Steps) -> None:
