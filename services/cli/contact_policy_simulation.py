@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from rapport.events.v1.contact_policy_pb2 import ContactPolicy
 from services.cli.arguments import Commands, add_common, client_of, position
+from services.cli.contact_policy_file import read_message
 from services.cli.decision_tables import outcome_cell, reason_cell
-from services.cli.exits import OK
+from services.cli.exits import OK, UsageFault
 from services.cli.output import Rows, print_json, print_pairs
 from services.cli.spans import add_span, span_of
 
@@ -43,11 +46,21 @@ def add_other_policy(parser: ArgumentParser, *, needed: bool = False) -> None:
     other.add_argument(
         "--policy-version", metavar="N", type=position, default=0, help=f"under this published version{default}"
     )
+    other.add_argument("--policy", metavar="FILE.toml", type=Path, help="under the policy in a file, published or not")
 
 
 def other_policy_of(arguments: Namespace) -> dict[str, Any]:
-    """Return the keyword arguments of a client method that name another contact policy."""
-    return {"contact_policy_version": arguments.policy_version}
+    """Return the keyword arguments of a client method that name another contact policy.
+
+    Raises:
+        UsageFault: the file holds none; every fault of it is named.
+    """
+    if arguments.policy is None:
+        return {"contact_policy_version": arguments.policy_version}
+    file = read_message(arguments.policy, ContactPolicy())
+    if file.faults:
+        raise UsageFault("\n".join(map(file.told, file.faults)))
+    return {"contact_policy": file.message}
 
 
 async def run(arguments: Namespace) -> int:
