@@ -65,8 +65,9 @@ def micros(text: str) -> int:
 
 def state_of(events: list[Event]) -> RelationshipState:
     state = RelationshipState()
+    recorded = max((event.occur for event in events), default=0)
     for version, event in enumerate(events, 1):
-        place = (event.position, version, event.occur, event.occur)
+        place = (event.position, version, recorded, event.occur)
         state.evolve(Fact(*place, event.topic, event.message, EventMetadata()))
     return state
 
@@ -384,8 +385,12 @@ class RandomCustomer:
 
     def permits(self) -> None:
         chance = self.chance
-        for _ in range(chance.choice([1, 2, 3])):
-            decided = self.at - chance.choice([chance.randrange(180), chance.randrange(24 * 60)]) * MINUTE
+        # Decisions are recorded in the order of their instants: no clock that lags is asked for them.
+        ago = [
+            chance.choice([chance.randrange(180), chance.randrange(24 * 60)]) for _ in range(chance.choice([1, 2, 3]))
+        ]
+        for minutes in sorted(ago, reverse=True):
+            decided = self.at - minutes * MINUTE
             question = d.ContactQuestion(
                 purpose="marketing.direct",
                 channel=chance.choice([EMAIL, SMS]),

@@ -28,6 +28,7 @@ from tests.oracles.consent_brute import FOR_EVER, Act
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+QUARTER = 15 * MINUTE
 DAY = 86_400 * SECOND
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -302,9 +303,11 @@ class Case:
         ]
 
     def counts(self, act: Act, at: int) -> bool:
-        """Whose consent counts (rule 7): a minor's own never, a guardian's while the appointment lives."""
+        """Whose consent counts (rule 7): a minor's own never, a guardian's while the appointment lived and lives."""
+        if act.by and self.adult_from is not None and act.occur >= self.adult_from:
+            return False
         if act.by:
-            return act.by in self.guardians(at)
+            return act.by in self.guardians(act.occur) and act.by in self.guardians(at)
         return self.adult_from is None or act.occur >= self.adult_from
 
     def guardians(self, at: int) -> set[str]:
@@ -661,17 +664,21 @@ def frequency(case: Case, at: int) -> Found:
     asked = case.question
     if asked.message_class == TRANSACTIONAL:
         return UNASKED
-    if any(is_full(case, at, each, 0) for each in case.scoped("frequency")):
-        return Found(FAIL, reason("FREQUENCY_DECLARED"))
-    for cap in case.policy.caps:
-        applies = (
-            cap.channel in {0, asked.channel}
-            and cap.topic in {"", asked.topic}
-            and cap.message_class in {0, asked.message_class}
-        )
-        if applies and is_full(case, at, cap, cap.message_class):
-            return Found(DEFER if case.policy.cap_defers else FAIL, reason("FREQUENCY_ORGANIZATION"))
-    return OK
+    caps = [
+        cap
+        for cap in case.policy.caps
+        if cap.channel in {0, asked.channel}
+        and cap.topic in {"", asked.topic}
+        and cap.message_class in {0, asked.message_class}
+    ]
+    declared = [each for each in case.scoped("frequency") if is_full(case, at, each, 0)]
+    full = [cap for cap in caps if is_full(case, at, cap, cap.message_class)]
+    if not declared and not full:
+        return OK
+    why = reason("FREQUENCY_DECLARED" if declared else "FREQUENCY_ORGANIZATION")
+    # Where nothing is ever allowed, no end of a period is worth waiting for.
+    is_over_some_day = case.policy.cap_defers and all(each.count for each in (*declared, *full))
+    return Found(DEFER if is_over_some_day else FAIL, why)
 
 
 def is_full(case: Case, at: int, limit: Any, message_class: int) -> bool:
@@ -794,9 +801,10 @@ def answered_solicitations(case: Case, window: int) -> set[int]:
             for event in case.solicitations
             if (event.occur, event.position) < (act.occur, act.position) and act.occur < event.occur + window
         ]
-        named = [event for event in open_ones if event.position == act.message.in_reply_to]
-        if named or (open_ones and not act.message.in_reply_to):
-            answered.add((named or [max(open_ones, key=lambda event: (event.occur, event.position))])[0].position)
+        named = [event for event in case.solicitations if event.position == act.message.in_reply_to]
+        credited = [event for event in named or open_ones if event in open_ones]
+        if credited:
+            answered.add(max(credited, key=lambda event: (event.occur, event.position)).position)
     return answered
 
 
@@ -823,14 +831,12 @@ def evaluate(case: Case, at: int) -> list[Found]:
 def end_of_deferring(case: Case, gate: Callable[[Case, int], Found], at: int, limit: int) -> int | None:
     """Return the first instant at which a gate no longer defers for the same reason, minute by minute."""
     now = gate(case, at)
-    steps: Iterator[int] = (
-        iter(range(at - at % MINUTE + MINUTE, limit + MINUTE, MINUTE))
-        if gate in {hours, frequency}
-        else iter(sorted(instant for instant in instants(case) if at < instant <= limit))
-    )
-    if gate is frequency:
-        steps = iter(sorted({*range(at - at % (15 * MINUTE), limit + 1, 15 * MINUTE), *instants(case)}))
-    return next((instant for instant in steps if instant > at and gate(case, instant) != now), None)
+    steps = {instant for instant in instants(case) if at < instant <= limit} | {limit}
+    if gate is hours:
+        steps |= set(range(at - at % MINUTE + MINUTE, limit, MINUTE))
+    elif gate is frequency:  # Days begin at quarters of hours UTC, wherever one is.
+        steps |= set(range(at - at % QUARTER + QUARTER, limit, QUARTER))
+    return next((instant for instant in sorted(steps) if gate(case, instant) != now), None)
 
 
 def decide(case: Case, at: int) -> Answer:
