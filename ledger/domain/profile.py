@@ -82,21 +82,15 @@ class VerifyIdentifier:
     context: EventContext | None = None
 
     def decide(self, state: HasProfile, setting: Setting) -> Decision:
-        """Return the fact; a contact point whose address is nobody's is marked as shared.
+        """Return the fact.
 
         Raises:
             Rejected: IDENTIFIERS_TOO_MANY, where nobody is named as actor. OCCUR_TIME_IN_FUTURE.
         """
         when = occurrence(self.occur_time, setting)
-        identifier = self.identifier
         if self.context is None or not self.context.actor:
             self._refuse_too_many(state.profile)
-        if identifier.address and not identifier.shared and is_void(identifier.address):
-            # The address is sealed: whoever links later could not see that it says nothing.
-            identifier = IdentifierVerified()
-            identifier.CopyFrom(self.identifier)
-            identifier.shared = True
-        return Decision((new_fact(IDENTIFIER_VERIFIED, identifier, when, self.context),))
+        return Decision((new_fact(IDENTIFIER_VERIFIED, self.identifier, when, self.context),))
 
     def _refuse_too_many(self, profile: "ProfileState") -> None:
         asked = self.identifier

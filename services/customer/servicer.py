@@ -233,14 +233,11 @@ class Servicer(stubs.CustomerServiceServicer):
     ) -> pb.GetAttributesResponse:
         """Return slots of attributes, never one in place of another."""
         check(request)
-        look = await self._look(request)
+        own, published = _stream(request), policy_stream(request.organization_id)
+        looks = await self._looks(request, (own,), published)
+        look, catalogue = looks[own], looks[published].state.attributes.current
         # At once: while others are waited for, the state goes on.
         asked, inventory = answers.asked_slots(request, look.state.attributes), look.state.attributes.inventory()
-        # What a value may be used for obeys the known position only, as every policy does.
-        policy = await self._ledger.state_at(
-            policy_stream(request.organization_id), View(END_OF_TIME, look.view.position)
-        )
-        catalogue = policy.state.attributes.current
         return answers.attributes(asked, inventory, catalogue, await self._with_text(asked), look.view)
 
     async def GetPromises(  # noqa: N802  # Named by the proto.
@@ -250,7 +247,8 @@ class Servicer(stubs.CustomerServiceServicer):
     ) -> pb.GetPromisesResponse:
         """Return the promises and the rate of those kept."""
         check(request)
-        look = await self._look(request)
+        stream_id = _stream(request)
+        look = _shown(request, await self._ledger.look(stream_id, request.as_of, request.min_position))
         return answers.promises(look.state, look.view)
 
     async def _record(self, rpc: str, request: Message, steps: Callable[[Any], Sequence[Step]]) -> Receipt:
@@ -262,33 +260,40 @@ class Servicer(stubs.CustomerServiceServicer):
         except Rejected as refusal:
             raise translate.alone(refusal) from None
 
-    async def _look(self, request: Query) -> Look:
-        """Return a relationship as a request sees it."""
-        stream_id = relationship_stream(request.organization_id, request.customer_id)
-        return _shown(request, await self._ledger.look(stream_id, _as_of(request), request.min_position))
-
     async def _person(self, request: pb.GetCustomerRequest) -> tuple[dict[str, Look], PolicyState]:
         """Return all relationships of the person as the request sees them, by customer id, the one asked about first.
 
         And what the organization has published. To be read before the next await.
         """
-        organization_id, now = request.organization_id, _as_of(request) is None
-        own, published = relationship_stream(organization_id, request.customer_id), policy_stream(organization_id)
-        view = View(0, 0) if now else await self._ledger.resolve(request.as_of, request.min_position)
+        own, published = _stream(request), policy_stream(request.organization_id)
         names: tuple[str, ...] = (own,)
         while True:
-            if now:
-                looks = await self._ledger.current_many((*names, published), request.min_position)
-            else:
-                looks = {name: await self._ledger.state_at(name, view) for name in names}
-                looks[published] = await self._ledger.state_at(published, View(END_OF_TIME, view.position))
-            _shown(request, looks[own])
+            looks = await self._looks(request, names, published)
             found = person(own, {name: looks[name].state for name in names})
             if not found.missing:
                 # Not all that were asked for: a link may have been undone since it was followed.
                 shown = {customer_of(name): looks[name] for name in (own, *found.linked)}
                 return shown, looks[published].state
             names = (own, *found.linked, *sorted(found.missing))
+
+    async def _looks(
+        self, request: pb.GetCustomerRequest | pb.GetAttributesRequest, names: tuple[str, ...], published: str
+    ) -> dict[str, Look]:
+        """Return relationships as a request sees them, the one asked about first, and what is published.
+
+        Of that all counts which was known by then: policies obey the position of a view, not its time.
+
+        Raises:
+            Rejected: RELATIONSHIP_UNKNOWN, of the first; and as `Ledger.look`.
+        """
+        if request.as_of.ListFields():
+            view = await self._ledger.resolve(request.as_of, request.min_position)
+            looks = {name: await self._ledger.state_at(name, view) for name in names}
+            looks[published] = await self._ledger.state_at(published, View(END_OF_TIME, view.position))
+        else:
+            looks = await self._ledger.current_many((*names, published), request.min_position)
+        _shown(request, looks[names[0]])
+        return looks
 
     async def _with_text(self, asked: Sequence[Asked]) -> set[int]:
         """Return the positions of those events that hold words: a sealed part, which no fold sees."""
@@ -297,9 +302,8 @@ class Servicer(stubs.CustomerServiceServicer):
         return {row.position for row in rows if row is not None and parts(row).sealed}
 
 
-def _as_of(request: Query) -> Any:
-    """Return the point of view of a request; None: now."""
-    return request.as_of if request.HasField("as_of") and request.as_of.ListFields() else None
+def _stream(request: Query) -> str:
+    return relationship_stream(request.organization_id, request.customer_id)
 
 
 def _shown(request: Query, look: Look) -> Look:

@@ -18,7 +18,7 @@ from ledger.domain.errors import Rejected
 from ledger.domain.identifiers import relationship_stream
 from ledger.domain.identity import Joined, LinkCustomers, UnlinkCustomers
 from ledger.domain.preference import ClearPreference, DeclarePreference
-from ledger.domain.profile import DeclareProfile, RevokeIdentifier, VerifyIdentifier
+from ledger.domain.profile import DeclareProfile, RevokeIdentifier, VerifyIdentifier, is_void
 from ledger.domain.promise import (
     CancelPromise,
     KeepPromise,
@@ -30,6 +30,7 @@ from ledger.domain.promise import (
 from ledger.domain.times import microseconds
 from ledger.requests import Receipt
 from rapport.customer.v1 import customer_service_pb2 as pb
+from rapport.events.v1.identity_pb2 import IdentifierVerified
 from rapport.type.v1.event_context_pb2 import EventContext
 from services.customer import faults
 from services.runtime.times import set_time
@@ -54,9 +55,17 @@ def profile_steps(request: pb.DeclareProfileRequest) -> Sequence[Step]:
 
 
 def verify_steps(request: pb.VerifyIdentifierRequest) -> Sequence[Step]:
-    """Return the step of a VerifyIdentifier."""
+    """Return the step of a VerifyIdentifier; a contact point whose address is nobody's is recorded as shared.
+
+    Here, while the address can be read: it is sealed, so whoever links later cannot see that it says nothing.
+    """
     check(request, *faults.identifier_faults(request.identifier))
-    return (VerifyIdentifier(_stream(request), request.identifier, _time(request), _context(request)),)
+    identifier = request.identifier
+    if identifier.address and is_void(identifier.address):
+        identifier = IdentifierVerified()
+        identifier.CopyFrom(request.identifier)
+        identifier.shared = True
+    return (VerifyIdentifier(_stream(request), identifier, _time(request), _context(request)),)
 
 
 def revoke_steps(request: pb.RevokeIdentifierRequest) -> Sequence[Step]:

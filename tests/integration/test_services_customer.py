@@ -447,6 +447,18 @@ async def test_a_refused_link_leaves_nothing_in_either_stream(stub: CustomerServ
     assert ("LINK_ID_TAKEN", "l-1") == (reason_of(status), metadata_of(status)["link_id"])
 
 
+async def test_an_address_that_says_nothing_is_no_ground_for_a_link_whatever_its_id(stub: CustomerServiceStub) -> None:
+    for name in "ab":
+        await stub.VerifyIdentifier(verify("a-hash-of-null", name, address=" NULL "))
+        await stub.VerifyIdentifier(verify(f"cp-{name}", name, address="ada@example.org"))
+
+    status = await refusal(stub.LinkCustomers(link("a", "b")))
+
+    assert ("LINK_NOT_ALLOWED", {"cause": "SHARED_IDENTIFIER"}) == (reason_of(status), metadata_of(status))
+    shared = [each.identifier.shared for each in (await shown(stub, "a")).identifiers]
+    assert [True, False] == shared
+
+
 async def test_of_many_links_of_the_same_two_at_once_one_is_made(stub: CustomerServiceStub, server: Serving) -> None:
     for name in "ab":
         await talk(server, name)

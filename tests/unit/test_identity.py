@@ -119,13 +119,6 @@ def test_no_link_is_made_by_itself_on_what_says_nothing(steps: Steps, name: str)
     assert ("LINK_NOT_ALLOWED", {"cause": "SHARED_IDENTIFIER"}) == steps.refused(*link("a", "b"))
 
 
-def test_an_address_that_says_nothing_is_no_ground_whatever_its_id(steps: Steps) -> None:
-    for customer in "ab":
-        verify(steps, customer, "hash-of-null", address="null")
-
-    assert ("LINK_NOT_ALLOWED", {"cause": "SHARED_IDENTIFIER"}) == steps.refused(*link("a", "b"))
-
-
 def test_one_contact_point_of_their_own_in_common_is_ground_enough(steps: Steps) -> None:
     for name in "ab":
         verify(steps, name, "switchboard", shared=True)

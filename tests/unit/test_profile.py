@@ -166,17 +166,6 @@ def test_more_contact_points_of_a_kind_than_people_have_take_a_person(steps: Ste
     steps.do(verify("cp-6"))
 
 
-def test_a_contact_point_whose_address_is_nobodys_is_shared(steps: Steps) -> None:
-    said = verify("cp-1", address="NULL")
-
-    steps.do(said, verify("cp-2", address="ada@example.org"))
-
-    known = steps.state(STREAM).profile.identifiers
-    assert known["cp-1"].message.shared
-    assert not known["cp-2"].message.shared
-    assert not said.identifier.shared  # The request is left as it was.
-
-
 @pytest.mark.parametrize(
     "name", ["null", "-1", "0", "00000000", "+00 (000) 000-00", " Anonymous ", "N/A", "unknown", "", "--"]
 )
