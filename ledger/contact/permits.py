@@ -1,7 +1,7 @@
 """What became of a permit (consent.md 6).
 
-A permit ends when a contact names its decision, when it is given back, or by the clock. What the customer says after it
-voids it at once, and for good: who asks again after a new consent gets a new permit.
+A permit ends when a contact names its decision, when it is given back, or by the clock. A no or a suppression recorded
+after it voids it at once, and for good, whatever follows: who asks again gets a new permit, or none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
