@@ -94,7 +94,7 @@ class _Filler:
                 self._put(message, _HOURS[key], self._minutes(value, _at(place, key)), _at(place, key))
             elif key in descriptor.fields_by_name:
                 self._fill_field(message, descriptor.fields_by_name[key], value, _at(place, key))
-        if any(key in values and key not in descriptor.fields_by_name for key in _SOURCE):
+        if any(key in values and key in keys and key not in descriptor.fields_by_name for key in _SOURCE):
             self._add_source(values, place)
 
     def _keys_of(self, descriptor: Descriptor, place: str) -> list[str]:
@@ -203,7 +203,6 @@ def _wanted(field: FieldDescriptor) -> str:
     """Return what a field holds, for people."""
     if field.type == FieldDescriptor.TYPE_MESSAGE:
         return "a time with its zone, without quotes: 2026-01-01T00:00:00Z" if not field.is_repeated else "of tables"
-    several = "texts in quotes" if field.is_repeated else "a text in quotes"
     if field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM}:
-        return several
+        return "texts in quotes" if field.is_repeated else "a text in quotes"
     return "true or false" if field.type == FieldDescriptor.TYPE_BOOL else "a whole number"
