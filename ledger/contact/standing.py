@@ -40,6 +40,19 @@ def standing(
     """
     if not contact.decision_id:
         return None
+    used = state.conversation.contact_of(contact.decision_id) != contact.position
+    return stood(contact, state, used=used, purposes=purposes, linked=linked)
+
+
+def stood(
+    contact: Contact,
+    state: RelationshipState,
+    *,
+    used: bool,
+    purposes: Mapping[str, Purpose] = BUILT_IN_REGISTRY.by_slug,
+    linked: Sequence[RelationshipState] = (),
+) -> PermitStatus:
+    """Return how a contact stood with the decision that it names. `used`: another contact used the permit before."""
     decided = state.contacts.find(contact.decision_id)
     if decided is None:
         return PermitStatus.UNKNOWN
@@ -47,7 +60,7 @@ def standing(
         return PermitStatus.NOT_A_PERMIT
     if not is_of(contact, decided):
         return PermitStatus.NOT_THIS_CONTACT
-    if state.conversation.contact_of(contact.decision_id) != contact.position:
+    if used:
         return PermitStatus.USED
     aborted = state.contacts.aborted(contact.decision_id)
     if aborted is not None and aborted.position < contact.position:

@@ -14,6 +14,7 @@ from ledger.requests import Request
 from rapport.interaction.v1 import interaction_service_pb2 as pb
 from rapport.interaction.v1 import interaction_service_pb2_grpc as stubs
 from services.interaction import translate
+from services.interaction.contacts import contact_steps
 from services.runtime.app import App
 from services.runtime.ingest import Loading
 from services.runtime.validation import check_size, in_list, request_id
@@ -55,6 +56,9 @@ class Servicer(stubs.InteractionServiceServicer):
     ) -> pb.RecordInteractionResponse:
         """Record one interaction."""
         asked = Request(_RECORD, request.organization_id, request_id(request), request)
+        if request.interaction.decision_id:
+            steps = await contact_steps(self._app.ledger, request)
+            return translate.recorded(await self._execute(asked, steps))
         return translate.recorded(await self._execute(asked, partial(translate.record_steps, request)))
 
     async def BatchRecordInteractions(  # noqa: N802  # Named by the proto.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from google.rpc import status_pb2
 
+from ledger.contact.recording import noted
 from ledger.domain.decider import Step
 from ledger.domain.errors import Violation
 from ledger.domain.identifiers import relationship_stream
@@ -26,7 +27,7 @@ def record_steps(request: pb.RecordInteractionRequest) -> Sequence[Step]:
         Invalid: the request breaks rules; every violation is named.
     """
     check(request)
-    return (_record(request.organization_id, request),)
+    return (record_of(request.organization_id, request),)
 
 
 def batch_steps(request: pb.BatchRecordInteractionsRequest) -> Sequence[Step]:
@@ -37,12 +38,12 @@ def batch_steps(request: pb.BatchRecordInteractionsRequest) -> Sequence[Step]:
     """
     check(request)
     organization_id = request.organization_id
-    return [_record(organization_id, item) for item in request.items]
+    return [record_of(organization_id, item) for item in request.items]
 
 
 def item_steps(organization_id: str, item: pb.IngestInteractionsItem) -> Sequence[Step]:
     """Return the step of an item that was found to keep its rules."""
-    return (_record(organization_id, item),)
+    return (record_of(organization_id, item),)
 
 
 def correct_steps(request: pb.CorrectInteractionRequest) -> Sequence[Step]:
@@ -68,10 +69,12 @@ def retract_steps(request: pb.RetractInteractionRequest) -> Sequence[Step]:
 
 
 def recorded(receipt: Receipt) -> pb.RecordInteractionResponse:
-    """Return the answer to a RecordInteraction."""
-    place = _place(receipt)
+    """Return the answer to a RecordInteraction; with how it stood where it names a decision."""
+    place, note = _place(receipt), receipt.steps[0].note
     response = pb.RecordInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
+    if note:
+        response.permit_status = int(noted(note))  # type: ignore[assignment]  # The numbers are the same.
     return response
 
 
@@ -117,9 +120,10 @@ def frame_answered(results: Sequence[pb.IngestInteractionsResult]) -> pb.IngestI
     return pb.IngestInteractionsResponse(results=results)
 
 
-def _record(
+def record_of(
     organization_id: str, item: pb.RecordInteractionRequest | pb.InteractionItem | pb.IngestInteractionsItem
 ) -> RecordInteraction:
+    """Return the command that records an item."""
     stream_id = relationship_stream(organization_id, item.customer_id)
     return RecordInteraction(stream_id, item.interaction, _time(item), _context(item))
 
