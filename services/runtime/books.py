@@ -67,6 +67,17 @@ class Books:
             await self._continue(stream_id, kept, version, position)
         return kept.book if kept.book.version == version else None
 
+    def glance(self, stream_id: str, exchange_version: int) -> Book | None:
+        """Return the book of a stream if it holds its exchanges up to a version, and none after; else None.
+
+        Other events may be missing from it, or ahead. To be read before the next await.
+        """
+        kept = self._kept.get(stream_id)
+        if kept is None or kept.book.exchange_version != exchange_version:
+            return None
+        self._kept.move_to_end(stream_id)
+        return kept.book
+
     async def past(self, stream_id: str, view: View) -> Book:
         """Return a book of what was recorded up to a view's position, its reader's alone.
 

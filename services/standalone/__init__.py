@@ -4,6 +4,7 @@ from typing import Final
 
 from services.audit import servicer as audit
 from services.consent import servicer as consent
+from services.contact import servicer as contact
 from services.customer import servicer as customer
 from services.exchange import servicer as exchange
 from services.interaction import servicer as interaction
@@ -11,5 +12,14 @@ from services.policy import servicer as policy
 from services.relationship import servicer as relationship
 from services.runtime.run import ServiceModule
 
-SERVICES: Final[tuple[ServiceModule, ...]] = (interaction, consent, customer, exchange, policy, relationship, audit)
+SERVICES: Final[tuple[ServiceModule, ...]] = (
+    interaction,
+    consent,
+    customer,
+    contact,
+    exchange,
+    policy,
+    relationship,
+    audit,
+)
 """What a standalone process serves, in the order in which it is mounted."""
