@@ -117,10 +117,9 @@ def _denied(
                 if scope.denies(cell):
                     yield from (Voiding(denial.position, denial.occur_time) for denial in denials)
         if objectable(purpose):
-            for position in state.objections.against(cell):
-                objection = state.objections.find(position)
-                assert objection is not None, "what stands is found"
-                yield Voiding(position, objection.occur_time)
+            for objection in state.objections.raised():
+                if objection.scope.denies(cell):
+                    yield Voiding(objection.position, objection.occur_time)
 
 
 def _suppressed(decided: Decided, state: RelationshipState) -> Iterator[Voiding]:
