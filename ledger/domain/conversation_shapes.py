@@ -148,6 +148,6 @@ def _shape(fields: _Fields) -> Shape:
         ends_streak=(addressed and not outbound and initiator == i.INITIATOR_CUSTOMER and kind not in _TOO_WEAK),
         outcome=NO_RESPONSE if outbound else _OUTCOMES.get(kind, REPLIED if inbound and addressed else NO_RESPONSE),
         reports=kind in _REPORTS,
-        passing=kind in _PASSING and direction == i.DIRECTION_OBSERVED,
+        passing=kind in _PASSING and direction == i.DIRECTION_OBSERVED and not imported,
         imported=imported,
     )
