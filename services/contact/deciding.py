@@ -29,9 +29,8 @@ from services.runtime.app import App
 from services.runtime.times import set_time
 from services.runtime.validation import check, check_size, in_list, request_id
 
-SERVICE: Final = "rapport.contact.v1.ContactService"
-_DECIDE: Final = f"/{SERVICE}/Decide"
-_BATCH: Final = f"/{SERVICE}/BatchDecide"
+_DECIDE: Final = "/rapport.contact.v1.ContactService/Decide"
+_BATCH: Final = "/rapport.contact.v1.ContactService/BatchDecide"
 
 
 class Deciding:

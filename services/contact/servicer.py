@@ -21,10 +21,12 @@ from services.contact.policy_simulation import PolicySimulation
 from services.contact.reporting import Reporting
 from services.contact.sights import Sights
 from services.contact.simulating import Simulating
-from services.contact.suppressions import SERVICE, Context, Suppressions
+from services.contact.suppressions import Context, Suppressions
 from services.runtime.app import App
 from services.runtime.projecting import projector_of
 from services.runtime.validation import request_id
+
+SERVICE: Final = "rapport.contact.v1.ContactService"
 
 WAIT_S: Final = 5.0
 """Seconds that a search waits for its `min_position`, at most."""

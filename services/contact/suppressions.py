@@ -16,11 +16,9 @@ from services.contact import translate
 from services.runtime.app import App
 from services.runtime.validation import check, check_size, in_list, request_id
 
-SERVICE: Final = "rapport.contact.v1.ContactService"
-
-_ADD: Final = f"/{SERVICE}/AddSuppression"
-_LIFT: Final = f"/{SERVICE}/LiftSuppression"
-_IMPORT: Final = f"/{SERVICE}/ImportSuppressions"
+_ADD: Final = "/rapport.contact.v1.ContactService/AddSuppression"
+_LIFT: Final = "/rapport.contact.v1.ContactService/LiftSuppression"
+_IMPORT: Final = "/rapport.contact.v1.ContactService/ImportSuppressions"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
