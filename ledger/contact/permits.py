@@ -124,5 +124,5 @@ def _denied(
 
 def _suppressed(decided: Decided, state: RelationshipState) -> Iterator[Voiding]:
     question = decided.message.question
-    standing = state.suppressions.standing()
-    return (Voiding(each.position, each.occur_time) for each in standing if blocks(each.message, question))
+    added = state.suppressions.all()
+    return (Voiding(each.position, each.occur_time) for each in added if blocks(each.message, question))
