@@ -32,6 +32,8 @@ SERVICES: Final = {
     "policy": 50064,
     "relationship": 50065,
     "audit": 50066,
+    "contact": 50067,
+    "customer": 50068,
 }
 """Each service with its port. The relationship service also serves projections."""
 

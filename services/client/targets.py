@@ -1,8 +1,8 @@
 """Where the services are: one address for all, or one for each service that stands apart.
 
 `HOST:PORT` is for everything. `HOST:PORT,audit=HOST:PORT,...` names exceptions; without the first part every service
-that is used must be named. Services go by the name of their package: `interaction`, `consent`, `exchange`, `policy`,
-`relationship`, `projection`, `audit`.
+that is used must be named. Services go by the name of their package: `interaction`, `consent`, `contact`,
+`customer`, `exchange`, `policy`, `relationship`, `projection`, `audit`.
 """
 
 from __future__ import annotations
