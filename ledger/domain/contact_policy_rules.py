@@ -5,42 +5,30 @@ law says nobody can tell here; that it has a source can be told (consent.md 8).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import combinations
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 from unicodedata import category, normalize
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from ledger.domain.consent_scope import lineage
-from ledger.domain.errors import Violation
-from ledger.domain.jurisdictions import under
+from ledger.domain.contact_policy_conflicts import faults_of_bases, faults_of_windows
+from ledger.domain.policy_faults import basis_name, conflict, invalid, unknown_purpose
 from ledger.domain.time_zones import zone_fault
 from ledger.domain.times import MICROSECONDS
 from ledger.domain.valuation_rules import Fault
-from rapport.errors.v1 import error_reason_pb2 as reasons
-from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_OPT_IN, LegalBasis
 from rapport.events.v1.contact_policy_pb2 import (
     BasisRule,
     ContactPolicy,
     KeywordRules,
     LegalSource,
-    LegalWindow,
     Purpose,
 )
 from rapport.events.v1.interaction_pb2 import MESSAGE_CLASS_TRANSACTIONAL
-from rapport.events.v1.preference_pb2 import LocalWindow
 
-RULES_MAX: Final = 256
-"""Most rules about bases; each is compared with each."""
-WINDOWS_MAX: Final = 64
-"""Most legal windows, compared likewise."""
-
-_DAY_MINUTES: Final = 1_440
-_WEEK_MINUTES: Final = 7 * _DAY_MINUTES
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STEP: Final = re.compile(r"([a-z_]+)(?:\[([0-9]{1,4})\])?")
 _EPOCH: Final = date(1970, 1, 1)
@@ -59,8 +47,8 @@ def faults_of_policy(policy: ContactPolicy, purposes: Mapping[str, Purpose], now
     yield from _taken_twice("jurisdictions", "jurisdiction", policy.jurisdictions)
     for index, rule in enumerate(policy.basis_rules):
         yield from _faults_of_basis(f"basis_rules[{index}]", rule, purposes)
-    yield from _contradictions(policy.basis_rules)
-    yield from _faults_of_windows(policy.legal_windows)
+    yield from faults_of_bases(policy.basis_rules)
+    yield from faults_of_windows(policy.legal_windows)
     yield from _faults_of_caps(policy)
     yield from _faults_of_exemptions(policy)
     for index, each in enumerate(policy.double_opt_in):
@@ -91,16 +79,6 @@ def faults_of_lists(message: Message, path: str = "") -> Iterator[Fault]:
                 yield from faults_of_lists(each, f"{field}[{index}]." if descriptor.is_repeated else f"{field}.")
         elif descriptor.is_repeated and descriptor.name != "words":
             yield from _named_twice(field, value)
-
-
-def invalid(field: str, description: str) -> Fault:
-    """Return a fault of a field by itself."""
-    return _fault(field, description, reasons.ERROR_REASON_REQUEST_INVALID)
-
-
-def unknown_purpose(field: str, slug: str) -> Fault:
-    """Return the fault of a purpose that the registry does not have."""
-    return invalid(field, f"must be in the registry of purposes, and {slug} is not; publish it first")
 
 
 def _faults_of_zones(policy: ContactPolicy) -> Iterator[Fault]:
@@ -143,112 +121,11 @@ def _faults_of_purposes(
         if slug not in purposes:
             yield unknown_purpose(field, slug)
         elif slug not in allowing:
-            yield invalid(field, f"{slug} may not rest on {_basis(basis)}, so the rule would never hold for it")
+            yield invalid(field, f"{slug} may not rest on {basis_name(basis)}, so the rule would never hold for it")
     if not named and not allowing:
-        yield invalid(place, f"no purpose of the registry may rest on {_basis(basis)}, so the rule would never hold")
-
-
-def _contradictions(rules: Sequence[BasisRule]) -> Iterator[Fault]:
-    """Yield rules that would make one basis out of one fact for one contact: the laxer would count, unnoticed."""
-    if len(rules) > RULES_MAX:
-        return  # The field's own rule says so; here it would only take long.
-    reaches = [_Reach.of(rule) for rule in rules]
-    for (first, one), (second, other) in combinations(enumerate(reaches), 2):
-        if one.meets(other):
-            basis = _basis(rules[first].legal_basis)
-            description = f"makes {basis} of what basis_rules[{first}] makes it of; the laxer would count, narrow one"
-            yield _conflict(f"basis_rules[{second}]", description)
-
-
-class _Reach(NamedTuple):
-    """What a rule makes a basis of, and for which contacts. Empty sets of the latter mean all."""
-
-    legal_basis: int
-    facts: frozenset[int]
-    """Interaction kinds; 0: an exchange. Empty: it always stands."""
-    channels: frozenset[int]
-    jurisdictions: frozenset[str]
-    purposes: frozenset[str]
-
-    @classmethod
-    def of(cls, rule: BasisRule) -> "_Reach":
-        """Return the reach of a rule."""
-        facts = frozenset(rule.interaction_kinds) | (frozenset((0,)) if rule.exchange else frozenset())
-        channels, jurisdictions = frozenset(rule.channels), frozenset(rule.jurisdictions)
-        return cls(rule.legal_basis, facts, channels, jurisdictions, frozenset(rule.purposes))
-
-    def meets(self, other: "_Reach") -> bool:
-        """Tell whether one fact makes the same basis for the same contact under both."""
-        return (
-            self.legal_basis == other.legal_basis
-            and not (self.facts and other.facts and self.facts.isdisjoint(other.facts))
-            and not (self.channels and other.channels and self.channels.isdisjoint(other.channels))
-            and _overlap(self.jurisdictions, other.jurisdictions, under)
-            and _overlap(self.purposes, other.purposes, _covers)
+        yield invalid(
+            place, f"no purpose of the registry may rest on {basis_name(basis)}, so the rule would never hold"
         )
-
-
-def _overlap(ours: frozenset[str], theirs: frozenset[str], covers: Callable[[frozenset[str], str], bool]) -> bool:
-    if not ours or not theirs:
-        return True
-    return any(covers(ours, each) for each in theirs) or any(covers(theirs, each) for each in ours)
-
-
-def _covers(purposes: frozenset[str], slug: str) -> bool:
-    return not purposes.isdisjoint(lineage(slug))
-
-
-def _faults_of_windows(windows: Sequence[LegalWindow]) -> Iterator[Fault]:
-    """Yield windows of one law that overlap, and laws that together leave no time at all.
-
-    Windows of one law are those with the same jurisdictions, channels and classes: it allows what any of them allows.
-    Of different laws each has to allow it.
-    """
-    if len(windows) > WINDOWS_MAX:
-        return
-    laws: dict[_Law, tuple[int, int]] = {}
-    for index, each in enumerate(windows):
-        law, minutes = _Law.of(each), _minutes_of(each.window)
-        first, before = laws.get(law, (index, 0))
-        if before & minutes:
-            description = f"overlaps a window of the same law, from legal_windows[{first}] on; join them, or keep one"
-            yield _conflict(f"legal_windows[{index}]", description)
-        laws[law] = first, before | minutes
-    for (one, (first, ours)), (other, (second, theirs)) in combinations(laws.items(), 2):
-        if one.meets(other) and not ours & theirs:
-            description = f"leaves no time that legal_windows[{first}] allows too, so contact would never be allowed"
-            yield _conflict(f"legal_windows[{second}]", description)
-
-
-class _Law(NamedTuple):
-    """What a window is for. Empty sets mean all."""
-
-    jurisdictions: frozenset[str]
-    channels: frozenset[int]
-    classes: frozenset[int]
-
-    @classmethod
-    def of(cls, rule: LegalWindow) -> "_Law":
-        """Return what a window is for."""
-        return cls(frozenset(rule.jurisdictions), frozenset(rule.channels), frozenset(rule.message_classes))
-
-    def meets(self, other: "_Law") -> bool:
-        """Tell whether there is a contact that both are for."""
-        return (
-            not (self.channels and other.channels and self.channels.isdisjoint(other.channels))
-            and not (self.classes and other.classes and self.classes.isdisjoint(other.classes))
-            and _overlap(self.jurisdictions, other.jurisdictions, under)
-        )
-
-
-def _minutes_of(window: LocalWindow) -> int:
-    """Return the minutes of a week that a window holds, as bits from Monday's midnight on."""
-    length = (window.end_minute - window.start_minute) % _DAY_MINUTES or _DAY_MINUTES
-    span = (1 << length) - 1
-    minutes = 0
-    for day in window.weekdays or range(1, 8):
-        minutes |= span << (day - 1) % 7 * _DAY_MINUTES + window.start_minute % _DAY_MINUTES
-    return (minutes | minutes >> _WEEK_MINUTES) & (1 << _WEEK_MINUTES) - 1
 
 
 def _faults_of_caps(policy: ContactPolicy) -> Iterator[Fault]:
@@ -365,7 +242,7 @@ def _repeated(name: str, keys: Iterable[object], how: str) -> Iterator[Fault]:
     for index, key in enumerate(keys):
         first = seen.setdefault(key, index)
         if first != index:
-            yield _conflict(f"{name}[{index}]", f"{how} {name}[{first}]; keep one of them")
+            yield conflict(f"{name}[{index}]", f"{how} {name}[{first}]; keep one of them")
 
 
 def _taken_twice(name: str, field: str, entries: Iterable[Message]) -> Iterator[Fault]:
@@ -373,7 +250,7 @@ def _taken_twice(name: str, field: str, entries: Iterable[Message]) -> Iterator[
     for index, each in enumerate(entries):
         first = seen.setdefault(getattr(each, field), index)
         if first != index:
-            yield _conflict(f"{name}[{index}].{field}", f"must be named once; {name}[{first}] is for it too")
+            yield conflict(f"{name}[{index}].{field}", f"must be named once; {name}[{first}] is for it too")
 
 
 def _named_twice(field: str, values: Sequence[object]) -> Iterator[Fault]:
@@ -382,16 +259,3 @@ def _named_twice(field: str, values: Sequence[object]) -> Iterator[Fault]:
         if value in seen:
             yield invalid(f"{field}[{index}]", "must be named once in its list")
         seen.add(value)
-
-
-def _basis(basis: int) -> str:
-    known = LegalBasis.DESCRIPTOR.values_by_number.get(basis)
-    return known.name.removeprefix("LEGAL_BASIS_") if known else str(basis)
-
-
-def _conflict(field: str, description: str) -> Fault:
-    return _fault(field, description, reasons.ERROR_REASON_POLICY_RULES_CONFLICT)
-
-
-def _fault(field: str, description: str, reason: ErrorReason.ValueType) -> Fault:
-    return Fault(Violation(field, description, reason))
