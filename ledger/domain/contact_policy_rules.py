@@ -5,7 +5,7 @@ law says nobody can tell here; that it has a source can be told (consent.md 8).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from typing import Any, Final, cast
 from unicodedata import category, normalize
@@ -19,7 +19,7 @@ from ledger.domain.policy_faults import basis_name, conflict, invalid, unknown_p
 from ledger.domain.time_zones import zone_fault
 from ledger.domain.times import MICROSECONDS
 from ledger.domain.valuation_rules import Fault
-from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_OPT_IN, LegalBasis
+from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_OPT_IN
 from rapport.events.v1.contact_policy_pb2 import (
     BasisRule,
     ContactPolicy,
@@ -31,6 +31,8 @@ from rapport.events.v1.interaction_pb2 import MESSAGE_CLASS_TRANSACTIONAL
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _STEP: Final = re.compile(r"([a-z_]+)(?:\[([0-9]{1,4})\])?")
+_PATH_MAX: Final = 128
+"""Characters of a source's field: nothing longer is a path."""
 _EPOCH: Final = date(1970, 1, 1)
 _FARTHEST_EAST: Final = 14 * 3_600 * MICROSECONDS
 """No local date is further ahead of UTC."""
@@ -45,14 +47,15 @@ def faults_of_policy(policy: ContactPolicy, purposes: Mapping[str, Purpose], now
     yield from faults_of_lists(policy)
     yield from _faults_of_zones(policy)
     yield from _taken_twice("jurisdictions", "jurisdiction", policy.jurisdictions)
+    allowed = _allowed(purposes)
     for index, rule in enumerate(policy.basis_rules):
-        yield from _faults_of_basis(f"basis_rules[{index}]", rule, purposes)
+        yield from _faults_of_basis(f"basis_rules[{index}]", rule, allowed)
     yield from faults_of_bases(policy.basis_rules)
     yield from faults_of_windows(policy.legal_windows)
     yield from _faults_of_caps(policy)
     yield from _faults_of_exemptions(policy)
     for index, each in enumerate(policy.double_opt_in):
-        yield from _faults_of_purposes(f"double_opt_in[{index}]", each.purposes, LEGAL_BASIS_CONSENT, purposes)
+        yield from _faults_of_purposes(f"double_opt_in[{index}]", each.purposes, LEGAL_BASIS_CONSENT, allowed)
     yield from _same("double_opt_in", policy.double_opt_in)
     yield from _faults_of_words(policy.keywords)
     yield from _faults_of_honour(policy)
@@ -65,8 +68,11 @@ def unsourced(policy: ContactPolicy) -> list[str]:
 
     Numbers of a law are ages, months, windows, words and days to act within. What an organization chose is none.
     """
-    named = {source.field for source in policy.sources}
-    return [path for path in _legal_numbers(policy) if not any(_tells(field, path) for field in named)]
+    named = {source.field for source in policy.sources if len(source.field) <= _PATH_MAX}
+    parts = {above for field in named for above in _with_what_holds_it(field)}
+    return [
+        path for path in _legal_numbers(policy) if path not in parts and named.isdisjoint(_with_what_holds_it(path))
+    ]
 
 
 def faults_of_lists(message: Message, path: str = "") -> Iterator[Fault]:
@@ -98,7 +104,7 @@ def _unknown_zones(field: str, names: Sequence[str]) -> Iterator[Fault]:
             yield invalid(f"{field}[{index}]", fault)
 
 
-def _faults_of_basis(place: str, rule: BasisRule, purposes: Mapping[str, Purpose]) -> Iterator[Fault]:
+def _faults_of_basis(place: str, rule: BasisRule, allowed: Mapping[str, Set[int]]) -> Iterator[Fault]:
     if rule.legal_basis == LEGAL_BASIS_CONSENT:
         yield invalid(f"{place}.legal_basis", "must not be CONSENT: only the customer makes one")
         return
@@ -108,24 +114,32 @@ def _faults_of_basis(place: str, rule: BasisRule, purposes: Mapping[str, Purpose
                 yield invalid(f"{place}.{field}", "must be unset: no fact is named from which on they would count")
     if rule.months and rule.first_contact_months > rule.months:
         yield invalid(f"{place}.first_contact_months", "must be at most `months`, or it limits nothing")
-    yield from _faults_of_purposes(place, rule.purposes, rule.legal_basis, purposes)
+    yield from _faults_of_purposes(place, rule.purposes, rule.legal_basis, allowed)
+
+
+def _allowed(purposes: Mapping[str, Purpose]) -> dict[str, set[int]]:
+    """Return the bases that each purpose of a registry, or a purpose below it, may rest on."""
+    found: dict[str, set[int]] = {slug: set() for slug in purposes}
+    for slug, purpose in purposes.items():
+        for up in lineage(slug):
+            if up in found:
+                found[up].update(purpose.legal_bases)
+    return found
 
 
 def _faults_of_purposes(
-    place: str, named: Sequence[str], basis: LegalBasis.ValueType, purposes: Mapping[str, Purpose]
+    place: str, named: Sequence[str], basis: int, allowed: Mapping[str, Set[int]]
 ) -> Iterator[Fault]:
     """Yield purposes that are unknown, or of which neither they nor a child may rest on a basis."""
-    allowing = {up for each in purposes.values() if basis in each.legal_bases for up in lineage(each.slug)}
+    never = f"may rest on {basis_name(basis)}, so the rule would never hold"
     for index, slug in enumerate(named):
         field = f"{place}.purposes[{index}]"
-        if slug not in purposes:
+        if slug not in allowed:
             yield unknown_purpose(field, slug)
-        elif slug not in allowing:
-            yield invalid(field, f"{slug} may not rest on {basis_name(basis)}, so the rule would never hold for it")
-    if not named and not allowing:
-        yield invalid(
-            place, f"no purpose of the registry may rest on {basis_name(basis)}, so the rule would never hold"
-        )
+        elif basis not in allowed[slug]:
+            yield invalid(field, f"neither {slug} nor a purpose below it {never} for it")
+    if not named and not any(basis in bases for bases in allowed.values()):
+        yield invalid(place, f"no purpose of the registry {never}")
 
 
 def _faults_of_caps(policy: ContactPolicy) -> Iterator[Fault]:
@@ -144,13 +158,13 @@ def _faults_of_exemptions(policy: ContactPolicy) -> Iterator[Fault]:
 
 
 def _faults_of_words(rules: KeywordRules) -> Iterator[Fault]:
-    bare = [_bare(word) for word in rules.words]
-    for index, word in enumerate(bare):
+    seen: dict[str, int] = {}
+    for index, word in enumerate(map(_bare, rules.words)):
+        first = seen.setdefault(word, index)
         if not word:
             yield invalid(f"keywords.words[{index}]", "must hold a letter or a digit: nothing else is compared")
-        elif word in bare[:index]:
-            same = bare.index(word)
-            yield invalid(f"keywords.words[{index}]", f"must be named once; keywords.words[{same}] reads the same")
+        elif first != index:
+            yield invalid(f"keywords.words[{index}]", f"must be named once; keywords.words[{first}] reads the same")
     if not rules.words and rules.ListFields():
         yield invalid("keywords.words", "must name a word, or `keywords` be left out")
 
@@ -228,9 +242,12 @@ def _legal_numbers(policy: ContactPolicy) -> Iterator[str]:
     yield from (f"honour[{index}].days" for index in range(len(policy.honour)))
 
 
-def _tells(field: str, path: str) -> bool:
-    """Tell whether a source for a field is one for a path: for the same, for a part of it, or for what it is in."""
-    return field == path or path.startswith((f"{field}.", f"{field}[")) or field.startswith((f"{path}.", f"{path}["))
+def _with_what_holds_it(path: str) -> Iterator[str]:
+    """Yield a path and those of what it is in. Example: `a[2].b`, `a[2]`, `a`."""
+    yield path
+    for index in range(len(path) - 1, 0, -1):
+        if path[index] in ".[":
+            yield path[:index]
 
 
 def _same(name: str, rules: Sequence[Message]) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import PolicyState
 from ledger.domain.publishing import CONTACT, PublishContactPolicy, checked
 from ledger.domain.times import timestamp
+from ledger.domain.valuation_policy import BYTES_MAX
 from ledger.policy.valuation import unknown
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy
 from rapport.policy.v1 import contact_policies_pb2 as pb
@@ -104,9 +105,13 @@ def told_of(asked: ContactPolicy, state: PolicyState, now: int, position: int) -
     broken = violations_of(asked)
     named = {each.field for each in broken}
     found, whole = checked(asked, state, now)
+    small = asked.ByteSize() <= BYTES_MAX
     faults = [*broken, *(fault.violation for fault in found if fault.violation.field not in named)]
     return pb.CheckContactPolicyResponse(
-        faults=map(_told, faults), unsourced=unsourced(asked), policy=None if faults else whole, position=position
+        faults=map(_told, faults),
+        unsourced=unsourced(asked) if small else (),
+        policy=None if faults else whole,
+        position=position,
     )
 
 

@@ -23,7 +23,9 @@ from rapport.events.v1.contact_policy_pb2 import (
     ContactPolicy,
     DoubleOptInRule,
     FrequencyCap,
+    HonourRule,
     JurisdictionRules,
+    KeywordRules,
     LegalSource,
     PurposeRegistry,
 )
@@ -284,11 +286,19 @@ async def test_a_check_of_nothing_is_refused(stub: Any) -> None:
 async def test_a_check_of_far_too_much_is_answered_soon(stub: Any) -> None:
     rule = BasisRule(legal_basis=LEGAL_BASIS_SOFT_OPT_IN, interaction_kinds=[INTERACTION_KIND_PURCHASE])
 
-    small = await stub.CheckContactPolicy(checking(ContactPolicy(basis_rules=[rule] * 5_000)))
-    large = await stub.CheckContactPolicy(checking(ContactPolicy(basis_rules=[rule] * 30_000)))
+    source = LegalSource(field="search_days", source="x", checked_on="2026-01-01")
 
-    assert ["policy.basis_rules"] == [fault.field for fault in small.faults]
-    assert ["policy.basis_rules", "policy.sources"] == [fault.field for fault in large.faults]
+    rules = await stub.CheckContactPolicy(checking(ContactPolicy(basis_rules=[rule] * 5_000)))
+    words = await stub.CheckContactPolicy(checking(ContactPolicy(keywords=KeywordRules(words=map(str, range(9_000))))))
+    sources = await stub.CheckContactPolicy(
+        checking(ContactPolicy(honour=[HonourRule(days=1)] * 5_000, sources=[source] * 1_000))
+    )
+    too_large = await stub.CheckContactPolicy(checking(ContactPolicy(basis_rules=[rule] * 30_000)))
+
+    assert ["policy.basis_rules"] == [fault.field for fault in rules.faults]
+    assert ["policy.keywords.words"] == [fault.field for fault in words.faults]
+    assert {"policy.honour", "policy.sources"} < {fault.field for fault in sources.faults}
+    assert ["policy.basis_rules", "policy.sources"] == [fault.field for fault in too_large.faults]
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
