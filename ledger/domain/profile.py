@@ -153,7 +153,7 @@ class Identifier(NamedTuple):
 class ProfileState:
     """Fold of the profile and the contact points of one relationship."""
 
-    __slots__ = ("_points", "_profile_time", "_until", "message", "position")
+    __slots__ = ("_adult_from", "_points", "_profile_time", "_until", "message", "position")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
@@ -165,6 +165,8 @@ class ProfileState:
         """The profile that holds, as it is stored; None: none was declared."""
         self.position = 0
         """Log position of its event; 0: none."""
+        self._adult_from: dict[str, int] = {}
+        """From when on the customer is of age, by jurisdiction: every decision asks."""
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: what was recorded is a fact."""
@@ -174,6 +176,7 @@ class ProfileState:
         if isinstance(event, ProfileDeclared):
             if self.message is None or fact.occur_time >= self._profile_time:
                 self.message, self.position, self._profile_time = event, fact.position, fact.occur_time
+                self._adult_from = _adult_from(event)
             return
         assert isinstance(event, IdentifierVerified | IdentifierRevoked)
         known = self._points.get(event.contact_point_id)
@@ -197,9 +200,7 @@ class ProfileState:
 
         Where several dates stand for one jurisdiction the latest counts.
         """
-        dates = [] if self.message is None else self.message.adult_from
-        starts = (start_of_day(each.date) for each in dates if each.jurisdiction == jurisdiction)
-        return max((start for start in starts if start is not None), default=None)
+        return self._adult_from.get(jurisdiction)
 
     @property
     def identifiers(self) -> dict[str, Identifier]:
@@ -209,6 +210,15 @@ class ProfileState:
     def identifier(self, contact_point_id: str) -> Identifier | None:
         """Return a contact point if it is the customer's."""
         return self._points.get(contact_point_id, (0, None))[1]
+
+
+def _adult_from(profile: ProfileDeclared) -> dict[str, int]:
+    latest: dict[str, int] = {}
+    for each in profile.adult_from:
+        start = start_of_day(each.date)
+        if start is not None:
+            latest[each.jurisdiction] = max(start, latest.get(each.jurisdiction, start))
+    return latest
 
 
 def start_of_day(date: str) -> int | None:
