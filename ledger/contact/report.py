@@ -4,6 +4,7 @@ A contact is honoured if it agrees with its decision, where it needs one, and wi
 it was made. Nothing here judges by later knowledge: a preference counts from its occur time on.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,7 +210,10 @@ def _count_permits(
     for each in decisions:
         if not each.permits or state.conversation.contact_of(each.position) is not None:
             continue
-        if any(act.occur_time < each.expires for act in voiding(each, state, purposes, linked)):
+        aborted = state.contacts.aborted(each.position)
+        gone = math.inf if aborted is None else aborted.position
+        acts = voiding(each, state, purposes, linked)
+        if any(act.occur_time < each.expires and act.position < gone for act in acts):
             report.permits_void += 1
-        elif each.expires <= at or state.contacts.aborted(each.position) is not None:
+        elif each.expires <= at or aborted is not None:
             report.permits_unused += 1
