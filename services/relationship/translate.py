@@ -7,8 +7,11 @@ from typing import Final
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ledger.contact.picture import Picture
+from ledger.contact.terms import ContactTerms
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.consent import Cell, CellVerdict, cells, status
+from ledger.domain.consent import PLAIN, Cell, CellVerdict, cells, status
+from ledger.domain.contact_policy import BUILT_IN
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.exchange_state import ExchangeState
 from ledger.domain.interaction import InteractionState
@@ -111,8 +114,15 @@ def tell(
     _set_time(told.last_occur_time, last_occur_time)
     _tell_interactions(told.interactions, state.interactions)
     _tell_exchanges(told, state.exchanges, occur_time)
-    for cell in cells(state.consents):
-        _tell_status(told.consents.add(), cell, status(state.consents, cell, occur_time))
+    _tell_consents(told, state, occur_time)
+
+
+def _tell_consents(told: shapes.Relationship, state: RelationshipState, occur_time: int) -> None:
+    """Tell the status of every cell named: consents end by what they say; limits of laws are GetConsents' to know."""
+    named = cells(state.consents)
+    terms = ContactTerms(Picture("", state, BUILT_IN.policy, {})) if named else PLAIN
+    for cell in named:
+        _tell_status(told.consents.add(), cell, status(state.consents, cell, occur_time, terms))
 
 
 def view(occur_time: int, position: int) -> AsOf:

@@ -25,6 +25,8 @@ from rapport.interaction.v1 import interaction_service_pb2 as interactions
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
 from rapport.policy.v1 import contact_policies_pb2
 from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
+from rapport.relationship.v1 import relationship_service_pb2 as relationships
+from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.event_context_pb2 import EventContext
 from tests.refusals import fields_of, metadata_of, reason_of, refusal
@@ -321,6 +323,11 @@ async def test_a_consent_ends_with_an_event_and_with_the_months_of_a_law(
 
     assert ["GIVEN", "EXPIRED", "GIVEN"] == before
     assert ["EXPIRED", "EXPIRED", "GIVEN"] == await told(stub)
+    asked = relationships.GetRelationshipRequest(organization_id="acme", customer_id="c-1")
+    shown = await RelationshipServiceStub(server.channel).GetRelationship(asked)
+    assert [ev.CONSENT_STATUS_EXPIRED, ev.CONSENT_STATUS_GIVEN] == [
+        each.status for each in shown.relationship.consents if each.cell.purpose in ("event", "open")
+    ]
     ended, law, _ = await history(stub)
     assert (timestamp(MARCH + DAY), timestamp(MARCH + 31 * DAY)) == (ended.until, law.until)
     assert not ended.counts

@@ -5,7 +5,7 @@ The few purposes, channels and instants make acts meet, tie and overtake each ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from ledger.domain.consent import (
     permits,
     status,
 )
+from ledger.domain.consent_effect import ended_by, lifted_by
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Fact
@@ -31,7 +32,16 @@ from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import consent_pb2 as c
-from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentRefused, ConsentWithdrawn, NoticeReference, Validity
+from rapport.events.v1.consent_pb2 import (
+    ConsentGiven,
+    ConsentInvalidated,
+    ConsentRefused,
+    ConsentRevoked,
+    ConsentScope,
+    ConsentWithdrawn,
+    NoticeReference,
+    Validity,
+)
 from rapport.events.v1.metadata_pb2 import EventMetadata
 from rapport.type.v1.event_context_pb2 import EventContext
 
@@ -39,6 +49,12 @@ PURPOSES = ("marketing", "marketing.direct", "marketing.social", "service")
 CHANNELS = (1, 2)
 POINTS = ("cp-1",)
 BRANDS = ("north",)
+DENIALS = (
+    c.CONSENT_STATUS_REFUSED,
+    c.CONSENT_STATUS_WITHDRAWN,
+    c.CONSENT_STATUS_REVOKED,
+    c.CONSENT_STATUS_INVALIDATED,
+)
 NOW = 6
 """Acts happen at instants 1 to 5."""
 
@@ -56,7 +72,7 @@ class Act(NamedTuple):
     """One act in plain values."""
 
     status: int
-    """GIVEN, REFUSED or WITHDRAWN."""
+    """GIVEN, REFUSED, WITHDRAWN, REVOKED or INVALIDATED."""
     occur_time: int
     purposes: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
@@ -77,6 +93,10 @@ class Act(NamedTuple):
             return ConsentRefused(purposes=self.purposes, **parts)  # type: ignore[arg-type]
         if self.status == c.CONSENT_STATUS_WITHDRAWN:
             return ConsentWithdrawn(purposes=self.purposes, **parts)  # type: ignore[arg-type]
+        if not self.is_yes:
+            scope = ConsentScope(purposes=self.purposes, **parts)  # type: ignore[arg-type]
+            revoked = self.status == c.CONSENT_STATUS_REVOKED
+            return ConsentRevoked(scope=scope) if revoked else ConsentInvalidated(scope=scope)
         event = ConsentGiven(purposes=self.purposes, **parts)  # type: ignore[arg-type]
         if self.listed:
             event.notice.CopyFrom(NoticeReference(notice_id="n", purposes=self.listed))
@@ -127,7 +147,7 @@ yeses = st.builds(
 )
 noes = st.builds(
     Act,
-    status=st.sampled_from((c.CONSENT_STATUS_REFUSED, c.CONSENT_STATUS_WITHDRAWN)),
+    status=st.sampled_from(DENIALS),
     occur_time=instants,
     purposes=st.just(()) | subsets(PURPOSES),
     channels=channels,
@@ -356,3 +376,57 @@ def test_no_live_cell_rests_on_a_yes_that_does_not_come_after_every_no_of_it(act
             if not no.is_yes and no.covers(cell):
                 assert place < position
                 assert no.occur_time < yes.occur_time
+
+
+CLOSED_CELLS = [cell for cell in CELLS if all(cell)]
+
+
+def first(limits: Iterator[int], leaves_nothing: Callable[[int], bool]) -> int:
+    return next((place for place in limits if leaves_nothing(place)), 0)
+
+
+@given(histories)
+@settings(max_examples=300)
+def test_a_yes_is_ended_by_the_first_no_that_leaves_nothing_of_it(acts: list[Act]) -> None:
+    state = fold(acts)
+
+    for position, act in enumerate(acts, start=1):
+        covered = [cell for cell in CLOSED_CELLS if act.covers(cell)]
+        against = [
+            (place, no)
+            for place, no in enumerate(acts, start=1)
+            if not no.is_yes and (place > position or no.occur_time >= act.occur_time)
+        ]
+
+        def ended(last: int, covered: list[Cell] = covered, against: list[tuple[int, Act]] = against) -> bool:
+            return all(any(no.covers(cell) for place, no in against if place <= last) for cell in covered)
+
+        found = state.find(position)
+        assert (found is not None) == act.is_yes
+        if found is not None:
+            assert first((place for place, _ in against), ended) == ended_by(state.acts, *found)
+
+
+@given(histories)
+@settings(max_examples=300)
+def test_a_no_is_lifted_by_the_first_yes_that_allows_the_last_of_what_it_names(acts: list[Act]) -> None:
+    state = fold(acts)
+
+    for position, act in enumerate(acts, start=1):
+        found = state.find_denial(position)
+        assert (found is None) == act.is_yes
+        if found is None:
+            continue
+        named = [cell for cell in CLOSED_CELLS if cell.purpose in act.purposes and act.covers(cell)]
+        later = [
+            (place, yes)
+            for place, yes in enumerate(acts, start=1)
+            if yes.is_yes and place > position and yes.occur_time > act.occur_time
+            if (yes.valid_from or yes.occur_time) <= NOW < (yes.until or NOW + 1)
+        ]
+
+        def lifted(last: int, named: list[Cell] = named, later: list[tuple[int, Act]] = later) -> bool:
+            return all(any(yes.covers(cell) for place, yes in later if place <= last) for cell in named)
+
+        expected = first((place for place, _ in later), lifted) if act.purposes else 0
+        assert expected == lifted_by(state.acts, *found, NOW)
