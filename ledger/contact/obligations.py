@@ -16,6 +16,10 @@ _PROMOTING: Final = frozenset(
     }
 )
 """Classes of which the customer has to be told who writes, and how to end it."""
+_TOLD_BY_WHOM: Final = (
+    Obligation(kind=contact_pb2.OBLIGATION_KIND_INCLUDE_UNSUBSCRIBE),
+    Obligation(kind=contact_pb2.OBLIGATION_KIND_IDENTIFY_SENDER),
+)
 
 
 def obligations(
@@ -25,10 +29,7 @@ def obligations(
 
     `basis`: what the gate of the basis found. `permit_expires`: microseconds; None: there is no permit yet.
     """
-    told: list[Obligation] = []
-    if question.message_class in _PROMOTING:
-        told.append(Obligation(kind=contact_pb2.OBLIGATION_KIND_INCLUDE_UNSUBSCRIBE))
-        told.append(Obligation(kind=contact_pb2.OBLIGATION_KIND_IDENTIFY_SENDER))
+    told = [*_TOLD_BY_WHOM] if question.message_class in _PROMOTING else []
     language, channel = _declared(picture)
     if language:
         told.append(Obligation(kind=contact_pb2.OBLIGATION_KIND_USE_LANGUAGE, language=language))
@@ -63,7 +64,7 @@ def _confirms(picture: Picture, question: ContactQuestion, at: int) -> bool:
 
     It is no promotion, comes by the way by which the word came, and nothing else has been sent by that way since.
     """
-    if not picture.policy.keywords.confirm_once or question.message_class in _PROMOTING:
+    if question.message_class in _PROMOTING or not picture.policy.keywords.confirm_once:
         return False
     latest = None
     for scope, denials in picture.state.consents.acts.denials.items():

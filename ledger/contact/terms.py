@@ -22,7 +22,8 @@ _KEEP: Final = contact_policy_pb2.GUARDIAN_CONSENT_AT_AGE_KEEP_AND_ASK
 
 def jurisdiction_of(picture: Picture) -> str:
     """Return whose law applies to the customer: the profile says so, else the policy; empty: nobody does."""
-    return picture.state.profile.jurisdiction or picture.policy.default_jurisdiction
+    declared = picture.state.profile.jurisdiction if "profile" in picture.state.parts else ""
+    return declared or picture.policy.default_jurisdiction
 
 
 def adult_from(picture: Picture, jurisdiction: str) -> int | None:
