@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2, valuation_pb2
+from rapport.events.v1 import (
+    consent_pb2,
+    contact_policy_pb2,
+    exchange_pb2,
+    interaction_pb2,
+    policy_pb2,
+    valuation_pb2,
+)
 from services.cli.output import amount_cell, enum_cell, time_cell
 
 if TYPE_CHECKING:
@@ -38,11 +45,24 @@ def summary(fact: Message) -> str:
         case policy_pb2.AssetRegistered():
             most = amount_cell(fact.max_units_per_leg, fact.asset)
             return f"{fact.asset} {enum_cell(policy_pb2.AssetKind.DESCRIPTOR, fact.kind)}, at most {most}"
+        case _:
+            return _publication(fact)
+
+
+def _publication(fact: Message) -> str:
+    match fact:
         case valuation_pb2.ValuationPolicyPublished():
             policy = fact.policy
             rules = f"{len(policy.rules)} rule{'s' * (len(policy.rules) > 1)}"
             since = time_cell(policy.effective_from_time)
             return f"{policy.policy_id} version {policy.version}, {rules} from {since}"
+        case contact_policy_pb2.ContactPolicyPublished():
+            since = time_cell(fact.policy.effective_from_time)
+            return f"version {fact.policy.version}, from {since or 'its publication'} on"
+        case contact_policy_pb2.PurposesPublished():
+            return f"version {fact.registry.version}, {len(fact.registry.purposes)} purposes"
+        case contact_policy_pb2.AttributesPublished():
+            return f"version {fact.catalogue.version}, {len(fact.catalogue.attributes)} attributes"
         case _:
             return ""
 

@@ -200,6 +200,27 @@ def test_attributes_are_published_and_listed(rapport: Rapport, shop: str) -> Non
     assert ["household.children", "household", "only shown", "yes, no", "365 days"] == rapport.rows()[0][:5]
 
 
+def test_the_log_tells_what_was_published(rapport: Rapport, shop: str, tmp_path: Path) -> None:
+    later = tmp_path / "shop.toml"
+    later.write_text(SHOP)
+    for kind, file in (
+        ("purposes", SAMPLES / "purposes.toml"),
+        ("attributes", SAMPLES / "attributes.toml"),
+        ("contact", SAMPLES / "children.toml"),
+        ("contact", later),
+    ):
+        assert 0 == rapport(f"policy {kind} publish", shop, file)
+
+    assert 0 == rapport("log read", "--organization", shop)
+
+    assert [
+        "version 1, 13 purposes",
+        "version 1, 3 attributes",
+        "version 1, from its publication on",
+        "version 2, from 2026-01-01T00:00:00Z on",
+    ] == [row[-1] for row in rapport.rows()]
+
+
 def test_faults_of_a_registry_are_told_with_their_lines(rapport: Rapport, shop: str, tmp_path: Path) -> None:
     file = tmp_path / "shop.toml"
     file.write_text('[[attributes]]\nkey = "a"\n[[attributes]]\nkey = "a"\npurposes = ["nonsense"]\n')
