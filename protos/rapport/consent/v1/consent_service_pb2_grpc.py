@@ -170,7 +170,8 @@ class ConsentServiceServicer:
 
     def GiveConsent(self, request, context):
         """Records that the customer allowed something.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, CONSENT_WITHDRAWN_SINCE, SUBJECT_ERASED.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, CONSENT_WITHDRAWN_SINCE, NOTICE_UNKNOWN,
+        SUBJECT_ERASED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

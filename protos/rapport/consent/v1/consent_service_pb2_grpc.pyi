@@ -20,7 +20,8 @@ class ConsentServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     GiveConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GiveConsentRequest, _consent_service_pb2.GiveConsentResponse]
     """Records that the customer allowed something.
-    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, CONSENT_WITHDRAWN_SINCE, SUBJECT_ERASED.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, CONSENT_WITHDRAWN_SINCE, NOTICE_UNKNOWN,
+    SUBJECT_ERASED.
     """
     RefuseConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RefuseConsentRequest, _consent_service_pb2.RefuseConsentResponse]
     """Records that the customer was asked and said no.
@@ -130,7 +131,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_consent_service_pb2.GiveConsentRequest, _abc.Awaitable[_consent_service_pb2.GiveConsentResponse]],
     ) -> _abc.Awaitable[_consent_service_pb2.GiveConsentResponse]:
         """Records that the customer allowed something.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, CONSENT_WITHDRAWN_SINCE, SUBJECT_ERASED.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, OCCUR_TIME_IN_FUTURE, CONSENT_WITHDRAWN_SINCE, NOTICE_UNKNOWN,
+        SUBJECT_ERASED.
         """
 
     @_abc_1.abstractmethod
