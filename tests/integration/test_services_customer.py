@@ -19,7 +19,7 @@ from rapport.customer.v1 import customer_service_pb2 as pb
 from rapport.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from rapport.events.v1 import attribute_pb2, identity_pb2, preference_pb2
 from rapport.events.v1.consent_pb2 import INDICATED_BY_SUBJECT, LEGAL_BASIS_CONTRACT_PERFORMANCE, ConsentGiven
-from rapport.events.v1.contact_policy_pb2 import AttributeCatalogue, AttributeDefinition
+from rapport.events.v1.contact_policy_pb2 import AttributeCatalogue, AttributeDefinition, ContactPolicy, CountryZones
 from rapport.events.v1.disclosure_pb2 import (
     PROVENANCE_DECLARED,
     PROVENANCE_IMPORTED,
@@ -27,6 +27,7 @@ from rapport.events.v1.disclosure_pb2 import (
     PROVENANCE_OBSERVED,
     Provenance,
 )
+from rapport.events.v1.exchange_pb2 import CATEGORY_GOODS, ONE_SIDED_GIFT, PARTY_ORGANIZATION, Leg
 from rapport.events.v1.interaction_pb2 import (
     CHANNEL_EMAIL,
     CHANNEL_SMS,
@@ -35,12 +36,18 @@ from rapport.events.v1.interaction_pb2 import (
     INTERACTION_KIND_MESSAGE,
     InteractionRecorded,
 )
+from rapport.events.v1.policy_pb2 import ASSET_KIND_ITEM, AssetRegistered
+from rapport.exchange.v1.exchange_service_pb2 import RecordExchangeRequest
+from rapport.exchange.v1.exchange_service_pb2_grpc import ExchangeServiceStub
+from rapport.exchange.v1.operation_pb2 import Exchange
 from rapport.interaction.v1.interaction_service_pb2 import RecordInteractionRequest
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
-from rapport.policy.v1.contact_policies_pb2 import PublishAttributeCatalogueRequest
+from rapport.policy.v1.contact_policies_pb2 import PublishAttributeCatalogueRequest, PublishContactPolicyRequest
+from rapport.policy.v1.policy_service_pb2 import RegisterAssetsRequest
 from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from rapport.relationship.v1.relationship_service_pb2 import GetRelationshipRequest
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
+from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.event_context_pb2 import EventContext
 from services.customer import servicer as customer_servicer
@@ -146,6 +153,17 @@ async def talk(server: Serving, customer_id: str = "c-1", at: int | None = None)
     request = RecordInteractionRequest(**new(customer_id, at), interaction=interaction)
     answer = await InteractionServiceStub(server.channel).RecordInteraction(request)
     return int(answer.position)
+
+
+async def give_a_disc(server: Serving, customer_id: str) -> None:
+    """Register what discs are counted in, and record that one was given away."""
+    disc = AssetRegistered(asset="CD/0", kind=ASSET_KIND_ITEM, max_units_per_leg=9)
+    register = RegisterAssetsRequest(organization_id="acme", request_id=str(uuid.uuid4()), assets=[disc])
+    await PolicyServiceStub(server.channel).RegisterAssets(register)
+    legs = [Leg(giver=PARTY_ORGANIZATION, category=CATEGORY_GOODS, amount=Amount(units=1, asset="CD/0"))]
+    gift = Exchange(exchange_id="x-1", occur_time=timestamp(MARCH + 3), one_sided=ONE_SIDED_GIFT, legs=legs)
+    recorded = RecordExchangeRequest(**who(customer_id), request_id=str(uuid.uuid4()), exchange=gift)
+    await ExchangeServiceStub(server.channel).RecordExchange(recorded)
 
 
 async def shown(stub: CustomerServiceStub, customer_id: str = "c-1", as_of: AsOf | None = None) -> Any:
@@ -347,6 +365,22 @@ async def test_the_zone_that_a_customer_names_goes_before_those_of_contact_point
     assert ["Australia/Lord_Howe"] == (await shown(stub)).time_zones
 
 
+async def test_the_zones_of_a_country_are_those_of_the_policy_and_its_default_tells_nothing(
+    stub: CustomerServiceStub, server: Serving
+) -> None:
+    us = CountryZones(country="US", time_zones=["America/New_York", "America/Denver"])
+    policy = ContactPolicy(countries=[us], default_time_zones=["Europe/Berlin"])
+    request = PublishContactPolicyRequest(organization_id="acme", request_id=str(uuid.uuid4()), policy=policy)
+    await PolicyServiceStub(server.channel).PublishContactPolicy(request)
+    await stub.VerifyIdentifier(verify("cp-1"))
+    assert [] == (await shown(stub)).time_zones
+
+    profile = identity_pb2.ProfileDeclared(country="US-CA")
+    await stub.DeclareProfile(pb.DeclareProfileRequest(**new(), profile=profile))
+
+    assert ["America/Denver", "America/New_York"] == (await shown(stub)).time_zones
+
+
 async def test_nothing_is_known_of_whom_nothing_was_recorded(stub: CustomerServiceStub, server: Serving) -> None:
     await talk(server, "c-1", MARCH)
     before = AsOf(position=1)
@@ -479,8 +513,10 @@ async def test_linked_then_unlinked_is_as_never_linked_and_the_past_shows_both(t
                 await talk(running, name, MARCH)
                 await stub.VerifyIdentifier(verify(f"cp-{name}", name, at=MARCH))
                 await stub.DeclarePreference(declare(MARCH, name, language=language("de")))
+            await give_a_disc(running, "a")
             if linking:
                 await stub.LinkCustomers(link("a", "b", at=MARCH + 5))
+            await give_a_disc(running, "b")
             for name, purpose in (("a", "marketing.direct"), ("b", "marketing.social")):
                 given = ConsentGiven(purposes=[purpose])
                 request = consent.GiveConsentRequest(**new(name, MARCH + 6), consent=given)
