@@ -8,7 +8,7 @@ one. It is *a* smallest set, not the smallest: two late withdrawals that each su
 from collections.abc import Callable, Sequence
 from typing import Final
 
-TRIALS_MAX: Final = 2_000
+TRIALS_MAX: Final = 500
 """Most answers made for one search; what could not be tried by then stays in the set."""
 
 
