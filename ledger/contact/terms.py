@@ -85,13 +85,12 @@ class ContactTerms:
     def changes_after(self, at: int) -> int | None:
         """Return the earliest later instant at which an answer could be another by the clock alone, or None.
 
-        Besides the ends that were told. Microseconds. To be asked last.
+        Besides the ends that were told, the day of age among them. Microseconds. To be asked last.
         """
-        adult = self._adult_from if self._adult_from is not None and self._adult_from > at else None
         guardians = (
             self._picture.state.guardians.changes_after(at) if "guardians" in self._picture.state.parts else None
         )
-        return earliest(adult, guardians, self._released)
+        return earliest(guardians, self._released)
 
     def _limit_of_the_law(self, grant: Grant, end: int) -> int:
         """Return when the law ends a consent: so many months after it was given."""

@@ -104,6 +104,16 @@ def test_what_fails_when_the_time_has_come_ends_the_search_with_its_own_reason()
     assert (d.DECISION_OUTCOME_DENY, reason, 4) == outcome_of(found.findings)
 
 
+def test_of_several_that_fail_when_the_time_has_come_the_first_ended_the_search() -> None:
+    minor = Finding(FAIL, d.DECISION_REASON_MINOR_WITHOUT_GUARDIAN)
+    then = twelve(minor=minor, basis=Finding(FAIL, EXPIRED), pacing=Finding(FAIL, d.DECISION_REASON_COMPLAINT_OPEN))
+
+    found = find_window(Sight(twelve(hours=deferring(50)), None), lambda _: Sight(then, None), 0, REACH)
+
+    assert (2, d.DECISION_REASON_MINOR_WITHOUT_GUARDIAN) == (found.ended_by, found.own_reason)
+    assert [2, 8] == [index for index, finding in enumerate(found.findings) if finding.result != PASS]
+
+
 @pytest.mark.parametrize("end, expected", [(REACH, REACH), (REACH + 1, None)])
 def test_an_end_just_within_reach_is_found_and_one_beyond_is_not(end: int, expected: int | None) -> None:
     found = find_window(Sight(twelve(hours=deferring(end)), None), lambda _: Sight(twelve(), None), 0, REACH)
