@@ -12,6 +12,7 @@ from rapport.events.v1 import (
     policy_pb2,
     valuation_pb2,
 )
+from services.cli import customer_facts
 from services.cli.output import amount_cell, enum_cell, time_cell
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _publication(fact: Message) -> str:
         case contact_policy_pb2.AttributesPublished():
             return f"version {fact.catalogue.version}, {len(fact.catalogue.attributes)} attributes"
         case _:
-            return ""
+            return customer_facts.summary(fact)
 
 
 def _interaction(fact: interaction_pb2.InteractionRecorded) -> str:

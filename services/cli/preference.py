@@ -111,7 +111,7 @@ async def run_declare(arguments: Namespace) -> int:
         answer = await client.declare_preference(
             arguments.organization, arguments.customer, declared, **write_of(arguments)
         )
-    print_recorded(arguments, answer, ("declared", _text(declared)))
+    print_recorded(arguments, answer, ("declared", preference_text(declared)))
     return OK
 
 
@@ -151,7 +151,7 @@ def show_preferences(preferences: Iterable[Preference]) -> None:
         kind = enum_cell(ev.PreferenceKind.DESCRIPTOR, each.kind).lower().replace("_", "-")
         by = each.declared.indicated_by
         speaker = enum_cell(consent_pb2.IndicatedBy.DESCRIPTOR, by) if by else "SUBJECT"
-        rows.add(kind, _text(each.declared), time_cell(each.declared_time), each.position, speaker)
+        rows.add(kind, preference_text(each.declared), time_cell(each.declared_time), each.position, speaker)
     rows.end()
 
 
@@ -205,7 +205,7 @@ def _refuse_nothing(said: object, options: str) -> None:
         raise UsageFault(f"nothing is declared; give {options}, or use `rapport preference clear`")
 
 
-def _text(declared: PreferenceDeclared) -> str:
+def preference_text(declared: PreferenceDeclared) -> str:
     """Return what was declared, in a few words."""
     match declared.WhichOneof("preference"):
         case "channels":
