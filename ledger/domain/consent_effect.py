@@ -26,7 +26,7 @@ def ends_anything(acts: Acts, withdrawal: Scope, at: int) -> bool:
     The instant is at or after that of every act. When the withdrawal is said to have happened does not matter: it is
     recorded after every grant there is.
     """
-    bars = {scope: _Extremes(denials) for scope, denials in acts.denials.items()}
+    bars = {scope: _Extremes(denials[-1], acts.latest[scope]) for scope, denials in acts.denials.items()}
     universe = _universe((*acts.grants, *bars, withdrawal))
     for scope, grants in acts.grants.items():
         box = _intersection(_granted(scope, universe), _denied(withdrawal, scope, universe))
@@ -101,13 +101,13 @@ def _confirmed(box: _Box, grant: Grant) -> _Box:
 
 
 class _Extremes:
-    """The greatest position and the latest occur time of the denials of one scope; there is at least one."""
+    """The greatest position and the latest occur time of the denials of one scope."""
 
     __slots__ = ("occur_time", "position")
 
-    def __init__(self, denials: Sequence[Denial]) -> None:
-        self.position = denials[-1].position
-        self.occur_time = max(denial.occur_time for denial in denials)
+    def __init__(self, last: Denial, latest: Denial) -> None:
+        self.position = last.position
+        self.occur_time = latest.occur_time
 
     def stops(self, grant: Grant) -> bool:
         return grant.position < self.position or grant.occur_time <= self.occur_time

@@ -29,6 +29,7 @@ from rapport.events.v1.consent_pb2 import (
     ConsentRequested,
     ConsentRevoked,
     ConsentWithdrawn,
+    Validity,
     WithdrawalHonoured,
 )
 
@@ -42,6 +43,9 @@ CONSENT_WITHDRAWN: Final = "consent.withdrawn.v1"
 CONSENT_REVOKED: Final = "consent.revoked.v1"
 CONSENT_INVALIDATED: Final = "consent.invalidated.v1"
 WITHDRAWAL_HONOURED: Final = "withdrawal.honoured.v1"
+
+
+_NO_VALIDITY: Final = Validity()
 
 
 class HasConsents(Protocol):
@@ -166,6 +170,7 @@ def _renew(state: ConsentState, fact: Fact, event: Any) -> None:
 def _put_grant(state: ConsentState, fact: Fact, event: ConsentGiven, *, renewed: bool) -> None:
     scope = grant_scope(event)
     valid_from = microseconds(event.valid_from_time) if event.HasField("valid_from_time") else fact.occur_time
+    validity = event.validity if event.HasField("validity") else _NO_VALIDITY
     grant = Grant(
         fact.position,
         fact.occur_time,
@@ -177,8 +182,8 @@ def _put_grant(state: ConsentState, fact: Fact, event: ConsentGiven, *, renewed:
         jurisdiction=event.jurisdiction,
         indicated_by=event.indicated_by,
         indicated_by_id=event.indicated_by_id,
-        uses=event.validity.uses,
-        end_event=event.validity.event,
+        uses=validity.uses,
+        end_event=validity.event,
         consent_type=event.consent_type,
         contact_point_ids=scope.contact_point_ids,
     )
@@ -219,8 +224,7 @@ def _invalidate(state: ConsentState, fact: Fact, event: ConsentInvalidated) -> N
 
 
 def _put_denial(state: ConsentState, fact: Fact, scope: Scope, status: int, *, by_keyword: bool = False) -> None:
-    denial = Denial(fact.position, fact.occur_time, status, by_keyword)
-    state.acts.denials.setdefault(scope, []).append(denial)
+    state.acts.deny(scope, Denial(fact.position, fact.occur_time, status, by_keyword))
 
 
 def _honour(state: ConsentState, fact: Fact, event: WithdrawalHonoured) -> None:  # noqa: ARG001  # As the others.

@@ -18,13 +18,13 @@ it. A confirmation does not make a yes later than it was: the axes are those of 
 How far acts reach is in `consent_scope.py`. What ends a yes besides its own term comes in as `Terms`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from ledger.domain.consent_scope import ANY_CHANNEL, CELLS_PER_ACT_MAX, Cell, Scope, lineage
-from ledger.domain.times import END_OF_TIME
+from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.events.v1 import consent_pb2
 
 __all__ = [
@@ -145,6 +145,15 @@ class Acts:
     """Positions ascend."""
     asked: dict[Scope, list[Asked]] = field(default_factory=dict)
     """Positions ascend."""
+    latest: dict[Scope, Denial] = field(default_factory=dict)
+    """Of the denials of a scope the latest to have happened, of several the one recorded last."""
+
+    def deny(self, scope: Scope, denial: Denial) -> None:
+        """Add a denial; its position is the greatest."""
+        self.denials.setdefault(scope, []).append(denial)
+        latest = self.latest.get(scope)
+        if latest is None or denial.occur_time >= latest.occur_time:
+            self.latest[scope] = denial
 
 
 class Terms(Protocol):
@@ -228,7 +237,7 @@ def person_verdict(own: Acts, linked: Sequence[Acts], cell: Cell, at: int, terms
     The denials of all ids count, and the grants of the one asked about; those of another id count only where they were
     given for the contact point asked about. `at`: microseconds, at or after every act.
     """
-    bar = _Bar.over(_denials(own, cell), *(_denials(acts, cell) for acts in linked))
+    bar = _Bar.over((own, *linked), cell)
     found = _Found(cell, at, terms, bar)
     for scope, grants in own.grants.items():
         found.look_at(scope, grants)
@@ -237,10 +246,6 @@ def person_verdict(own: Acts, linked: Sequence[Acts], cell: Cell, at: int, terms
             if cell.contact_point_id in scope.contact_point_ids:
                 found.look_at(scope, grants)
     return found.verdict(own)
-
-
-def _denials(acts: Acts, cell: Cell) -> Iterator[Denial]:
-    return (denial for scope, denials in acts.denials.items() if scope.denies(cell) for denial in denials)
 
 
 class _Found:
@@ -271,12 +276,16 @@ class _Found:
 
     def look_at(self, scope: Scope, grants: Sequence[Grant]) -> None:
         """Sort out the grants of one scope."""
-        if scope.grants(self._cell):
-            for grant in grants:
-                self._weigh(grant)
-        elif scope.is_of_parent(self._cell):
-            for grant in grants:
-                if self._end_in_force(grant, lacking=False, ended=[]) is not None:
+        covers = scope.grants(self._cell)
+        if not (covers or scope.is_of_parent(self._cell)):
+            return
+        for grant in reversed(grants):
+            if grant.position < self._bar.position:
+                break  # Positions ascend: none of the others comes after the last no.
+            if grant.occur_time > self._bar.occur_time:
+                if covers:
+                    self._weigh(grant)
+                elif self._end_in_force(grant, lacking=False, ended=[]) is not None:
                     self._unspecific.append(_Ending(0, grant.position, grant))
 
     def verdict(self, own: Acts) -> CellVerdict:
@@ -316,7 +325,7 @@ class _Found:
         One that has ended is put on the list `ended`.
         """
         at, purpose = self._at, self._cell.purpose
-        if not self._bar.is_cleared_by(grant) or not self._terms.admits(grant, at, purpose):
+        if not self._terms.admits(grant, at, purpose):
             return None
         end = self._terms.end_of(grant, at, purpose)
         if end <= at:
@@ -361,26 +370,30 @@ def _question(acts: Acts, cell: Cell) -> CellVerdict:
 class _Bar(NamedTuple):
     """What a grant must be later than, to count."""
 
-    last: Denial | None
+    last: Denial | None = None
     """The denial of greatest position."""
-    latest: Denial | None
+    latest: Denial | None = None
     """The denial of latest occur time; of several the one of greatest position."""
+    position: int = -1
+    """Of the last."""
+    occur_time: int = START_OF_TIME - 1
+    """Of the latest."""
 
     @classmethod
-    def over(cls, *several: Iterable[Denial]) -> "_Bar":
+    def over(cls, several: Iterable[Acts], cell: Cell) -> "_Bar":
         last = latest = None
-        for denial in chain(*several):
-            if last is None or denial.position > last.position:
-                last = denial
-            if latest is None or (denial.occur_time, denial.position) > (latest.occur_time, latest.position):
-                latest = denial
-        return cls(last, latest)
-
-    def is_cleared_by(self, grant: Grant) -> bool:
-        if self.last is None or self.latest is None:
-            return True
-        return grant.position > self.last.position and grant.occur_time > self.latest.occur_time
+        for acts in several:
+            for scope, denials in acts.denials.items():
+                if scope.denies(cell):
+                    if last is None or denials[-1].position > last.position:
+                        last = denials[-1]
+                    found = acts.latest[scope]
+                    if latest is None or (found.occur_time, found.position) > (latest.occur_time, latest.position):
+                        latest = found
+        if last is None or latest is None:
+            return cls()
+        return cls(last, latest, last.position, latest.occur_time)
 
     @property
     def positions(self) -> tuple[int, ...]:
-        return tuple(sorted({denial.position for denial in self if denial is not None}))
+        return tuple(sorted({denial.position for denial in (self.last, self.latest) if denial is not None}))
