@@ -76,7 +76,7 @@ class ContactPolicies:
     def __init__(self) -> None:
         self._versions: dict[int, Published] = {}
         self._segments: list[tuple[int, Published]] = []
-        """(from_time, version), ascending, one for each time: each counts until the next begins."""
+        """(from_time, version), ascending: each counts until the next begins."""
 
     @property
     def versions(self) -> tuple[Published, ...]:
@@ -116,6 +116,5 @@ class ContactPolicies:
             policy, fact.position, fact.record_time, policy.version, begins, fact.version, event.policy
         )
         self._versions[policy.version] = published
-        # Versions rise, so of those from one time on the last published counts, and the others never do.
-        self._segments = [each for each in self._segments if each[0] != begins]
+        # Versions rise, so of those from one time on the last published counts: it is put after the others.
         insort(self._segments, (begins, published), key=_FROM_TIME)

@@ -44,7 +44,7 @@ source = "a law"
 checked_on = 2026-11-22
 
 [[legal_windows]]
-window = { start = "08:00", end = "24:00", weekdays = ["SATURDAY", "SUNDAY"] }
+window = { start = "08:30", end = "24:00", weekdays = ["SATURDAY", "SUNDAY"] }
 
 [[caps]]
 count = 0
@@ -86,7 +86,7 @@ def test_a_file_becomes_the_policy_it_describes(tmp_path: Path) -> None:
     assert (c.LEGAL_BASIS_SOFT_OPT_IN, 12) == (rule.legal_basis, rule.months)
     assert [i.CHANNEL_EMAIL, i.CHANNEL_SMS] == list(rule.channels)
     window = policy.legal_windows[0].window
-    assert (480, 0, [WEEKDAY_SATURDAY, WEEKDAY_SUNDAY]) == (
+    assert (510, 0, [WEEKDAY_SATURDAY, WEEKDAY_SUNDAY]) == (
         window.start_minute,
         window.end_minute,
         list(window.weekdays),

@@ -7,13 +7,23 @@ from hashlib import sha256
 
 from ledger.domain.built_in_contact_policy import BUILT_IN_CONTACT_POLICY
 from ledger.domain.built_in_purposes import BUILT_IN_PURPOSES
-from ledger.domain.contact_policy import filled
-from ledger.domain.policy import PolicyState
+from ledger.domain.contact_policy import CONTACT_PUBLISHED, filled
+from ledger.domain.fact import Fact
+from ledger.domain.policy import VALUATION_PUBLISHED, PolicyState
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.events.v1 import contact_policy_pb2 as p
 from rapport.events.v1 import interaction_pb2 as i
-from rapport.events.v1.contact_policy_pb2 import ChannelAttention, ContactPolicy, HoursExemption, KeywordRules
+from rapport.events.v1.contact_policy_pb2 import (
+    ChannelAttention,
+    ContactPolicy,
+    ContactPolicyPublished,
+    HoursExemption,
+    KeywordRules,
+)
+from rapport.events.v1.metadata_pb2 import EventMetadata
+from rapport.events.v1.valuation_pb2 import ValuationPolicyPublished
 from tests.contact_policies import catalogue, contact_policy, definition, fold, purpose, registry
+from tests.valuation_policies import policy
 
 DIGEST_OF_BUILT_IN_POLICY = "2587016577a930d710855dfae8e510a0f112fcb0c20b54c973ffcc01bc9fc84c"
 DIGEST_OF_BUILT_IN_PURPOSES = "7e61ad227e34d9ee634a1ad58f71498484e4d4081cc03f6c6af6d8a3f02b6462"
@@ -134,6 +144,20 @@ def test_a_state_knows_how_far_it_reflects_its_stream() -> None:
     state = fold(contact_policy(), registry())
 
     assert (2, 200, 0) == (state.version, state.last_record_time, state.valuation_version)
+
+
+def test_a_state_knows_which_publication_last_moved_what_exchanges_are_worth() -> None:
+    state = PolicyState()
+    for n, (topic, event) in enumerate(
+        (
+            (VALUATION_PUBLISHED, ValuationPolicyPublished(policy=policy())),
+            (CONTACT_PUBLISHED, ContactPolicyPublished(policy=contact_policy())),
+        ),
+        start=1,
+    ):
+        state.evolve(Fact(10 * n, n, 100 * n, 100 * n, topic, event, EventMetadata()))
+
+    assert (2, 1) == (state.version, state.valuation_version)
 
 
 # --- Defaults --------------------------------------------------------------------------------------------------------

@@ -442,6 +442,13 @@ def test_a_source_is_for_a_number_and_for_what_it_is_part_of(field: str, covers:
     assert covers == (not unsourced(policy))
 
 
+def test_a_source_for_a_part_is_one_for_the_whole() -> None:
+    windows = [LegalWindow(window=DAYTIME)] * 2
+    policy = ContactPolicy(legal_windows=windows, sources=[source("legal_windows[1].window.end_minute")])
+
+    assert ["legal_windows[0].window"] == unsourced(policy)
+
+
 def test_a_source_for_the_tenth_is_none_for_the_first() -> None:
     laws = [JurisdictionRules(jurisdiction=f"A{letter}", minor_age=16) for letter in "ABCDEFGHIJK"]
     policy = ContactPolicy(jurisdictions=laws, sources=[source("jurisdictions[10]")])
@@ -460,6 +467,7 @@ def test_a_source_for_the_tenth_is_none_for_the_first() -> None:
         ([purpose("a."), purpose("a")], ["purposes[0].slug"]),
         ([purpose("a..b")], ["purposes[0].slug"]),
         ([purpose("a.b.c", parent="a"), purpose("a")], ["purposes[0].parent"]),
+        ([purpose("a.b.c", parent="a"), purpose("a"), purpose("a.b")], ["purposes[0].parent"]),
         ([purpose("a", parent="b"), purpose("b")], ["purposes[0].parent"]),
         ([purpose("a.b", parent="a")], ["purposes[0].parent"]),
         ([purpose(legal_bases=[])], ["purposes[0].legal_bases"]),
