@@ -17,6 +17,8 @@ from rapport.audit.v1 import audit_service_pb2 as audit
 from rapport.audit.v1 import audit_service_pb2_grpc as audit_grpc
 from rapport.consent.v1 import consent_service_pb2 as consent
 from rapport.consent.v1 import consent_service_pb2_grpc as consent_grpc
+from rapport.contact.v1 import contact_service_pb2 as contact
+from rapport.contact.v1 import contact_service_pb2_grpc as contact_grpc
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
 from rapport.exchange.v1 import exchange_service_pb2_grpc as exchange_grpc
 from rapport.exchange.v1.operation_pb2 import OUTCOME_APPLIED, OperationResult, Outcome
@@ -250,6 +252,29 @@ class FakeRelationships(relationship_grpc.RelationshipServiceServicer):
         return relationship.GetStatementResponse(statement=self.statements[page], next_page_token=token)
 
 
+class FakeContacts(contact_grpc.ContactServiceServicer):
+    """Searches and simulates as `searches` and `simulations` say, played as FakeAudit's scripts are."""
+
+    def __init__(self) -> None:
+        self.searches: list[list[Any]] = []
+        self.simulations: list[list[Any]] = []
+        self.asked: list[Any] = []
+
+    async def FindAudience(
+        self, request: contact.FindAudienceRequest, context: Context
+    ) -> AsyncIterator[contact.FindAudienceResponse]:
+        self.asked.append(request)
+        async for frame in play(self.searches.pop(0), context):
+            yield frame
+
+    async def SimulatePolicy(
+        self, request: contact.SimulatePolicyRequest, context: Context
+    ) -> AsyncIterator[contact.SimulatePolicyResponse]:
+        self.asked.append(request)
+        async for frame in play(self.simulations.pop(0), context):
+            yield frame
+
+
 class FakeServer:
     """All of them on one port of loopback."""
 
@@ -259,6 +284,7 @@ class FakeServer:
         self.audit = FakeAudit()  # type: ignore[abstract]  # The tests need only these methods.
         self.policies = FakePolicies()  # type: ignore[abstract]  # The tests need only these methods.
         self.relationships = FakeRelationships()  # type: ignore[abstract]  # The tests need only these methods.
+        self.contacts = FakeContacts()  # type: ignore[abstract]  # The tests need only these methods.
         self.target = ""
         self.server: aio.Server
 
@@ -271,6 +297,7 @@ class FakeServer:
         audit_grpc.add_AuditServiceServicer_to_server(self.audit, self.server)
         policy_grpc.add_PolicyServiceServicer_to_server(self.policies, self.server)
         relationship_grpc.add_RelationshipServiceServicer_to_server(self.relationships, self.server)
+        contact_grpc.add_ContactServiceServicer_to_server(self.contacts, self.server)
         port = self.server.add_insecure_port(f"127.0.0.1:{port}")
         self.target = f"127.0.0.1:{port}"
         await self.server.start()
