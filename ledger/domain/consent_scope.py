@@ -85,8 +85,8 @@ class Scope(NamedTuple):
         )
 
     def is_of_parent(self, cell: Cell) -> bool:
-        """Tell whether a grant of this scope names an ancestor of a cell's purpose, and does not cover the cell."""
-        return not self.grants(cell) and not self.purposes.isdisjoint(lineage(cell.purpose)) and self.reaches(cell)
+        """Tell whether a grant of this scope that does not cover a cell names an ancestor of its purpose."""
+        return not self.purposes.isdisjoint(lineage(cell.purpose)) and self.reaches(cell)
 
     def denies(self, cell: Cell) -> bool:
         """Tell whether a denial of this scope covers a cell."""

@@ -211,6 +211,15 @@ def test_a_token_is_used_once(history: History) -> None:
     assert {"cause": "USED"} == refused(history, confirm()).metadata
 
 
+def test_of_two_recorded_confirmations_the_first_counts(history: History) -> None:
+    fact = give(history, DIRECT, SOCIAL, confirmation_required=True)
+    for purpose in (DIRECT, SOCIAL):
+        event = c.ConsentConfirmed(given_position=fact.position, purposes=[purpose])
+        history.add("consent.confirmed.v1", event, NOON)
+
+    assert ("GIVEN", "REQUESTED") == (told(history, DIRECT), told(history, SOCIAL))
+
+
 def test_an_unknown_token_and_a_foreign_purpose_confirm_nothing(history: History) -> None:
     give(history, DIRECT, confirmation_required=True)
 
@@ -278,12 +287,13 @@ def test_a_renewal_is_live_by_its_own_name_and_needs_no_confirmation(history: Hi
 
 def test_a_renewal_names_a_consent_that_ever_counted(history: History) -> None:
     first = give(history, DIRECT, confirmation_required=True)
-    consent = c.ConsentGiven(purposes=[DIRECT])
+    consent = c.ConsentGiven(purposes=[DIRECT], confirmation_required=True)  # Of no account in a renewal.
 
     for position in (first.position, first.position + 1):
         step = RenewConsent(STREAM, c.ConsentRenewed(consent=consent, renews_position=position))
         assert reasons.ERROR_REASON_CONSENT_UNKNOWN == refused(history, step).reason
-    history.decide(RenewConsent(STREAM, c.ConsentRenewed(consent=consent)))
+    record_first(history, RenewConsent(STREAM, c.ConsentRenewed(consent=consent)))
+    assert "RENEWED" == told(history, DIRECT)
 
 
 def test_a_renewal_is_refused_where_a_consent_would_be(history: History) -> None:
