@@ -21,11 +21,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rapport.audit.v1 import audit_service_pb2 as audit
+from rapport.consent.v1 import consent_acts_pb2, receipt_pb2
 from rapport.consent.v1 import consent_service_pb2 as consent
+from rapport.contact.v1 import contact_service_pb2
+from rapport.customer.v1 import customer_service_pb2
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2, valuation_pb2
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Posting, Reversal, Voiding
 from rapport.interaction.v1 import interaction_service_pb2 as interaction
+from rapport.policy.v1 import contact_policies_pb2
 from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.projection.v1 import projection_service_pb2 as projection
 from rapport.relationship.v1 import balance_pb2
@@ -34,10 +38,14 @@ from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.window_pb2 import Window
 from services.relationship import servicer
+from tests.good_requests import GOOD_REQUESTS
 from tests.refusals import status_of
 from tests.server import Serving, serving
 
-MODULES = (audit, consent, exchange, interaction, policy, projection, relationship)
+MODULES = (
+    *(audit, consent, consent_acts_pb2, receipt_pb2, contact_service_pb2, customer_service_pb2, exchange, interaction),
+    *(policy, contact_policies_pb2, projection, relationship),
+)
 IDS: dict[str, Any] = {"organization_id": "acme", "customer_id": "anna"}
 VISIT = interaction_pb2.InteractionRecorded(
     kind=interaction_pb2.INTERACTION_KIND_VISIT, direction=interaction_pb2.DIRECTION_OBSERVED
@@ -158,6 +166,7 @@ GOOD: dict[str, Callable[[], Message]] = {
     "ReadEvents": audit.ReadEventsRequest,
     "Subscribe": audit.SubscribeRequest,
     "ResolvePosition": lambda: audit.ResolvePositionRequest(record_time=Timestamp(seconds=1)),
+    **GOOD_REQUESTS,
 }
 """A request of each rpc that breaks no rule of its fields."""
 
