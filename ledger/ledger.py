@@ -6,7 +6,7 @@ before that. Several processes may keep ledgers over one database: the version o
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -192,8 +192,10 @@ class Ledger:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
         head = await self._reach(min_position, *stream_ids)
-        if not all(self._at_hand(stream_id, head) for stream_id in stream_ids):
-            await self._bring_in(stream_ids, head)
+        at_hand = self._all_at_hand(stream_ids, head)
+        if at_hand is not None:
+            return at_hand
+        await self._bring_in(stream_ids, head)
         view = self._now_at(head)
         entries = {name: self._states.get(name) for name in stream_ids}
         folded: dict[str, Look] = {}
@@ -292,6 +294,19 @@ class Ledger:
             and entry.era == self._states.era
             and head.position == self._head.position
         )
+
+    def _all_at_hand(self, stream_ids: Iterable[str], head: Head) -> dict[str, Look] | None:
+        """Return the states of streams that are all known to reflect `head`; None: of one it is not known."""
+        if head.position != self._head.position:
+            return None
+        states, view = self._states, self._now_at(head)
+        looks: dict[str, Look] = {}
+        for stream_id in stream_ids:
+            entry = states.get(stream_id)
+            if entry is None or entry.state is None or entry.era != states.era or stream_id in states.busy:
+                return None
+            looks[stream_id] = Look(entry.state, view, entry.version, entry.last_position)
+        return looks
 
     def _cached(self, stream_id: str, view: View) -> Look | None:
         entry = self._states.get(stream_id)

@@ -52,7 +52,10 @@ class Sights:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
-        names = [policy_stream(organization_of(asked[0].stream_id)), *dict.fromkeys(each.stream_id for each in asked)]
+        policies = policy_stream(organization_of(asked[0].stream_id))
+        names = [policies, asked[0].stream_id]
+        if len(asked) > 1:
+            names = [policies, *dict.fromkeys([each.stream_id for each in asked])]
         for _ in range(_ATTEMPTS):
             looks = await self._ledger.current_many(names, min_position)
             states = {name: look.state for name, look in looks.items()}
@@ -68,7 +71,7 @@ class Sights:
                     else:
                         books[stream_id] = book
             if not missing and not lacking:
-                return Sight(states, books, looks[names[0]].view)
+                return Sight(states, books, looks[policies].view)
             names += sorted(missing)
             for stream_id, look in lacking.items():
                 await self._books.at_version(stream_id, look.version, look.view.position)
