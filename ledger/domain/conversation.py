@@ -5,12 +5,11 @@ references to a corrected event follow its replacement (settled.md 8 and 47). Te
 and 10. Whatever is asked costs a few look-ups and what is looked at, however long the two have talked.
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ledger.domain.conversation_rows import Row, Rows
-from ledger.domain.conversation_shapes import NOTHING, SHAPES, Shape, shape_of
+from ledger.domain.conversation_shapes import KNOWN, NOTHING, SHAPES, Shape, shape_of
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
 from ledger.domain.moments import Moments
@@ -84,8 +83,8 @@ class Conversation:
         """Solicitations by the times at which they were sent."""
         self._spoken = Moments()
         """What ends a streak."""
-        self._decided: list[tuple[int, int]] = []
-        """(decision_id, position) of what names a decision, ascending."""
+        self._decided = Moments()
+        """What names a decision, by that decision's position instead of a time."""
         self._bounces: dict[int, list[int]] = {}
         """Positions of the bounces of something."""
         self._complaints = Moments()
@@ -141,10 +140,9 @@ class Conversation:
 
     def contact_of(self, decision_id: int) -> int | None:
         """Return the position of what used a decision's permit, bounced or not; the first recorded, or None."""
-        at = bisect_left(self._decided, (decision_id, 0))
-        if at < len(self._decided) and self._decided[at][0] == decision_id:
-            return self._decided[at][1]
-        return None
+        decided = self._decided
+        place = decided.before(decision_id)
+        return decided.positions[place] if place < decided.until(decision_id) else None
 
     def streak(self, at: int, since: int, most: int) -> list[Solicitation]:
         """Return the latest unanswered solicitations, the newest first, at most `most` (relationship.md 10).
@@ -204,33 +202,25 @@ class Conversation:
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: what was recorded is a fact."""
-        topic = fact.topic
-        if topic == RECORDED:
-            self._record(fact)
-        elif topic == CORRECTED:
-            self._correct(fact)
-        elif topic == RETRACTED:
-            self._retract(fact)
-
-    def _record(self, fact: Fact) -> None:
-        position, _, _, time, _, message, metadata = fact
+        position, _, _, time, topic, message, metadata = fact
+        if topic != RECORDED:
+            if topic == CORRECTED:
+                self._correct(fact)
+            elif topic == RETRACTED:
+                self._retract(fact)
+            return
+        # The commonest fact, so a straight run with few calls of ours.
         if time > self._until:
             self._passing.append(position, time, 0)
             return
         event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-        shape = shape_of(
-            (
-                event.kind,
-                event.direction,
-                event.initiator,
-                event.channel,
-                event.message_class,
-                metadata.historical_import,
-            )
-        )
+        imported = metadata.historical_import
+        fields = event.kind, event.direction, event.initiator, event.channel, event.message_class, imported
+        shape = KNOWN.get(fields) or shape_of(fields)
         if shape.passing and not event.topic:
             self._passing.append(position, time, shape.kind)
-            self._note_kind(shape.kind, time, position)
+            if self._by_kind:
+                self._note_kind(shape.kind, time, position)
             return
         rows = self._rows
         rows.append(position, time, shape, event)
@@ -268,12 +258,12 @@ class Conversation:
         rows = self._rows
         if shape.contact:
             self._contacts.add(time, position)
-            if shape.solicits:
-                self._settle(place)
+            if shape.solicits and position not in self._bounces and not (rows.replies[place] and self._answers(place)):
+                self._add_solicitation(place, position, time)
         elif shape.ends_streak:
             self._spoken.add(time, position)
         if shape.outgoing and rows.decisions[place]:
-            insort(self._decided, (rows.decisions[place], position))
+            self._decided.add(rows.decisions[place], position)
         if shape.reports:
             self._report(place, position, time, shape)
         if self._by_kind and shape.by_customer:
@@ -298,7 +288,7 @@ class Conversation:
         elif shape.ends_streak:
             self._spoken.remove(time, position)
         if shape.outgoing and rows.decisions[place]:
-            self._decided.remove((rows.decisions[place], position))
+            self._decided.remove(rows.decisions[place], position)
         if shape.reports:
             self._unreport(place, position, time, shape)
         if shape.by_customer and shape.kind in self._by_kind:
@@ -329,9 +319,10 @@ class Conversation:
             return
         about = self._original(self._rows.refers[place])
         if shape.kind == _DELIVERED:
-            row = self._solicitation(about)
-            for responses in self._responses.values():
-                responses.deliver(about, (time, position), row)
+            if self._responses:
+                row = self._solicitation(about)
+                for responses in self._responses.values():
+                    responses.deliver(about, (time, position), row)
         elif shape.kind == _BOUNCED:
             self._bounces.setdefault(about, []).append(position)
             self._settle_at(about)
@@ -393,16 +384,18 @@ class Conversation:
         if not shape.solicits:
             return
         is_one = position not in self._bounces and not self._answers(place)
-        sent = self._solicitations
-        newest = not sent.times or time > sent.times[-1]
-        if is_one == (not newest and sent.has(time, position)):
+        if is_one == self._solicitations.has(time, position):
             return
         if is_one:
-            sent.add(time, position)
-            for responses in self._responses.values():
-                responses.solicit(rows.row(place))
+            self._add_solicitation(place, position, time)
         else:
             self._drop_solicitation(place)
+
+    def _add_solicitation(self, place: int, position: int, time: int) -> None:
+        self._solicitations.add(time, position)
+        if self._responses:
+            for responses in self._responses.values():
+                responses.solicit(self._rows.row(place))
 
     def _drop_solicitation(self, place: int) -> None:
         row = self._rows.row(place)

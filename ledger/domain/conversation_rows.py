@@ -51,13 +51,16 @@ class Rows:
 
     def append(self, position: int, time: int, shape: Shape, event: InteractionRecorded) -> None:
         """Add a row after all others."""
+        # Of each shape only what it can mean is read: a field costs as much as a column.
+        in_reply_to = event.in_reply_to if shape.answers else 0
+        refers_to = event.refers_to if shape.refers else 0
+        decision_id = event.decision_id if shape.outgoing else 0
         self.positions.append(position)
         self.times.append(time)
-        self._shapes.append(shape.number)
-        in_reply_to, refers_to, decision_id = event.in_reply_to, event.refers_to, event.decision_id
         self.replies.append(in_reply_to if in_reply_to < position else 0)
         self.refers.append(refers_to if refers_to < position else 0)
         self.decisions.append(decision_id if decision_id < position else 0)
+        self._shapes.append(shape.number)
         self._said.append(self._number(shape, event))
 
     def insert_nothing(self, position: int) -> int:
@@ -69,8 +72,12 @@ class Rows:
 
     def replace(self, at: int, time: int, shape: Shape, event: InteractionRecorded, position: int) -> None:
         """Let something else count in a row, as an event of a position says."""
-        references = event.in_reply_to, event.refers_to, event.decision_id
-        earlier = [reference if reference < position else 0 for reference in references]
+        references = (
+            (shape.answers, event.in_reply_to),
+            (shape.refers, event.refers_to),
+            (shape.outgoing, event.decision_id),
+        )
+        earlier = [reference if means and reference < position else 0 for means, reference in references]
         for column, value in zip(
             self._columns()[1:], (time, shape.number, *earlier, self._number(shape, event)), strict=True
         ):
@@ -134,10 +141,13 @@ class Rows:
                     yield time, position
 
     def _number(self, shape: Shape, event: InteractionRecorded) -> int:
-        if shape.outgoing:
-            words = (event.topic, event.contact_point_id, event.brand, event.sender_id, event.campaign)
+        topic, campaign = event.topic, event.campaign
+        if shape.contact:
+            words = (topic, event.contact_point_id, event.brand, event.sender_id, campaign)
+        elif topic or campaign:
+            words = (topic, "", "", "", campaign)
         else:
-            words = (event.topic, "", "", "", event.campaign)
+            return 0
         number = self._numbers.get(words)
         if number is None:
             number = self._numbers[words] = len(self._words)

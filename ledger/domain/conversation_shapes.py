@@ -81,8 +81,12 @@ class Shape(NamedTuple):
     """Addressed, and initiated by the customer."""
     outcome: int
     """What an act of the customer makes of the solicitation that it is credited to."""
+    answers: bool
+    """It makes a difference whether it answers something."""
+    refers: bool
+    """It says something of another interaction."""
     reports: bool
-    """It says something of another interaction, or waits for that."""
+    """It says something of another interaction that is kept with that, or waits for such a word."""
     passing: bool
     """A view or click that is addressed to nobody: too many to keep more of than the time."""
     imported: bool
@@ -104,6 +108,8 @@ NOTHING: Final = Shape(
     solicits=False,
     ends_streak=False,
     outcome=NO_RESPONSE,
+    answers=False,
+    refers=False,
     reports=False,
     passing=False,
     imported=False,
@@ -111,21 +117,22 @@ NOTHING: Final = Shape(
 """In the place of what was retracted, or has not happened yet."""
 SHAPES: Final[list[Shape]] = [NOTHING]
 """Every shape met, by number: few, for all relationships together. Never changed but at its end."""
-_KNOWN: Final[dict[_Fields, Shape]] = {}
+KNOWN: Final[dict[_Fields, Shape]] = {}
+"""The same by their fields, to be looked up before `shape_of` is called."""
 _numbering: Final = Lock()
 """Folds run in several threads."""
 
 
 def shape_of(fields: _Fields) -> Shape:
     """Return the shape of an interaction."""
-    shape = _KNOWN.get(fields)
+    shape = KNOWN.get(fields)
     if shape is None:
         with _numbering:
-            shape = _KNOWN.get(fields)
+            shape = KNOWN.get(fields)
             if shape is None:
                 shape = _shape(fields)
                 SHAPES.append(shape)
-                _KNOWN[fields] = shape
+                KNOWN[fields] = shape
     return shape
 
 
@@ -135,6 +142,7 @@ def _shape(fields: _Fields) -> Shape:
     inbound = mutual or direction == i.DIRECTION_INBOUND
     addressed = kind in ADDRESSED
     contact = outbound and addressed
+    outcome = NO_RESPONSE if outbound else _OUTCOMES.get(kind, REPLIED if inbound and addressed else NO_RESPONSE)
     return Shape(
         number=len(SHAPES),
         kind=kind,
@@ -146,7 +154,9 @@ def _shape(fields: _Fields) -> Shape:
         contact=contact,
         solicits=contact and message_class != i.MESSAGE_CLASS_TRANSACTIONAL,
         ends_streak=(addressed and not outbound and initiator == i.INITIATOR_CUSTOMER and kind not in _TOO_WEAK),
-        outcome=NO_RESPONSE if outbound else _OUTCOMES.get(kind, REPLIED if inbound and addressed else NO_RESPONSE),
+        outcome=outcome,
+        answers=contact or bool(outcome),
+        refers=kind in _REPORTS or kind == i.INTERACTION_KIND_MARKED_SPAM,
         reports=kind in _REPORTS,
         passing=kind in _PASSING and direction == i.DIRECTION_OBSERVED and not imported,
         imported=imported,
