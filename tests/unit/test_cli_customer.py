@@ -107,9 +107,9 @@ def test_what_is_no_sha256_is_refused(text: str) -> None:
         ),
         ("quiet-hours acme c-1", ev.PreferenceDeclared(quiet_hours=ev.QuietHours()), "at no hour"),
         (
-            "pause acme c-1 --until 2025-03-01T00:00:00Z --channel sms",
-            ev.PreferenceDeclared(pause=ev.Pause(until=timestamp(MARCH), channel=CHANNEL_SMS)),
-            "until 2025-03-01T00:00:00Z by SMS",
+            "pause acme c-1 --until 2025-03-01T00:00:00Z --channel sms --topic books",
+            ev.PreferenceDeclared(pause=ev.Pause(until=timestamp(MARCH), channel=CHANNEL_SMS, topic="books")),
+            "until 2025-03-01T00:00:00Z by SMS about books",
         ),
         ("pause acme c-1", ev.PreferenceDeclared(pause=ev.Pause()), "without end"),
         (
