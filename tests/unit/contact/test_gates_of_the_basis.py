@@ -271,14 +271,17 @@ def test_who_was_no_guardian_then_or_is_another_one_gave_no_consent() -> None:
     assert failed("NO_BASIS") == asked(history)[:3]
 
 
+@pytest.mark.parametrize("lives_until", [None, "2026-06-01"])
 @pytest.mark.parametrize(
     "keep, expected", [(p.GUARDIAN_CONSENT_AT_AGE_END, FAIL), (p.GUARDIAN_CONSENT_AT_AGE_KEEP_AND_ASK, PASS)]
 )
-def test_at_the_age_a_guardians_consent_ends_or_is_kept(keep: p.GuardianConsentAtAge.ValueType, expected: int) -> None:
+def test_at_the_age_a_guardians_consent_ends_or_is_kept(
+    keep: p.GuardianConsentAtAge.ValueType, expected: int, lives_until: str | None
+) -> None:
     history = known(guardian_consent_at_age=keep)
     of_age = moment("2026-06-01")
     history.add(profile("DE", "2026-06-01"), T - 9 * DAY)
-    history.add(guardian("mum", until=of_age), T - 8 * DAY)
+    history.add(guardian("mum", until=lives_until), T - 8 * DAY)
     history.add(given(), T - 8 * DAY)
     consent = history.add(given(**MUMS), T - 7 * DAY)
 
@@ -437,6 +440,27 @@ def test_the_first_contact_on_a_basis_has_to_come_in_time() -> None:
     history.add(sent(decision_id=permit), end - 1)
     assert PASS == asked(history, end).result
     assert moment("2027-03-01T00:00Z") == asked(history, end).changes_at
+
+
+def test_a_first_contact_in_time_makes_a_basis_no_longer_than_its_months() -> None:
+    history = known(basis_rules=[soft(months=6, first_contact_months=12)])
+    history.add(did("PURCHASE"), moment("2025-03-01T00:00Z"))
+    end = moment("2025-09-01T00:00Z")
+
+    assert end == asked(history, end - 1).changes_at
+    assert (FAIL, "basis_rules[0].months") == (asked(history, end).result, asked(history, end).policy_field)
+
+
+def test_a_contact_that_rested_on_another_basis_is_not_the_first_on_this_one() -> None:
+    history = known(basis_rules=[soft(months=24, first_contact_months=12)])
+    history.add(did("PURCHASE"), moment("2025-03-01T00:00Z"))
+    end = moment("2026-03-01T00:00Z")
+    history.add(given(), end - DAY)
+    permit, decided = history.decide_and_record(end - HOUR)
+    assert CONSENT == decided.legal_basis
+    history.add(sent(decision_id=permit), end - 1)
+
+    assert FAIL == asked(history, end, legal_basis=SOFT).result
 
 
 def test_a_first_contact_that_came_too_late_keeps_nothing_alive() -> None:

@@ -335,6 +335,21 @@ def test_a_no_binds_service_and_duty_only_where_they_rest_on_consent() -> None:
     assert FAIL == asked(denial.gate, history, legal_basis=c.LEGAL_BASIS_CONSENT, **care).result
 
 
+def test_a_no_binds_service_once_the_other_basis_has_ended() -> None:
+    rule = p.BasisRule(
+        legal_basis=c.LEGAL_BASIS_CONTRACT_PERFORMANCE, interaction_kinds=[i.INTERACTION_KIND_PURCHASE], months=1
+    )
+    history = History()
+    history.publish(p.ContactPolicy(version=1, basis_rules=[rule]), T - 100 * DAY)
+    history.add(did("PURCHASE"), T)
+    history.add(withdrawn(), T)
+    care: dict[str, Any] = {"purpose": "service.care", "message_class": i.MESSAGE_CLASS_SERVICE}
+    end = moment("2026-06-01T12:00Z")
+
+    assert Finding(PASS, changes_at=end) == asked(denial.gate, history, **care)
+    assert FAIL == asked(denial.gate, history, end, **care).result
+
+
 def test_a_no_to_a_purpose_that_nobody_registered_binds() -> None:
     history = known()
     history.add(withdrawn("nobody.knows"), T - DAY)
