@@ -20,13 +20,18 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from ledger.domain.errors import Violation
 from ledger.log.envelope import split_state
 from ledger.log.topics import MESSAGE_BY_TOPIC
+from rapport.consent.v1.consent_acts_pb2 import RaiseObjectionRequest
+from rapport.events.v1.consent_pb2 import ObjectionRaised
+from services.consent.faults import judged
 from services.runtime.validation import violations_of
-from tests.messages import fill
+from tests.messages import ID, fill
 from tests.refusals import reason_of, status_of
 from tests.server import Serving, serving
 
+GOOD_IDS: dict[str, Any] = {"organization_id": "acme", "customer_id": "c-1", "request_id": ID}
 INPUTS = 40
 """Per rpc."""
 # A read may wait for a position that never comes, and a subscription never ends: there the caller's deadline decides.
@@ -87,7 +92,14 @@ def unfit(server: Serving) -> list[str]:
     """Return the topics of stored events that do not keep the rules of their message."""
     rows = server.app.ledger.store.read_log(0, 1_000_000)
     found = [(row.topic, MESSAGE_BY_TOPIC[row.topic].FromString(split_state(row.state)[1])) for row in rows]
-    return [f"{topic}: {violations_of(event)}" for topic, event in found if violations_of(event)]
+    return [f"{topic}: {faults}" for topic, event in found if (faults := faults_of(event))]
+
+
+def faults_of(event: Any) -> tuple[Violation, ...]:
+    """Return what an event breaks. An objection is taken whatever it is about, as a withdrawal is: only sizes count."""
+    if isinstance(event, ObjectionRaised):
+        return violations_of(judged(RaiseObjectionRequest(**GOOD_IDS, objection=event)))
+    return violations_of(event)
 
 
 @pytest.mark.timeout(180)

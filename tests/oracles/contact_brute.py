@@ -10,11 +10,13 @@ Events carry the stored messages; positions ascend; every occur time is at or be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
+from heapq import merge
+from itertools import chain
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -30,6 +32,8 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 QUARTER = 15 * MINUTE
 DAY = 86_400 * SECOND
+FURTHER = 62 * DAY
+"""How far beyond the days that are searched ends are told apart."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PASS, FAIL, DEFER, ADVISE, SKIPPED = (
@@ -91,8 +95,14 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=500_000)
+def wall(minute: int, name: str) -> datetime:
+    """What the clock on the wall shows in a minute since 1970; minutes begin together everywhere."""
+    return (EPOCH + timedelta(minutes=minute)).astimezone(zone(name))
+
+
 def on_the_wall(at: int, name: str) -> datetime:
-    return (EPOCH + timedelta(microseconds=at)).astimezone(zone(name))
+    return wall(at // MINUTE, name)
 
 
 def months_later(at: int, months: int) -> int:
@@ -143,6 +153,10 @@ class Case:
     purposes: Mapping[str, p.Purpose]
     question: d.ContactQuestion
     linked: Sequence[Sequence[Event]] = field(default=())
+
+    @cached_property
+    def instants(self) -> list[int]:
+        return sorted(instants(self))
 
     # What was said and done.
 
@@ -829,14 +843,13 @@ def evaluate(case: Case, at: int) -> list[Found]:
 
 
 def end_of_deferring(case: Case, gate: Callable[[Case, int], Found], at: int, limit: int) -> int | None:
-    """Return the first instant at which a gate no longer defers for the same reason, minute by minute."""
-    now = gate(case, at)
-    steps = {instant for instant in instants(case) if at < instant <= limit} | {limit}
+    """Return the first instant at which a gate no longer defers, minute by minute."""
+    steps: Iterable[int] = (instant for instant in case.instants if at < instant < limit)
     if gate is hours:
-        steps |= set(range(at - at % MINUTE + MINUTE, limit, MINUTE))
+        steps = merge(steps, range(at - at % MINUTE + MINUTE, limit, MINUTE))
     elif gate is frequency:  # Days begin at quarters of hours UTC, wherever one is.
-        steps |= set(range(at - at % QUARTER + QUARTER, limit, QUARTER))
-    return next((instant for instant in sorted(steps) if gate(case, instant) != now), None)
+        steps = merge(steps, range(at - at % QUARTER + QUARTER, limit, QUARTER))
+    return next((instant for instant in chain(steps, [limit]) if gate(case, instant).result != DEFER), None)
 
 
 def decide(case: Case, at: int) -> Answer:
@@ -853,10 +866,12 @@ def decide(case: Case, at: int) -> Answer:
             for number, each in enumerate(now)
             if each.result == DEFER
         }
-        latest = max((FOR_EVER if end is None else end, number) for number, end in ends.items())
-        if latest[0] > limit:
-            return failed(found, latest[1], "NO_WINDOW")
-        ahead = latest[0]
+        late = [number for number, end in ends.items() if end is None]
+        if late:
+            # Of several that end too late, the latest ended the search.
+            further = {number: end_of_deferring(case, GATES[number], ahead, limit + FURTHER) for number in late}
+            return failed(found, max(late, key=lambda number: (further[number] or FOR_EVER, number)), "NO_WINDOW")
+        ahead = max(filter(None, ends.values()))
         now = evaluate(case, ahead)
         failing = [number for number, each in enumerate(now) if each.result == FAIL]
         if failing:
