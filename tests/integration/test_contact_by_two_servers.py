@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from rapport.contact.v1.decision_pb2 import Decision
+from rapport.events.v1.contact_pb2 import GATE_FREQUENCY
 from services.client import Client
 from services.runtime.settings import Secret
-from tests.contact_calls import ORGANIZATION, PERMIT, Shop, item, one_a_day, told
+from tests.contact_calls import ORGANIZATION, PERMIT, Shop, item, mail, one_a_day, told
 from tests.server import serving
 
 CUSTOMERS = [f"c-{n}" for n in range(6)]
@@ -57,6 +58,27 @@ async def test_a_cap_holds_across_servers_and_each_decision_replays_to_the_same_
         explained = await other.client.explain_decision(ORGANIZATION, customer_id, decision.decision_id)
         assert [] == list(explained.differs_in)
         assert decision == explained.recorded
+
+
+async def test_positions_that_a_decision_names_are_right_while_another_server_writes_about_others(
+    shops: list[Shop],
+) -> None:
+    """The second of a batch is denied because of the first, and names it; where both come to stand is not known yet."""
+    one, other = shops
+    await one.publish(one_a_day())
+    for name in CUSTOMERS:
+        await one.give(name)
+
+    async def noise() -> None:
+        await asyncio.gather(*(other.client.record_interaction(ORGANIZATION, f"x-{n}", mail()) for n in range(8)))
+
+    for name in CUSTOMERS:
+        meanwhile = asyncio.gather(*(noise() for _ in range(3)))
+        response = await one.client.batch_decide(ORGANIZATION, [item(name), item(name)])
+        await meanwhile
+        first, second = response.decisions
+        (full,) = [each for each in second.trace if each.gate == GATE_FREQUENCY]
+        assert [first.decision_id] == list(full.evidence_positions)
 
 
 async def test_a_withdrawal_at_one_server_denies_at_the_other(shops: list[Shop]) -> None:
