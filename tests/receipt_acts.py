@@ -128,6 +128,16 @@ ACTS: Final[dict[str, Act]] = {
             method=ev.INDICATION_METHOD_PAPER,
         ),
     ),
+    "objected_by_guardian": act(
+        "objection.raised.v1",
+        ev.ObjectionRaised(
+            scope=SCOPE,
+            grounds="particular.situation",
+            indicated_by=ev.INDICATED_BY_GUARDIAN,
+            indicated_by_id="g-1",
+            method=ev.INDICATION_METHOD_VERBAL,
+        ),
+    ),
     "objected_to_everything": act("objection.raised.v1", ev.ObjectionRaised()),
 }
 """By the name of the file that holds the receipt."""
