@@ -7,11 +7,12 @@ from ledger.contact.keywords import Read, Reading, read
 from ledger.domain.consent_ending import WithdrawalEffect
 from ledger.domain.consent_giving import policy_in_force
 from ledger.domain.consent_scope import denial_scope
-from ledger.domain.consent_state import CONSENT_WITHDRAWN, HasConsents
+from ledger.domain.consent_state import CONSENT_WITHDRAWN
 from ledger.domain.decider import Setting, new_fact, occurrence, past_occurrence
 from ledger.domain.fact import Decision
 from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.interaction import RECORDED
+from ledger.domain.relationship import RelationshipState
 from rapport.events.v1 import contact_policy_pb2, interaction_pb2
 from rapport.events.v1.consent_pb2 import INDICATION_METHOD_KEYWORD, ConsentWithdrawn
 from rapport.events.v1.contact_policy_pb2 import KeywordRules
@@ -31,7 +32,7 @@ class RecordText:
     contact_point_id: str = ""
     brand: str = ""
     purpose: str = ""
-    """Of the message that it answers; empty: not known."""
+    """Of the message that it answers; empty: that for which the message was decided, where it was."""
     in_reply_to: int = 0
     """Position of the message that it answers; 0: none."""
     occur_time: int | None = None
@@ -43,7 +44,7 @@ class RecordText:
         """Read what the organization has published."""
         object.__setattr__(self, "reads", (policy_stream(organization_of(self.stream_id)),))
 
-    def decide(self, state: HasConsents, setting: Setting) -> Decision:
+    def decide(self, state: RelationshipState, setting: Setting) -> Decision:
         """Return the interaction, and the withdrawal where the text is one; the note is a TextNote.
 
         Raises:
@@ -56,7 +57,7 @@ class RecordText:
             fact = new_fact(RECORDED, self._interaction(found.reading), when, self.context)
             return Decision((fact,), TextNote(found).encoded())
         when = past_occurrence(self.occur_time, setting)
-        withdrawal = self._withdrawal(rules)
+        withdrawal = self._withdrawal(rules, state)
         effect = WithdrawalEffect.of(state.consents, denial_scope(withdrawal), setting.now)
         facts = (
             new_fact(RECORDED, self._interaction(found.reading), when, self.context),
@@ -77,13 +78,20 @@ class RecordText:
             summary=self.text,
         )
 
-    def _withdrawal(self, rules: KeywordRules) -> ConsentWithdrawn:
+    def _withdrawal(self, rules: KeywordRules, state: RelationshipState) -> ConsentWithdrawn:
         withdrawal = ConsentWithdrawn(method=INDICATION_METHOD_KEYWORD)
         if rules.scope == contact_policy_pb2.KEYWORD_SCOPE_CHANNEL:
             withdrawal.channels.append(self.channel)
-        elif rules.scope == contact_policy_pb2.KEYWORD_SCOPE_PURPOSE and self.purpose:
-            withdrawal.purposes.append(self.purpose)
+        elif rules.scope == contact_policy_pb2.KEYWORD_SCOPE_PURPOSE:
+            purpose = self.purpose or self._purpose_answered(state)
+            withdrawal.purposes.extend(filter(None, (purpose,)))
         return withdrawal
+
+    def _purpose_answered(self, state: RelationshipState) -> str:
+        """Return the purpose for which the message that is answered was decided; empty: nobody knows."""
+        contact = state.conversation.contact_at(self.in_reply_to) if self.in_reply_to else None
+        decided = state.contacts.find(contact.decision_id) if contact is not None else None
+        return "" if decided is None else decided.message.question.purpose
 
 
 class TextNote(NamedTuple):

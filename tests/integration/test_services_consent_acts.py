@@ -447,6 +447,8 @@ async def test_a_late_withdrawal_ends_what_was_given_after_it_and_the_past_knows
 
     assert "WITHDRAWN" in await told(stub)
     assert ["GIVEN"] == await told(stub, as_of=before)
+    (early,) = await history(stub, as_of=AsOf(occur_time=timestamp(MARCH - 1)))
+    assert late.position == early.position
     (entry, _), (past,) = await history(stub), await history(stub, as_of=before)
     assert (False, late.position, True) == (entry.counts, entry.ended_by_position, past.counts)
 

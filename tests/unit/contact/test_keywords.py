@@ -14,6 +14,7 @@ from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import consent_pb2 as c
 from rapport.events.v1 import contact_policy_pb2 as p
 from rapport.events.v1 import interaction_pb2 as i
+from rapport.events.v1.contact_pb2 import DECISION_OUTCOME_PERMIT, ContactDecided, ContactQuestion
 from rapport.events.v1.metadata_pb2 import EventMetadata
 from tests.relationship_history import DAY, NOON, STREAM, History
 
@@ -133,6 +134,25 @@ def test_the_policy_says_what_a_word_takes_back(
 
     expected.method = c.INDICATION_METHOD_KEYWORD
     assert expected == facts[1].event
+
+
+def test_a_message_that_was_decided_tells_what_an_answer_to_it_is_about(history: History) -> None:
+    decided = ContactDecided(
+        question=ContactQuestion(purpose="marketing", channel=SMS), outcome=DECISION_OUTCOME_PERMIT
+    )
+    decision = history.add("contact.decided.v1", decided, NOON - 9)
+    message = i.InteractionRecorded(
+        kind=i.INTERACTION_KIND_MESSAGE, direction=i.DIRECTION_OUTBOUND, channel=SMS, decision_id=decision.position
+    )
+    sent = history.add("interaction.recorded.v1", message, NOON - 5)
+
+    def about(in_reply_to: int) -> list[str]:
+        decide(history, "", scope=p.KEYWORD_SCOPE_PURPOSE)  # Publishes the policy.
+        step = RecordText(stream_id=STREAM, text="stop", channel=SMS, in_reply_to=in_reply_to)
+        return list(history.decide(step).facts[1].event.purposes)  # type: ignore[attr-defined]
+
+    assert ["marketing"] == about(sent.position)
+    assert [] == about(decision.position) == about(0)
 
 
 def test_a_withdrawal_by_word_is_not_refused_for_its_time_and_other_texts_are(history: History) -> None:
