@@ -251,18 +251,20 @@ async def test_a_check_tells_faults_of_fields_and_of_the_whole_together(stub: An
         search_days=99,
         default_time_zones=["Mars/Olympus"],
         caps=[FrequencyCap(count=1, period=Period.PERIOD_UNSPECIFIED)] * 2,
+        sources=[LegalSource(field="search_days", source="a law", checked_on="the other day")],
     )
 
     answer = await client.check_contact_policy("shop", asked)
 
-    assert {
-        ("policy.search_days", "REQUEST_INVALID"),
-        ("policy.default_time_zones[0]", "REQUEST_INVALID"),
+    assert [
         ("policy.caps[0].period", "REQUEST_INVALID"),
-        ("policy.caps[1].period", "REQUEST_INVALID"),
         ("policy.caps[1]", "POLICY_RULES_CONFLICT"),
+        ("policy.caps[1].period", "REQUEST_INVALID"),
+        ("policy.default_time_zones[0]", "REQUEST_INVALID"),
+        ("policy.search_days", "REQUEST_INVALID"),
+        ("policy.sources[0].checked_on", "REQUEST_INVALID"),
         ("policy.version", "POLICY_VERSION_TAKEN"),
-    } == {(fault.field, fault.reason) for fault in answer.faults}
+    ] == sorted((fault.field, fault.reason) for fault in answer.faults)
     assert not answer.HasField("policy")
 
 
