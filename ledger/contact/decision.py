@@ -78,9 +78,10 @@ def decide(picture: Picture, question: ContactQuestion, at: int, read_set: Itera
     sight = look(at)
     found = sight.findings
     window = Window(found)
-    if outcome_of(found).outcome == DEFERRED:
+    outcome, reason, _ = outcome_of(found)
+    if outcome == DEFERRED:
         window = find_window(sight, look, at, picture.policy.search_days * _DAY)
-    outcome, reason, _ = outcome_of(window.findings)
+        outcome, reason, _ = outcome_of(window.findings)
     decided = ContactDecided(
         question=question,
         outcome=outcome,

@@ -26,12 +26,13 @@ def outcome_of(findings: Sequence[Finding]) -> Outcome:
 
     FAIL beats DEFER: nobody is told to wait for what will not be allowed. ADVISE changes nothing.
     """
-    first_defer = -1
-    for index, finding in enumerate(findings):
-        if finding.result == FAIL:
-            return Outcome(DENY, finding.reason, index)
-        if finding.result == DEFER and first_defer < 0:
-            first_defer = index
-    if first_defer >= 0:
-        return Outcome(DEFERRED, findings[first_defer].reason, first_defer)
-    return Outcome(PERMIT, contact_pb2.DECISION_REASON_UNSPECIFIED, -1)
+    results = [finding.result for finding in findings]
+    for result, outcome in _DECISIVE:
+        if result in results:
+            index = results.index(result)
+            return Outcome(outcome, findings[index].reason, index)
+    return _PERMITTED
+
+
+_DECISIVE: Final = ((FAIL, DENY), (DEFER, DEFERRED))
+_PERMITTED: Final = Outcome(PERMIT, contact_pb2.DECISION_REASON_UNSPECIFIED, -1)

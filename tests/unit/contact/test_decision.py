@@ -347,6 +347,9 @@ def test_one_message_by_the_same_way_may_confirm_a_withdrawal_by_keyword() -> No
     assert ["CONFIRM_ONCE", "USE_BEFORE"] == obligations(history, **CARE, **sms)
     assert ["USE_BEFORE"] == obligations(history, **CARE)
     assert [*SAY_WHO, "USE_BEFORE"] == obligations(history)
+    # Who consents anew gets promotions by that way again, but none of them confirms anything.
+    history.add(given(), T - 2 * HOUR)
+    assert [*SAY_WHO, "USE_BEFORE"] == obligations(history, **sms)
     history.add(sent(channel=i.CHANNEL_SMS, message_class=i.MESSAGE_CLASS_SERVICE), T - HOUR)
     assert ["USE_BEFORE"] == obligations(history, **CARE, **sms)
 

@@ -548,6 +548,17 @@ def test_rule_8_after_an_opt_out_the_address_is_not_passed_on_though_a_grant_is_
     assert PASS == taking_part(history, sender="ads").result
 
 
+def test_a_grant_has_to_be_later_than_every_opt_out_on_both_axes() -> None:
+    history = known()
+    early = history.add(refused("marketing"), T - 9 * DAY)
+    history.add(recipient("ads", T + 9 * DAY), T - 5 * DAY)
+    late = history.add(withdrawn("marketing"), T - 8 * DAY, recorded=T - 4 * DAY)
+    assert failed("TRANSFER_AFTER_OPT_OUT", early, late) == taking_part(history, sender="ads")[:3]
+
+    history.add(recipient("ads", T + 9 * DAY), T - 6 * DAY, recorded=T - 3 * DAY)
+    assert PASS == taking_part(history, sender="ads").result
+
+
 def test_an_opt_out_that_somebody_else_made_or_is_of_another_class_channel_point_or_brand_is_none() -> None:
     history = known()
     history.add(verified("p"), T - 9 * DAY)
