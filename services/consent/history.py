@@ -41,7 +41,7 @@ TOPICS: Final = frozenset(
 )
 """What a history tells."""
 _HONOURED: Final = frozenset({CONSENT_WITHDRAWN, OBJECTION_RAISED})
-"""What systems have to act on."""
+"""What systems have to act on in time."""
 
 
 def history(sight: Sight, facts: Iterable[Fact]) -> Iterable[acts.ConsentHistoryEntry]:
@@ -77,8 +77,9 @@ class _Teller:
             told.notice.CopyFrom(event.notice)
         told.refers_to_position = _refers_to(fact)
         self._tell_fate(told, fact)
+        told.honoured_by.extend(self._state.consents.honoured.get(fact.position, ()))
         if fact.topic in _HONOURED:
-            self._tell_honour(told, fact, list(told.scope.channels))
+            self._tell_due(told, fact, list(told.scope.channels))
         return told
 
     def _tell_fate(self, told: acts.ConsentHistoryEntry, fact: Fact) -> None:
@@ -118,8 +119,7 @@ class _Teller:
                 told.counts = appointment.is_live(self._at)
                 _set_end(told, appointment.until)
 
-    def _tell_honour(self, told: acts.ConsentHistoryEntry, fact: Fact, channels: list[int]) -> None:
-        told.honoured_by.extend(self._state.consents.honoured.get(fact.position, ()))
+    def _tell_due(self, told: acts.ConsentHistoryEntry, fact: Fact, channels: list[int]) -> None:
         due = honour_due(self._sight.policy, self._jurisdiction, channels, fact.occur_time)
         if due is not None:
             set_time(told.honour_due_time, due)
