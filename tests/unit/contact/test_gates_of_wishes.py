@@ -11,6 +11,7 @@ from ledger.contact.gates import frequency, hours, preference
 from ledger.contact.local_time import NEVER
 from ledger.contact.zones import zones_of
 from ledger.domain.times import timestamp
+from rapport.events.v1 import consent_pb2 as c
 from rapport.events.v1 import contact_pb2 as d
 from rapport.events.v1 import contact_policy_pb2 as p
 from rapport.events.v1 import interaction_pb2 as i
@@ -288,6 +289,23 @@ def test_full_in_any_zone_that_may_be_theirs_is_full() -> None:
     assert (FAIL, moment("2026-11-21T18:15Z")) == (found.result, found.changes_at)
     assert found.time_zones == ("America/New_York", "Asia/Kathmandu")
     assert asked(frequency.gate, history, "2026-11-21T18:15Z") == PASSED
+
+
+def test_full_in_several_zones_is_full_until_the_last_of_their_periods_ends() -> None:
+    zones = ["Asia/Kathmandu", "America/New_York"]
+    history = history_with(default_time_zones=zones, caps=[p.FrequencyCap(count=1, period=DAILY)])
+    history.add(sent(), "2026-11-21T10:00Z")
+
+    assert asked(frequency.gate, history, "2026-11-21T17:00Z").changes_at == moment("2026-11-22T05:00Z")
+
+
+def test_permits_for_transactions_take_no_place() -> None:
+    always = p.BasisRule(legal_basis=c.LEGAL_BASIS_CONTRACT_PERFORMANCE)
+    history = history_with(given(), caps=[p.FrequencyCap(count=1, period=DAILY)], basis_rules=[always])
+    _, decided = history.decide_and_record(T, question(purpose="order.management", message_class=TRANSACTIONAL))
+    assert decided.outcome == d.DECISION_OUTCOME_PERMIT
+
+    assert asked(frequency.gate, history, T + 1) == PASSED
 
 
 def test_a_month_is_of_the_calendar() -> None:

@@ -347,6 +347,17 @@ def test_a_response_below_the_social_breakeven_is_waste_and_at_it_it_is_not() ->
         assert asked(waste.gate, one_more, at, **CHEAP) == Finding(PASS, changes_at=T + 15 * DAY + HOUR)
 
 
+@pytest.mark.parametrize("count, result", [(1_000, PASS), (1_001, ADVISE)])
+def test_a_response_that_is_the_breakeven_is_enough(count: int, result: int) -> None:
+    history = valued()
+    for number in range(count):
+        history.add(sent(), T + number * SECOND)
+    history.add(did("PURCHASE"), T + HOUR)
+    worth = {"channel": WEB, "expected_cost": euros(2), "expected_margin": euros(2_000)}
+
+    assert asked(waste.gate, history, T + 15 * DAY, **worth).result == result
+
+
 def test_the_worth_of_attention_is_that_of_the_version_in_force() -> None:
     dearer = policy(2, rule(CUSTOMER, CUSTOMER, ATTENTION, "SEC/0", 9_000_000), effective_from=T + 20 * DAY)
     history = valued()
@@ -357,6 +368,4 @@ def test_the_worth_of_attention_is_that_of_the_version_in_force() -> None:
     change = T + 20 * DAY
 
     assert asked(waste.gate, history, change - 1, **CHEAP) == Finding(PASS, changes_at=change)
-    assert (
-        asked(waste.gate, history, change, **CHEAP).result == ADVISE
-    )  # 2,000 ppm answer, 2,300 would have to.
+    assert asked(waste.gate, history, change, **CHEAP).result == ADVISE  # 2,000 ppm answer, 2,300 would have to.
