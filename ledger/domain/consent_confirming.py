@@ -25,6 +25,7 @@ class ConfirmConsent:
     """Record that the customer brought back the token of a consent, for all of its purposes or some."""
 
     needs_state: ClassVar[bool] = True
+    names_positions: ClassVar[bool] = True
 
     stream_id: str
     token_sha256: bytes
@@ -35,9 +36,6 @@ class ConfirmConsent:
     occur_time: int | None = None
     """Microseconds. None: now."""
     context: EventContext | None = None
-    known_position: int | None = None
-    """Consents recorded later are not looked at: the event names the consent by its position, and that of one decided
-    in the same group is only predicted. None: all are."""
     reads: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,8 +73,7 @@ class ConfirmConsent:
         return Decision(tuple(facts), _NOTE.pack(grant.position))
 
     def _find(self, consents: ConsentState) -> tuple[Scope, Grant]:
-        known = consents.tokens.get(self.token_sha256, ())
-        positions = [each for each in known if self.known_position is None or each <= self.known_position]
+        positions = consents.tokens.get(self.token_sha256, ())
         found = [each for each in map(consents.find, positions) if each is not None]
         if not found:
             raise _not_possible("UNKNOWN", "no consent of this customer carries the token; check customer and token")

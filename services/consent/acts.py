@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import grpc
@@ -64,10 +63,7 @@ class Acts:
         context: Context,  # noqa: ARG002
     ) -> acts.ConfirmConsentResponse:
         """Record the second step of a double opt-in."""
-        # What was acknowledged to anybody, by any server, is at or before the head of the log.
-        known = await self._app.ledger.resolve(None)
-        plan = partial(steps.confirm_steps, known_position=known.position)
-        return translate.confirmed(await self._record("ConfirmConsent", request, plan))
+        return translate.confirmed(await self._record("ConfirmConsent", request, steps.confirm_steps))
 
     async def RenewConsent(  # noqa: N802  # Named by the proto.
         self,

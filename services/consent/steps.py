@@ -76,8 +76,8 @@ def defer_steps(request: acts.DeferConsentRequest) -> Sequence[Step]:
     return (DeferConsent(_stream(request), request.deferral, _time(request), _context(request)),)
 
 
-def confirm_steps(request: acts.ConfirmConsentRequest, known_position: int) -> Sequence[Step]:
-    """Return the step of a ConfirmConsent. `known_position`: up to where the log is certain."""
+def confirm_steps(request: acts.ConfirmConsentRequest) -> Sequence[Step]:
+    """Return the step of a ConfirmConsent."""
     check(request)
     step = ConfirmConsent(
         _stream(request),
@@ -86,7 +86,6 @@ def confirm_steps(request: acts.ConfirmConsentRequest, known_position: int) -> S
         request.evidence if request.HasField("evidence") else None,
         _time(request),
         _context(request),
-        known_position,
     )
     return (step,)
 

