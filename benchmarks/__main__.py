@@ -13,6 +13,7 @@ from typing import Final
 
 from benchmarks import (
     balance_reads,
+    decision,
     exchange_mix,
     p1_unary_write,
     p2_unary_postgres,
@@ -40,10 +41,11 @@ ROWS: Final[dict[str, Callable[[Rig, Options], Row]]] = {
     "P9": p9_memory.measure,
     "P10": p10_growth.measure,
     "P11": p11_bytes.measure,
+    "P12": decision.measure,
     "mix": exchange_mix.measure,
     "balance": balance_reads.measure,
 }
-"""P8 and P12 speak of watchers and decisions, which are not there yet."""
+"""P8 speaks of watchers, which are not there yet."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import grpc
 
+from rapport.contact.v1 import contact_service_pb2 as contacts
+from rapport.contact.v1 import contact_service_pb2_grpc as contact_stubs
 from rapport.interaction.v1 import interaction_service_pb2 as interactions
 from rapport.interaction.v1 import interaction_service_pb2_grpc as interaction_stubs
 from rapport.relationship.v1 import relationship_service_pb2 as relationships
@@ -20,6 +22,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 _RECORDED: Final = interactions.RecordInteractionResponse(position=1, version=1)
 _RELATIONSHIP: Final = relationships.GetRelationshipResponse()
+_DECISION: Final = contacts.SimulateDecisionResponse()
 _BALANCE: Final = relationships.GetBalanceResponse()
 
 
@@ -55,6 +58,18 @@ class RelationshipEcho(relationship_stubs.RelationshipServiceServicer):
         return _BALANCE
 
 
+class ContactEcho(contact_stubs.ContactServiceServicer):
+    """Answers SimulateDecision at once."""
+
+    async def SimulateDecision(  # noqa: N802  # Named by the proto.
+        self,
+        request: contacts.SimulateDecisionRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> contacts.SimulateDecisionResponse:
+        """Return the same answer always."""
+        return _DECISION
+
+
 class _Interactions:
     SERVICE = "rapport.interaction.v1.InteractionService"
 
@@ -73,5 +88,14 @@ class _Relationships:
         relationship_stubs.add_RelationshipServiceServicer_to_server(echo, server)
 
 
+class _Contacts:
+    SERVICE = "rapport.contact.v1.ContactService"
+
+    def mount(self, server: grpc.aio.Server, app: App) -> None:  # noqa: ARG002
+        """Add the echo to a server."""
+        echo = ContactEcho()  # type: ignore[abstract]  # As above.
+        contact_stubs.add_ContactServiceServicer_to_server(echo, server)
+
+
 if __name__ == "__main__":
-    main((_Interactions(), _Relationships()), os.environ)
+    main((_Interactions(), _Relationships(), _Contacts()), os.environ)

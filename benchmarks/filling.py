@@ -11,9 +11,11 @@ import io
 import random
 import time
 from collections.abc import Iterator, Mapping
-from itertools import count, islice
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import Final
+
+from google.protobuf.message import Message
 
 from benchmarks.load import BEGIN_S, ORGANIZATION, customer, interaction
 from ledger.domain.identifiers import relationship_stream
@@ -77,6 +79,17 @@ class Filler:
             customers = max(size // EVENTS_PER_CUSTOMER, 1)
             names = (customer(number % customers) for number in range(self.size, size))
             self._write(store, names)
+        finally:
+            store.close()
+
+    def tell(self, customers: int, topic: str, event: Message) -> None:
+        """Write one event of a topic, the same for each of the first `customers` customers."""
+        metadata = EventMetadata(request_id=bytes(16))
+        metadata.occur_time.seconds = BEGIN_S
+        state = join_state(metadata.SerializeToString(), event.SerializeToString())
+        store = open_store(sqlite_url(self._path))
+        try:
+            self._write(store, map(customer, range(customers)), topic, repeat(state))
         finally:
             store.close()
 

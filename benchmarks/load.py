@@ -13,7 +13,9 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from rapport.audit.v1.audit_service_pb2 import ReadEventsRequest
+from rapport.contact.v1 import contact_service_pb2 as contacts
 from rapport.events.v1 import exchange_pb2, interaction_pb2
+from rapport.events.v1.contact_pb2 import ContactQuestion
 from rapport.exchange.v1.exchange_service_pb2 import ApplyExchangesRequest
 from rapport.exchange.v1.operation_pb2 import Operation
 from rapport.interaction.v1 import interaction_service_pb2 as interactions
@@ -243,6 +245,44 @@ def read(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:  #
     return Load("/rapport.audit.v1.AuditService/ReadEvents", [ReadEventsRequest().SerializeToString()] * count)
 
 
+def question() -> ContactQuestion:
+    """Return what is asked of everybody: an e-mail for marketing, about the topic that the audience asked for."""
+    return ContactQuestion(
+        purpose="marketing.direct",
+        channel=interaction_pb2.CHANNEL_EMAIL,
+        message_class=interaction_pb2.MESSAGE_CLASS_MARKETING,
+        topic="garden",
+    )
+
+
+def decide(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return Decide calls, or SimulateDecision calls where the option `simulate` is set."""
+    names = Customers(rng, options.get("relationships", RELATIONSHIPS)).draw(count)
+    who = ({"organization_id": ORGANIZATION, "customer_id": name, "question": question()} for name in names)
+    if options.get("simulate"):
+        asked = [contacts.SimulateDecisionRequest(**each).SerializeToString() for each in who]  # type: ignore[arg-type]
+        return Load("/rapport.contact.v1.ContactService/SimulateDecision", asked)
+    made = [contacts.DecideRequest(**each, request_id=new_request_id()).SerializeToString() for each in who]  # type: ignore[arg-type]
+    return Load("/rapport.contact.v1.ContactService/Decide", made)
+
+
+def decide_batch(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
+    """Return BatchDecide calls, or BatchSimulateDecisions calls where the option `simulate` is set."""
+    size = options.get("size", 500)
+    customers = Customers(rng, options.get("relationships", RELATIONSHIPS))
+    requests = []
+    for _ in range(count):
+        items = [contacts.DecideItem(customer_id=name, question=question()) for name in customers.draw(size)]
+        if options.get("simulate"):
+            simulated = contacts.BatchSimulateDecisionsRequest(organization_id=ORGANIZATION, items=items)
+            requests.append(simulated.SerializeToString())
+        else:
+            made = contacts.BatchDecideRequest(organization_id=ORGANIZATION, request_id=new_request_id(), items=items)
+            requests.append(made.SerializeToString())
+    name = "BatchSimulateDecisions" if options.get("simulate") else "BatchDecide"
+    return Load(f"/rapport.contact.v1.ContactService/{name}", requests, size)
+
+
 WORKS: Final[dict[str, Callable[[int, random.Random, Mapping[str, Any]], Load]]] = {
     "record": record,
     "batch": batch,
@@ -251,5 +291,7 @@ WORKS: Final[dict[str, Callable[[int, random.Random, Mapping[str, Any]], Load]]]
     "balance": balance,
     "explain": explain,
     "read": read,
+    "decide": decide,
+    "decide_batch": decide_batch,
 }
 """What a generator can be told to do."""

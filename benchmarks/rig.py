@@ -186,6 +186,10 @@ class Rig:
         wait_for_projections(server.target)  # Else what is measured next shares the core with their first fold.
         return server
 
+    def serving(self, folder: Path) -> Server:
+        """Return a started standalone server over a folder that was filled before; never a shared one."""
+        return self._over(folder)
+
     def filled(
         self, size: int, own: Mapping[int, int] | None = None, exchanges: Mapping[int, int] | None = None
     ) -> Path:
