@@ -8,6 +8,7 @@ and 10. Whatever is asked costs a few look-ups and what is looked at, however lo
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from ledger.domain.conversation_lookups import Lookups
 from ledger.domain.conversation_rows import Row, Rows
 from ledger.domain.conversation_shapes import KNOWN, NOTHING, SHAPES, Shape, shape_of
 from ledger.domain.fact import Fact
@@ -63,8 +64,8 @@ class Conversation:
     """Fold of one relationship."""
 
     __slots__ = (
-        "_bounces", "_by_kind", "_by_topic", "_complaints", "_contacts", "_corrections", "_decided", "_originals",
-        "_passing", "_resolutions", "_responses", "_retracted", "_rows", "_solicitations", "_spoken", "_until",
+        "_bounces", "_complaints", "_contacts", "_corrections", "_decided", "_lookups", "_originals", "_passing",
+        "_resolutions", "_responses", "_retracted", "_rows", "_solicitations", "_spoken", "_until",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -91,10 +92,7 @@ class Conversation:
         """Complaints that nothing resolved."""
         self._resolutions: dict[int, list[int]] = {}
         """Positions of what resolved something."""
-        self._by_kind: dict[int, Moments] = {}
-        """Acts of the customer, of the kinds that were asked about."""
-        self._by_topic: dict[str, Moments] = {}
-        """Interactions about the topics that were asked about."""
+        self._lookups = Lookups()
         self._responses: dict[int, Responses] = {}
         """By the attribution that was asked about."""
 
@@ -170,7 +168,7 @@ class Conversation:
         """Return position and occur time of the customer's latest act of some kinds by an instant, or None."""
         latest = None
         for kind in kinds:
-            moments = self._of_kind(kind)
+            moments = self._lookups.of_kind(kind, self._rows, self._passing)
             count = moments.until(at)
             if count:
                 found = moments.times[count - 1], moments.positions[count - 1]
@@ -179,9 +177,9 @@ class Conversation:
 
     def topic_time(self, code: str, after: int) -> int | None:
         """Return the occur time of the earliest interaction about a topic that is later than an instant, or None."""
-        moments = self._by_topic.get(code)
-        if moments is None:
-            moments = self._by_topic[code] = Moments(self._rows.with_topic(code))
+        if not code:
+            return None
+        moments = self._lookups.about(code, self._rows)
         place = moments.until(after)
         return moments.times[place] if place < len(moments) else None
 
@@ -219,8 +217,8 @@ class Conversation:
         shape = KNOWN.get(fields) or shape_of(fields)
         if shape.passing and not event.topic:
             self._passing.append(position, time, shape.kind)
-            if self._by_kind:
-                self._note_kind(shape.kind, time, position)
+            if self._lookups.asked:
+                self._lookups.add_passing(shape.kind, time, position)
             return
         rows = self._rows
         rows.append(position, time, shape, event)
@@ -266,10 +264,8 @@ class Conversation:
             self._decided.add(rows.decisions[place], position)
         if shape.reports:
             self._report(place, position, time, shape)
-        if self._by_kind and shape.by_customer:
-            self._note_kind(shape.kind, time, position)
-        if self._by_topic and rows.words(place)[0] in self._by_topic:
-            self._by_topic[rows.words(place)[0]].add(time, position)
+        if self._lookups.asked:
+            self._lookups.add(shape, rows.words(place)[0], time, position)
         if self._responses and shape.outcome:
             for responses in self._responses.values():
                 responses.act(rows.row(place))
@@ -291,11 +287,7 @@ class Conversation:
             self._decided.remove(rows.decisions[place], position)
         if shape.reports:
             self._unreport(place, position, time, shape)
-        if shape.by_customer and shape.kind in self._by_kind:
-            self._by_kind[shape.kind].remove(time, position)
-        topic = rows.words(place)[0]
-        if topic in self._by_topic:
-            self._by_topic[topic].remove(time, position)
+        self._lookups.remove(shape, rows.words(place)[0], time, position)
         if shape.outcome:
             for responses in self._responses.values():
                 responses.undo(rows.row(place))
@@ -307,8 +299,7 @@ class Conversation:
         if place is None:
             return False
         kind, time = self._passing.clear(place)
-        if kind in self._by_kind:
-            self._by_kind[kind].remove(time, position)
+        self._lookups.remove_passing(kind, time, position)
         return True
 
     def _report(self, place: int, position: int, time: int, shape: Shape) -> None:
@@ -436,20 +427,6 @@ class Conversation:
             position, time, shape.channel, shape.message_class, topic, decision_id, contact_point_id, brand, sender_id,
             in_reply_to, shape.kind, shape.imported, self._answers(place),
         )  # fmt: skip
-
-    def _note_kind(self, kind: int, time: int, position: int) -> None:
-        moments = self._by_kind.get(kind)
-        if moments is not None:
-            moments.add(time, position)
-
-    def _of_kind(self, kind: int) -> Moments:
-        """Return the customer's acts of a kind; found once, and kept since."""
-        moments = self._by_kind.get(kind)
-        if moments is None:
-            numbers = {shape.number for shape in SHAPES[1:] if shape.kind == kind and shape.by_customer}
-            moments = Moments([*self._rows.with_shapes(numbers), *self._passing.of_kind(kind)])
-            self._by_kind[kind] = moments
-        return moments
 
     def _weighed(self, attribution: int) -> Responses:
         """Return the responses under an attribution, from everything folded so far."""
