@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.consent import Cell, status
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.streams import initial_state
 from ledger.domain.times import END_OF_TIME
@@ -19,7 +20,7 @@ from ledger.log.sealing import Place, open_sealed
 from ledger.log.store import EventRow
 from ledger.log.topics import MESSAGE_BY_TOPIC
 from rapport.events.v1.consent_pb2 import ConsentGiven
-from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRecorded
+from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, CHANNEL_SMS, InteractionCorrected, InteractionRecorded
 from services.client.events import TOPICS
 from tools.golden_event import sample
 
@@ -66,6 +67,7 @@ def test_samples_of_a_relationship_fold_to_the_state_they_folded_to() -> None:
 
     found = {name: summary(fold(until)) for name, until in VIEWS.items()}
     found |= {name: holds_and_points(until) for name, until in VIEWS_OF_HOLDS.items()}
+    found |= {name: consents_and_wishes(until) for name, until in VIEWS_OF_CONSENTS.items()}
     assert expected == found
 
 
@@ -145,6 +147,20 @@ VIEWS_OF_HOLDS = {
 }
 
 
+VIEWS_OF_CONSENTS = {
+    "consents now": END_OF_TIME,
+    "consents before the suppression": 1_772_498_540_000_000,
+    "consents before the guardian left": 1_772_496_960_000_000,
+}
+CELLS = [
+    Cell("marketing.direct", CHANNEL_EMAIL, "cp-1", "acme-one"),
+    Cell("marketing.direct", CHANNEL_SMS, "cp-1", "acme-one"),
+    Cell("service.delivery"),
+    Cell("research.survey"),
+    Cell("community"),
+]
+
+
 def fold(until: int, stream_id: str = "acme/c-1") -> RelationshipState:
     state = initial_state(stream_id, until)
     assert isinstance(state, RelationshipState)
@@ -175,6 +191,31 @@ def holds_and_points(until: int) -> dict[str, Any]:
         "pending": state.exchanges.pending(at),
         "holds": _plain([each[5:] for each in state.exchanges.quantities(at)]),
         "available": [lot.available(at) for lot in state.exchanges.lots.granted_by("h-1")],
+    }
+
+
+def consents_and_wishes(until: int) -> dict[str, Any]:
+    """What is told of the subjects that contact decisions look at, as JSON."""
+    state = fold(until, "acme/c-3")
+    at = min(until, 1_798_761_600_000_000)
+    identity = fold(until, "acme/c-4")
+    return {
+        "version": state.version,
+        "statuses": [status(state.consents, cell, at).status for cell in CELLS],
+        "objections": [each.position for each in state.objections.standing()],
+        "suppressions": [
+            [each.position for each in side] for side in (state.suppressions.all(), state.suppressions.standing())
+        ],
+        "preferences": _plain([(each.kind, each.position) for each in state.preferences.all()]),
+        "wanted_topics": sorted(state.preferences.wanted_topics()),
+        "profile": [state.profile.jurisdiction, state.profile.country, state.profile.adult_from("IE")],
+        "identifiers": sorted(state.profile.identifiers),
+        "links": [sorted(state.identity.others), sorted(identity.identity.others)],
+        "guardians": [each.guardian_id for each in state.guardians.live(at)],
+        "promises": _plain([each.standing(at) for each in state.promises.all()]),
+        "attributes": [[key, *state.attributes.slots(key)] for key in state.attributes.keys()],  # noqa: SIM118  # No dict.
+        "decisions": [each.position for each in state.contacts.decisions],
+        "erased": [state.erased_position, identity.erased_position],
     }
 
 
