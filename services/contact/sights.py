@@ -56,6 +56,7 @@ class Sights:
         names = [policies, asked[0].stream_id]
         if len(asked) > 1:
             names = [policies, *dict.fromkeys([each.stream_id for each in asked])]
+        brought: dict[str, Book] = {}
         for _ in range(_ATTEMPTS):
             looks = await self._ledger.current_many(names, min_position)
             states = {name: look.state for name, look in looks.items()}
@@ -65,16 +66,19 @@ class Sights:
             for stream_id, question in asked:
                 missing |= person(stream_id, states).missing
                 if needs_book(question, states[stream_id]):
-                    book = self._books.glance(stream_id, states[stream_id].exchange_version)
-                    if book is None:
-                        lacking[stream_id] = looks[stream_id]
-                    else:
+                    wanted = states[stream_id].exchange_version
+                    book = brought.get(stream_id) or self._books.glance(stream_id, wanted)
+                    if book is not None and book.exchange_version == wanted:
                         books[stream_id] = book
+                    else:
+                        lacking[stream_id] = looks[stream_id]
             if not missing and not lacking:
                 return Sight(states, books, looks[policies].view)
             names += sorted(missing)
             for stream_id, look in lacking.items():
-                await self._books.at_version(stream_id, look.version, look.view.position)
+                book = await self._books.at_version(stream_id, look.version, look.view.position)
+                if book is not None:  # Held here, for so many may be asked about that they do not all stay in memory.
+                    brought[stream_id] = book
         return await self.past(asked, await self._ledger.resolve(None, min_position))
 
     async def past(self, asked: Sequence[Asked], view: View) -> Sight:

@@ -12,15 +12,29 @@ from ledger.domain.times import MICROSECONDS, microseconds, timestamp
 from rapport.contact.v1 import contact_service_pb2 as pb
 from rapport.contact.v1 import decision_pb2 as d
 from rapport.events.v1 import consent_pb2 as c
-from rapport.events.v1.contact_pb2 import DECISION_OUTCOME_DENY, DECISION_OUTCOME_PERMIT
+from rapport.events.v1.contact_pb2 import (
+    DECISION_OUTCOME_DENY,
+    DECISION_OUTCOME_PERMIT,
+    DECISION_REASON_CUSTOMER_GIVES_MORE,
+)
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy, FrequencyCap
+from rapport.events.v1.exchange_pb2 import CATEGORY_MONEY_PAYMENT, ONE_SIDED_GIFT, PARTY_CUSTOMER, Leg
 from rapport.events.v1.identity_pb2 import IdentityLinked, ProfileDeclared
 from rapport.events.v1.interaction_pb2 import CHANNEL_SMS
+from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
 from rapport.events.v1.preference_pb2 import PERIOD_DAY, ChannelPreference, PreferenceDeclared
+from rapport.events.v1.valuation_pb2 import (
+    SIDE_GET,
+    SIDE_GIVE,
+    VALUATION_METHOD_IMPUTED,
+    ValuationPolicy,
+    ValuationRule,
+)
+from rapport.exchange.v1.operation_pb2 import Exchange
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.event_context_pb2 import EventContext
 from rapport.type.v1.window_pb2 import Window
-from services.client import Client, NotFound, RapportError, RequestInvalid
+from services.client import Client, NotFound, RapportError, RequestInvalid, amount
 from tests.contact_calls import ORGANIZATION, PERMIT, PURPOSE, Shop, item, mail, one_a_day, question, told
 from tests.server import Serving, serving
 
@@ -313,3 +327,49 @@ async def test_a_simulation_of_a_policy_needs_one_that_is_there_and_a_window_tha
     with pytest.raises(RapportError) as empty:
         await simulated(shop, contact_policy=ContactPolicy(), window=window)
     assert "WINDOW_INVALID" == empty.value.reason_name
+
+
+async def test_exchanges_are_weighed_also_where_not_all_books_fit_in_memory(server: Serving, shop: Shop) -> None:
+    customers = [f"c-{n}" for n in range(6)]
+    euro = AssetRegistered(asset="EUR/2", kind=ASSET_KIND_MONEY, max_units_per_leg=10**6)
+    await shop.client.register_assets(ORGANIZATION, [euro])
+    rules = [
+        ValuationRule(
+            rule_id=f"side-{side}",
+            perspective=PARTY_CUSTOMER,
+            side=side,
+            any_category=True,
+            source="what was paid",
+            asset="EUR/2",
+            rate_nanos=10**7,
+            high_nanos=10**7,
+            method=VALUATION_METHOD_IMPUTED,
+        )
+        for side in (SIDE_GIVE, SIDE_GET)
+    ]
+    policy = ValuationPolicy(
+        policy_id="standard",
+        unit_of_account="EUR",
+        effective_from_time=timestamp(SECOND),
+        kappa_nanos=10**9,
+        rules=rules,
+    )
+    await shop.client.publish_valuation_policy(ORGANIZATION, policy)
+    for name in customers:
+        await shop.give(name)
+        gift = Leg(giver=PARTY_CUSTOMER, category=CATEGORY_MONEY_PAYMENT, amount=amount("5.00 EUR/2"))
+        exchange = Exchange(exchange_id="x", legs=[gift], one_sided=ONE_SIDED_GIFT)
+        await shop.client.record_exchange(ORGANIZATION, name, exchange)
+    server.app.books._pieces_max = 1
+
+    response = await shop.client.batch_simulate_decisions(ORGANIZATION, [item(name) for name in customers])
+    decided = await shop.client.batch_decide(ORGANIZATION, [item(name) for name in customers])
+
+    for decision in (*response.decisions, *decided.decisions):
+        assert PERMIT == told(decision)
+        assert ("standard", DECISION_REASON_CUSTOMER_GIVES_MORE) == (
+            decision.valuation_policy_id,
+            decision.trace[10].reason,
+        )
+    for name, decision in zip(customers, decided.decisions, strict=True):
+        assert (await shop.client.explain_decision(ORGANIZATION, name, decision.decision_id)).identical
