@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ledger.domain.conversation_lookups import Lookups
 from ledger.domain.conversation_rows import Row, Rows
-from ledger.domain.conversation_shapes import KNOWN, NOTHING, SHAPES, Shape, shape_of
+from ledger.domain.conversation_shapes import KNOWN, NOTHING, Shape, known_shapes, shape_of
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
 from ledger.domain.moments import Moments
@@ -431,13 +431,13 @@ class Conversation:
     def _weighed(self, attribution: int) -> Responses:
         """Return the responses under an attribution, from everything folded so far."""
         responses, rows = Responses(attribution, self.row_of), self._rows
-        for time, position in rows.with_shapes({shape.number for shape in SHAPES if shape.kind == _DELIVERED}):
+        for time, position in rows.with_shapes({shape.number for shape in known_shapes() if shape.kind == _DELIVERED}):
             place = rows.find(position)
             assert place is not None, "it is a row's"
             responses.deliver(self._original(rows.refers[place]), (time, position), None)
         for position in self._solicitations.positions:
             responses.solicit(self._existing(position))
-        for _, position in rows.with_shapes({shape.number for shape in SHAPES if shape.outcome}):
+        for _, position in rows.with_shapes({shape.number for shape in known_shapes() if shape.outcome}):
             responses.act(self._existing(position))
         return responses
 

@@ -1,7 +1,7 @@
 """Interactions by kind and by topic, for those that somebody asked about: found once, and kept in order since."""
 
 from ledger.domain.conversation_rows import Rows
-from ledger.domain.conversation_shapes import SHAPES, Shape
+from ledger.domain.conversation_shapes import Shape, known_shapes
 from ledger.domain.moments import Moments
 from ledger.domain.passing import Passing
 
@@ -23,7 +23,7 @@ class Lookups:
         """Return the customer's acts of a kind. Not to be changed."""
         moments = self._by_kind.get(kind)
         if moments is None:
-            numbers = {shape.number for shape in SHAPES[1:] if shape.kind == kind and shape.by_customer}
+            numbers = {shape.number for shape in known_shapes() if shape.kind == kind and shape.by_customer}
             moments = Moments([*rows.with_shapes(numbers), *passing.of_kind(kind)])
             self._by_kind[kind], self.asked = moments, True
         return moments

@@ -1,6 +1,6 @@
 """What the kind, direction and class of an interaction make of it in a conversation (relationship.md 2, 5 and 10)."""
 
-from threading import Lock
+from itertools import count
 from typing import Final, NamedTuple
 
 from rapport.events.v1 import interaction_pb2 as i
@@ -115,28 +115,31 @@ NOTHING: Final = Shape(
     imported=False,
 )
 """In the place of what was retracted, or has not happened yet."""
-SHAPES: Final[list[Shape]] = [NOTHING]
-"""Every shape met, by number: few, for all relationships together. Never changed but at its end."""
+SHAPES: Final[dict[int, Shape]] = {NOTHING.number: NOTHING}
+"""Every shape met, by number: few, for all relationships together. What stands in it never changes."""
 KNOWN: Final[dict[_Fields, Shape]] = {}
 """The same by their fields, to be looked up before `shape_of` is called."""
-_numbering: Final = Lock()
-"""Folds run in several threads."""
+_numbers: Final = count(NOTHING.number + 1)
 
 
 def shape_of(fields: _Fields) -> Shape:
-    """Return the shape of an interaction."""
+    """Return the shape of an interaction.
+
+    Folds run in several threads. Two that meet the same fields at once give them two numbers, which mean the same.
+    """
     shape = KNOWN.get(fields)
     if shape is None:
-        with _numbering:
-            shape = KNOWN.get(fields)
-            if shape is None:
-                shape = _shape(fields)
-                SHAPES.append(shape)
-                KNOWN[fields] = shape
+        shape = _shape(fields, next(_numbers))
+        SHAPES[shape.number] = KNOWN[fields] = shape
     return shape
 
 
-def _shape(fields: _Fields) -> Shape:
+def known_shapes() -> list[Shape]:
+    """Return every shape met so far, that of nothing too."""
+    return list(SHAPES.values())
+
+
+def _shape(fields: _Fields, number: int) -> Shape:
     kind, direction, initiator, channel, message_class, imported = fields
     outbound, mutual = direction == i.DIRECTION_OUTBOUND, direction == i.DIRECTION_MUTUAL
     inbound = mutual or direction == i.DIRECTION_INBOUND
@@ -144,7 +147,7 @@ def _shape(fields: _Fields) -> Shape:
     contact = outbound and addressed
     outcome = NO_RESPONSE if outbound else _OUTCOMES.get(kind, REPLIED if inbound and addressed else NO_RESPONSE)
     return Shape(
-        number=len(SHAPES),
+        number=number,
         kind=kind,
         channel=channel,
         message_class=message_class,
