@@ -84,7 +84,9 @@ def confirmed_at(acts: Iterable[Act], grant: Act, purpose: str) -> int | None:
     for act in acts:
         if act.kind == "CONFIRMED" and act.confirms == grant.position:
             named = act.purposes or grant.purposes
-            if purpose in named or (purpose in grant.listed and any(is_below(purpose, each) for each in named)):
+            # A purpose that the consent names and the confirmation leaves out was left out, whatever the notice lists.
+            listed = purpose in grant.listed and purpose not in grant.purposes
+            if purpose in named or (listed and any(is_below(purpose, each) for each in named)):
                 return act.occur
     return None
 

@@ -576,3 +576,11 @@ def test_a_grant_of_the_parent_without_the_child_in_its_notice_is_told_as_unspec
     assert ((fact.position,), "UNKNOWN") == (verdict(history, DIRECT).unspecific, told(history, DIRECT))
     assert ((), "GIVEN") == (verdict(history, SOCIAL).unspecific, told(history, SOCIAL))
     assert () == verdict(history, "service").unspecific
+
+
+def test_a_purpose_left_out_of_a_confirmation_is_left_out_though_the_notice_lists_it(history: History) -> None:
+    notice = c.NoticeReference(notice_id="n", purposes=[DIRECT, SOCIAL])
+    give(history, "marketing", DIRECT, notice=notice, confirmation_required=True)
+    record_first(history, confirm("marketing"))
+
+    assert ("GIVEN", "GIVEN", "REQUESTED") == tuple(told(history, each) for each in ("marketing", SOCIAL, DIRECT))
