@@ -13,8 +13,12 @@ from unicodedata import category, normalize
 from rapport.events.v1.contact_policy_pb2 import KeywordRules
 from rapport.events.v1.interaction_pb2 import Channel
 
-_IGNORED: Final = "CPSZ"
-"""Initials of the Unicode categories that are not compared: controls, punctuation, symbols, separators."""
+_IGNORED: Final = frozenset({"C", "P", "S", "Z", "Me"})
+"""Unicode categories, or their initials, that are not compared: controls, punctuation, symbols, separators, and marks
+that enclose, such as that of a keycap."""
+_UNSEEN: Final = frozenset((0x034F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+"""Marks that only choose between pictures of what stands before them, as telephones put behind each emoji: no letters,
+though Unicode has them among the marks that letters are made of."""
 
 
 class Reading(IntEnum):
@@ -47,13 +51,19 @@ def read(text: str, channel: Channel.ValueType, rules: KeywordRules) -> Read:
 
 
 def _bare(text: str) -> str:
-    """Return what of a text is compared."""
-    return "".join(each for each in normalize("NFKC", text).casefold() if category(each)[0] not in _IGNORED)
+    """Return what of a text is compared. A dotted capital I is an i: without that a dot would be left of it."""
+    folded = normalize("NFKC", text).casefold().replace("i\N{COMBINING DOT ABOVE}", "i")
+    return "".join(each for each in folded if not _is_ignored(each))
 
 
 def _apart(text: str) -> Iterable[str]:
     """Return the parts of a text between what is not compared."""
-    return "".join(" " if category(each)[0] in _IGNORED else each for each in normalize("NFKC", text)).split()
+    return "".join(" " if _is_ignored(each) else each for each in normalize("NFKC", text)).split()
+
+
+def _is_ignored(character: str) -> bool:
+    found = category(character)
+    return found[0] in _IGNORED or found in _IGNORED or ord(character) in _UNSEEN
 
 
 def _runs(parts: list[str], longest: int) -> Iterator[str]:

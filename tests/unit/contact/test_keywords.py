@@ -41,6 +41,33 @@ def test_what_stands_around_a_word_and_how_it_is_encoded_makes_no_difference(tex
     assert Reading.WITHDRAWAL is reading(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP\u2757\ufe0f",
+        "stop \u203c\ufe0f",
+        "\U0001f6d1\ufe0f Stop",
+        "STOP \U0001f44d\U0001f3fd",
+        "stop\u20e3",
+        "st\u034fop",
+    ],
+)
+def test_what_telephones_put_behind_a_picture_is_no_letter(text: str) -> None:
+    assert Reading.WITHDRAWAL is reading(text)
+
+
+def test_a_dotted_capital_i_is_an_i() -> None:
+    for word, text in (("iptal", "İPTAL"), ("İPTAL", "iptal"), ("İPTAL", "IPTAL")):
+        assert Reading.WITHDRAWAL is reading(text, p.KeywordRules(words=[word]))
+
+
+def test_marks_that_letters_are_made_of_are_compared() -> None:
+    rules = p.KeywordRules(words=["\u0930\u094b\u0915\u094b", "arr\u00eat"])
+
+    assert Reading.WITHDRAWAL is reading("\u0930\u094b\u0915\u094b", rules) is reading("ARRE\u0302T", rules)
+    assert Reading.NOTHING is reading("\u0930\u0915", rules) is reading("arret", rules)
+
+
 def test_case_is_folded_and_not_only_lowered() -> None:
     rules = p.KeywordRules(words=["schließen", "ΤΈΛΟΣ"])
 
