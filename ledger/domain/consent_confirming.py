@@ -69,7 +69,7 @@ class ConfirmConsent:
         consent = state.consents.awaiting.get(grant.position)
         if consent is not None:
             confirmed = _narrowed(consent, left)
-            facts += grants_to_recipients(confirmed, when, policy, self.context, grant.position)
+            facts += grants_to_recipients(confirmed, when, policy, self.context, grant)
         return Decision(tuple(facts), _NOTE.pack(grant.position))
 
     def _find(self, consents: ConsentState) -> tuple[Scope, Grant]:

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 from ledger.domain.consent_scope import CELLS_PER_ACT_MAX, Scope, grant_scope, lineage
 from ledger.domain.consent_state import CONSENT_GIVEN, CONSENT_RENEWED, HasConsents, term_of
-from ledger.domain.consent_status import Acts, Denial
+from ledger.domain.consent_status import Acts, Denial, Grant
 from ledger.domain.decider import Occurrence, Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, NewFact
@@ -202,11 +202,15 @@ def grants_to_recipients(
     when: Occurrence,
     policy: ContactPolicy,
     context: EventContext | None,
-    consent_position: int = 0,
+    confirmed: Grant | None = None,
 ) -> Iterator[NewFact]:
-    """Return a grant for each recipient that a consent names, as long as both it and the contact policy allow."""
+    """Return a grant for each recipient that a consent names, as long as both it and the contact policy allow.
+
+    confirmed: the consent as it was given, which a confirmation makes no longer; None: it is given now.
+    """
     valid_from = microseconds(consent.valid_from_time) if consent.HasField("valid_from_time") else when.time
-    until = min(term_of(consent, valid_from), when.time + policy.recipient_grant_days * DAY)
+    end = term_of(consent, valid_from) if confirmed is None else confirmed.until
+    until = min(end, when.time + policy.recipient_grant_days * DAY)
     for recipient in dict.fromkeys(consent.recipients):
         grant = RecipientGrantGiven(
             recipient=recipient,
@@ -214,6 +218,6 @@ def grants_to_recipients(
             fields=consent.data_categories or (CONTACT,),
             until=timestamp(until),
             max_uses=USES_MAX,
-            consent_position=consent_position,
+            consent_position=0 if confirmed is None else confirmed.position,
         )
         yield new_fact(RECIPIENT_GRANT_GIVEN, grant, when, context)

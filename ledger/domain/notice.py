@@ -73,7 +73,8 @@ def refuse_unknown_notice(state: HasNotices, reference: NoticeReference) -> None
     """Do nothing where a reference names no served notice, or one that says the same.
 
     Raises:
-        Rejected: NOTICE_UNKNOWN, where it names a position at which this customer was not shown this text.
+        Rejected: NOTICE_UNKNOWN, where it names a position at which this customer was not shown this text, or one that
+            lists fewer purposes: what a consent covers is what was listed then (consent.md 4, rule 3).
     """
     if not reference.served_position:
         return
@@ -81,8 +82,8 @@ def refuse_unknown_notice(state: HasNotices, reference: NoticeReference) -> None
     if served is None or not _is_same_text(served.notice, reference):
         raise Rejected(
             reasons.ERROR_REASON_NOTICE_UNKNOWN,
-            "no notice of this id, version and SHA-256 was served to this customer at that position; record that it "
-            "was served, or name none",
+            "no notice of this id, version and SHA-256, listing these purposes, was served to this customer at that "
+            "position; record what was served, or name none",
             notice_id=reference.notice_id,
             position=reference.served_position,
         )
@@ -90,4 +91,4 @@ def refuse_unknown_notice(state: HasNotices, reference: NoticeReference) -> None
 
 def _is_same_text(served: NoticeReference, named: NoticeReference) -> bool:
     mine, theirs = ((notice.notice_id, notice.version, notice.sha256) for notice in (served, named))
-    return mine == theirs
+    return mine == theirs and set(served.purposes).issuperset(named.purposes)

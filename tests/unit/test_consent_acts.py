@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from ledger.domain.consent import (
     Cell,
@@ -413,6 +414,18 @@ def test_a_served_notice_is_named_as_it_was_served(history: History) -> None:
     history.decide(RefuseConsent(STREAM, c.ConsentRefused(notice=c.NoticeReference(notice_id="n", served_position=1))))
 
 
+def test_a_consent_lists_no_purpose_that_the_notice_served_did_not_list(history: History) -> None:
+    notice = c.NoticeReference(notice_id="privacy", sha256=TOKEN, purposes=["marketing", DIRECT])
+    served = history.record(ServeNotice(STREAM, c.NoticeServed(notice=notice)))
+    notice.served_position = served.position
+    history.decide(GiveConsent(STREAM, c.ConsentGiven(purposes=["marketing"], notice=notice)))
+
+    notice.purposes.append(SOCIAL)
+
+    step = GiveConsent(STREAM, c.ConsentGiven(purposes=["marketing"], notice=notice))
+    assert reasons.ERROR_REASON_NOTICE_UNKNOWN == refused(history, step).reason
+
+
 # Recipients.
 
 
@@ -447,6 +460,18 @@ def test_recipients_of_a_consent_to_be_confirmed_are_granted_with_its_confirmati
     assert found is not None
     assert first.position == found.consent_position
     assert grants.covering("a", SOCIAL, NOON) is None
+
+
+def test_a_recipient_is_granted_no_longer_than_the_consent_that_is_confirmed(history: History) -> None:
+    ends = c.Validity(duration=Duration(seconds=10 * 86_400))
+    give(history, DIRECT, at=NOON - 6 * DAY, recipients=["a"], validity=ends, confirmation_required=True)
+    record_first(history, confirm())
+
+    found = history.state().recipient_grants.covering("a", DIRECT, NOON)
+    consent = verdict(history, DIRECT)
+
+    assert found is not None
+    assert NOON + 4 * DAY == consent.until == found.until
 
 
 def test_disclosures_use_up_the_grant_that_ends_first(history: History) -> None:
