@@ -110,6 +110,7 @@ def test_the_decision_is_that_of_the_slow_reading(seed: int) -> None:
     assert len(seen) == 3, seen
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(7_200)
 def test_nothing_changes_before_next_change_time_and_what_is_answered_at_it_is_right(seed: int) -> None:
     wrong, tight = [], Counter[bool]()
