@@ -97,19 +97,23 @@ class RenewConsent:
 
         Raises:
             Rejected: as GiveConsent; CONSENT_UNKNOWN, where the position that it names is not that of a consent of this
-                relationship, or of one that was never confirmed and so cannot be renewed.
+                relationship, or of one that was never confirmed and so cannot be renewed. Where the contact policy asks
+                for a confirmation of such a consent also where none is named, or one that did not allow all of it; and
+                CONSENT_WITHDRAWN_SINCE where any of that was denied since.
         """
         when = occurrence(self.occur_time, setting)
         policy = policy_in_force(setting, self.reads[0])
-        self._refuse_unknown(state)
-        refuse_consent(state, self.renewal.consent, when, imported=is_import(self.context))
+        renewed, consent, imported = self._renewed(state), self.renewal.consent, is_import(self.context)
+        refuse_consent(state, consent, when, imported=imported)
+        if not imported and _is_to_be_confirmed(consent, policy, state):
+            self._refuse_unfounded(state, renewed)
         fact = new_fact(CONSENT_RENEWED, self.renewal, when, self.context)
-        return Decision((fact, *grants_to_recipients(self.renewal.consent, when, policy, self.context)))
+        return Decision((fact, *grants_to_recipients(consent, when, policy, self.context)))
 
-    def _refuse_unknown(self, state: Consenting) -> None:
+    def _renewed(self, state: Consenting) -> tuple[Scope, Grant] | None:
         position = self.renewal.renews_position
         if not position:
-            return
+            return None
         found = state.consents.find(position)
         if found is None or (found[1].confirmation_required and not found[1].confirmed_position):
             raise Rejected(
@@ -117,6 +121,29 @@ class RenewConsent:
                 "renews_position names no consent of this customer that ever counted; name one, or give a consent anew",
                 position=position,
             )
+        return found
+
+    def _refuse_unfounded(self, state: Consenting, renewed: tuple[Scope, Grant] | None) -> None:
+        """Refuse what would be a new consent without its confirmation: more than was allowed, or taken back since."""
+        scope = grant_scope(self.renewal.consent)
+        if renewed is None or not _allowed(*renewed).holds(scope):
+            raise Rejected(
+                reasons.ERROR_REASON_CONSENT_UNKNOWN,
+                "the contact policy asks for a confirmation, and renews_position names no consent that allowed all of "
+                "this; name one that did, or give a consent anew",
+                position=self.renewal.renews_position,
+            )
+        grant = renewed[1]
+        refuse_denied(
+            state.consents.acts,
+            scope,
+            self.renewal.consent.purposes,
+            lambda denial: denial.position > grant.position or denial.occur_time >= grant.occur_time,
+        )
+
+
+def _allowed(scope: Scope, grant: Grant) -> Scope:
+    return scope.narrowed(grant.confirmed) if grant.confirmation_required else scope
 
 
 def is_import(context: EventContext | None) -> bool:

@@ -84,6 +84,12 @@ class Scope(NamedTuple):
             and (not self.brands or cell.brand in self.brands)
         )
 
+    def holds(self, other: "Scope") -> bool:
+        """Tell whether a grant of this scope covers everything that a grant of another names."""
+        return (self.purposes | self.listed) >= other.purposes and all(
+            not mine or (theirs and mine >= theirs) for mine, theirs in zip(self[1:4], other[1:4], strict=True)
+        )
+
     def is_of_parent(self, cell: Cell) -> bool:
         """Tell whether a grant of this scope that does not cover a cell names an ancestor of its purpose."""
         return not self.purposes.isdisjoint(lineage(cell.purpose)) and self.reaches(cell)

@@ -294,6 +294,30 @@ def test_a_renewal_names_a_consent_that_ever_counted(history: History) -> None:
     assert "RENEWED" == told(history, DIRECT)
 
 
+def test_a_renewal_is_no_way_around_the_confirmation_of_a_new_consent(history: History) -> None:
+    double_opt_in(history)
+    first = give(history, DIRECT, "service", at=NOON - 3 * DAY, channels=[CHANNEL_EMAIL])
+    record_first(history, confirm(DIRECT, at=NOON - 2 * DAY))
+
+    def renew(*purposes: str, position: int = 0, channel: int = CHANNEL_EMAIL, **more: Any) -> RenewConsent:
+        consent = c.ConsentGiven(purposes=purposes, channels=[channel] if channel else [])  # type: ignore[list-item]
+        return RenewConsent(STREAM, c.ConsentRenewed(consent=consent, renews_position=position), **more)
+
+    for unfounded in (
+        renew(DIRECT),
+        renew(DIRECT, "service", position=first.position),
+        renew(SOCIAL, position=first.position),
+        renew(DIRECT, position=first.position, channel=CHANNEL_SMS),
+        renew(DIRECT, position=first.position, channel=0),
+    ):
+        assert reasons.ERROR_REASON_CONSENT_UNKNOWN == refused(history, unfounded).reason
+    history.decide(renew(DIRECT, position=first.position))
+    history.decide(renew(DIRECT, context=IMPORT))
+    history.record(WithdrawConsent(STREAM, c.ConsentWithdrawn(purposes=["marketing"]), NOON - DAY))
+    again = refused(history, renew(DIRECT, position=first.position))
+    assert reasons.ERROR_REASON_CONSENT_WITHDRAWN_SINCE == again.reason
+
+
 def test_a_renewal_is_refused_where_a_consent_would_be(history: History) -> None:
     history.record(WithdrawConsent(STREAM, c.ConsentWithdrawn(), NOON))
     step = RenewConsent(STREAM, c.ConsentRenewed(consent=c.ConsentGiven(purposes=[DIRECT])), NOON)
