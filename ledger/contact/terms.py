@@ -5,6 +5,8 @@ and for that of a guardian the day from which on the customer speaks alone. Befo
 guardian counts, while the appointment lives; what a minor gave alone never counts, also not later (settled.md 60, 67).
 """
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from ledger.contact.finding import earliest
@@ -13,6 +15,8 @@ from ledger.domain.consent_scope import Cell
 from ledger.domain.consent_status import CellVerdict, Grant, permits, person_verdict
 from ledger.domain.jurisdictions import under
 from ledger.domain.months import months_after
+from ledger.domain.relationship import RelationshipState
+from ledger.domain.times import END_OF_TIME
 from rapport.events.v1 import consent_pb2, contact_policy_pb2
 from rapport.events.v1.contact_pb2 import ContactQuestion
 
@@ -61,8 +65,7 @@ class ContactTerms:
             keeps = policy.guardian_consent_at_age == _KEEP
             end = end if keeps else min(end, self._adult_from)
         if grant.end_event:
-            ended = self._picture.state.conversation.topic_time(grant.end_event, grant.occur_time)
-            end = end if ended is None else min(end, ended)
+            end = min(end, *self._event_times(grant))
         if grant.uses and self._used_up(grant, at):
             end = min(end, at)
         return end
@@ -102,16 +105,31 @@ class ContactTerms:
                         end = min(end, months_after(grant.occur_time, months))
         return end
 
+    def _event_times(self, grant: Grant) -> Iterator[int]:
+        """Yield when the event came that ends a consent, and END_OF_TIME: it did not."""
+        yield END_OF_TIME
+        for state in self._person:
+            time = state.conversation.topic_time(grant.end_event, grant.occur_time)
+            if time is not None:
+                yield time
+
     def _used_up(self, grant: Grant, at: int) -> bool:
         """Tell whether a consent has no use left: permits that may still be used take one too."""
-        state = self._picture.state
-        contact_of = state.conversation.contact_of
-        taken = state.contacts.used_up_by(grant.position, at, contact_of)
-        if len(taken) < grant.uses:
+        taken, open_ends = 0, []
+        for state in self._person:
+            contact_of = state.conversation.contact_of
+            taking = state.contacts.used_up_by(grant.position, at, contact_of)
+            taken += len(taking)
+            open_ends += [each.expires for each in taking if each.expires > at and contact_of(each.position) is None]
+        if taken < grant.uses:
             return False
-        open_ends = (each.expires for each in taken if each.expires > at and contact_of(each.position) is None)
         self._released = earliest(self._released, *open_ends)
         return True
+
+    @property
+    def _person(self) -> Iterator[RelationshipState]:
+        """States of all customer ids of the person: what uses up or ends a consent does so under any of them."""
+        return chain((self._picture.state,), self._picture.linked)
 
 
 class Said(NamedTuple):

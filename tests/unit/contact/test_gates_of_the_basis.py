@@ -234,6 +234,38 @@ def test_grants_of_a_linked_id_count_only_for_the_same_contact_point() -> None:
     assert FAIL == asked(history, purpose="community", message_class=i.MESSAGE_CLASS_COMMUNITY).result
 
 
+def test_a_use_counts_under_whichever_id_of_the_person_the_consent_was_used() -> None:
+    history = known()
+    history.add(did("VISIT"), T - 9 * DAY, customer="b")
+    for customer in "bc":
+        history.add(verified("p"), T - 9 * DAY, customer=customer)
+    consent = history.add(given(contact_point_ids=["p"], validity=c.Validity(uses=1)), T - 8 * DAY, customer="b")
+    history.link("c", "b", T - 7 * DAY)
+    permit, _ = history.decide_and_record(T - HOUR, question(contact_point_id="p"), customer="b")
+
+    # The permit of the other id may still be used; the consent is free again when it ends unused.
+    assert failed("CONSENT_EXPIRED", consent) == asked(history, T - 1, contact_point_id="p")[:3]
+    assert T == asked(history, T - 1, contact_point_id="p").changes_at
+    assert PASS == asked(history, T, contact_point_id="p").result
+    history.add(sent(decision_id=permit, contact_point_id="p"), T - 1, customer="b")
+    assert failed("CONSENT_EXPIRED", consent) == asked(history, T, contact_point_id="p")[:3]
+
+    history.unlink("c", "b", T)
+    assert failed("NO_BASIS") == asked(history, T, contact_point_id="p")[:3]
+
+
+def test_an_event_ends_a_consent_under_whichever_id_of_the_person_it_was_recorded() -> None:
+    history = known()
+    history.add(verified("p"), T - 9 * DAY)
+    validity = c.Validity(event="club.left")
+    consent = history.add(given(contact_point_ids=["p"], validity=validity), T - 8 * DAY, customer="b")
+    history.link("c", "b", T - 7 * DAY)
+    assert PASS == asked(history, contact_point_id="p").result
+
+    history.add(did("LEAVE", topic="club.left"), T - DAY, customer="b")
+    assert failed("CONSENT_EXPIRED", consent) == asked(history, contact_point_id="p")[:3]
+
+
 def test_a_question_that_leaves_the_channel_point_or_brand_open_is_not_covered_by_a_narrowed_consent() -> None:
     history = known()
     history.add(given(brands=["tea"]), T - DAY)
