@@ -68,7 +68,7 @@ class Limits:
     clock_clamp_max: int = 60 * MICROSECONDS
     """Microseconds that the clock may be behind the last record time before writes are refused."""
     cached_events_max: int = 500_000
-    """Events folded into the states kept in memory, some 150 bytes each; each state counts as five more."""
+    """Events folded into the states kept in memory, some 150 bytes each; each state counts as twenty more."""
     min_position_wait_s: float = 5.0
     """Seconds that a read waits for the log to reach its `min_position`."""
 

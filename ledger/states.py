@@ -113,7 +113,7 @@ class States:
             self._events -= _weight(entry)
 
 
-_ENTRY_EVENTS = 5
+_ENTRY_EVENTS = 20
 """Events that take as much memory as a state takes before its first event."""
 
 

@@ -200,7 +200,7 @@ class Settings:
 
     cache_events_max: Annotated[int, _whole(0, 1_000_000_000)] = 500_000
     """Events folded into the states that are kept in memory, over all relationships; some 150 bytes each. Each
-    relationship counts as five more. From 0 to 1,000,000,000."""
+    relationship counts as twenty more. From 0 to 1,000,000,000."""
 
     @property
     def development(self) -> bool:
