@@ -30,6 +30,10 @@ class Acts:
         """Record what the steps of a request cause; `name`: of the rpc."""
         raise NotImplementedError
 
+    async def _record_no(self, name: str, request: Any, plan: Callable[[Any], Sequence[Step]]) -> Receipt:
+        """Record a no, also of a customer whose data was erased."""
+        raise NotImplementedError
+
     async def ServeNotice(  # noqa: N802  # Named by the proto.
         self,
         request: acts.ServeNoticeRequest,
@@ -98,7 +102,7 @@ class Acts:
         context: Context,  # noqa: ARG002
     ) -> acts.RaiseObjectionResponse:
         """Record that the customer objects."""
-        receipt = await self._record("RaiseObjection", request, steps.object_steps)
+        receipt = await self._record_no("RaiseObjection", request, steps.object_steps)
         return translate.written(acts.RaiseObjectionResponse(), receipt)
 
     async def LiftObjection(  # noqa: N802  # Named by the proto.

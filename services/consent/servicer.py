@@ -11,10 +11,12 @@ import grpc
 
 from ledger.domain.decider import Step
 from ledger.domain.errors import Rejected
+from ledger.log.personal import split
 from ledger.requests import Receipt, Request
 from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.consent.v1 import consent_service_pb2_grpc as stubs
+from rapport.errors.v1 import error_reason_pb2 as reasons
 from services.consent import steps, translate
 from services.consent.acts import Acts
 from services.consent.history import history
@@ -76,7 +78,7 @@ class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
     ) -> pb.WithdrawConsentResponse:
         """Record that the customer took something back."""
         return translate.ended(
-            pb.WithdrawConsentResponse(), await self._record("WithdrawConsent", request, steps.withdraw_steps)
+            pb.WithdrawConsentResponse(), await self._record_no("WithdrawConsent", request, steps.withdraw_steps)
         )
 
     async def ApplyConsents(  # noqa: N802  # Named by the proto.
@@ -134,3 +136,16 @@ class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
         """Record what the steps of a request cause, which `plan` finds in it. `name`: of the rpc."""
         asked = Request(f"/{SERVICE}/{name}", request.organization_id, request_id(request), request)
         return await self._execute(asked, partial(plan, request))
+
+    async def _record_no(self, name: str, request: Any, plan: Callable[[Any], Sequence[Step]]) -> Receipt:
+        """As `_record`, of a no, which is not refused where the customer's data was erased.
+
+        What would have to be sealed, such as its evidence, is left out then: the key is gone, and the no counts.
+        """
+        try:
+            return await self._record(name, request, plan)
+        except Rejected as refusal:
+            if refusal.reason != reasons.ERROR_REASON_SUBJECT_ERASED:
+                raise
+        opened, _ = split(request)
+        return await self._record(name, opened, plan)

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.domain.times import MICROSECONDS, timestamp
+from ledger.log.reading import parts
 from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.consent.v1.consent_cell_pb2 import ConsentCell
@@ -568,3 +569,23 @@ async def test_a_word_among_others_is_for_a_person_and_ends_nothing(server: Serv
     assert (pb.TEXT_READING_NOTHING, "", 0) == (nothing.reading, nothing.word, nothing.effect)
     assert ["GIVEN"] == await told(stub)
     assert "OCCUR_TIME_IN_FUTURE" == reason_of(await refusal(stub.RecordInboundText(future)))
+
+
+async def test_a_no_is_recorded_of_a_customer_whose_data_was_erased_without_what_would_be_sealed(
+    server: Serving, stub: ConsentServiceStub
+) -> None:
+    evidence = ev.ConsentEvidence(user_agent="Lynx/2.8")
+    await give(stub, "marketing.direct", evidence=evidence)
+    server.app.ledger.keys.destroy(["acme/c-1"], MARCH)
+    no = asking("WithdrawConsent", ev.ConsentWithdrawn(purposes=["marketing"], evidence=evidence))
+
+    first = await stub.WithdrawConsent(no)
+    again = await stub.WithdrawConsent(no)
+    objected = await call(stub, "RaiseObjection", ev.ObjectionRaised(grounds_text="Enough.", evidence=evidence))
+    refused = await refusal(call(stub, "GiveConsent", ev.ConsentGiven(purposes=["a"], evidence=evidence)))
+
+    assert (pb.WITHDRAWAL_EFFECT_ENDED, True, first.position) == (first.effect, again.replayed, again.position)
+    assert first.position < objected.position
+    assert "SUBJECT_ERASED" == reason_of(refused)
+    stored = server.app.ledger.store.get(first.position), server.app.ledger.store.get(objected.position)
+    assert all(row is not None and b"Lynx" not in row.state and not parts(row).sealed for row in stored)
