@@ -43,17 +43,24 @@ class _Seen(NamedTuple):
     exchange_id: str
 
 
+class _Hold(NamedTuple):
+    exchange_id: str
+    position: int
+    legs: tuple[int, ...]
+    """Indexes of the legs of money."""
+
+
 class Purchases:
     """Index of the exchanges of one relationship. To be asked with the same, growing, mapping."""
 
-    __slots__ = ("_looked_at", "_pending", "_plain")
+    __slots__ = ("_looked_at", "_pending", "_posted")
 
     def __init__(self) -> None:
         self._looked_at = 0
-        self._plain: list[_Seen] = []
-        """Posted at once, by time."""
-        self._pending: list[tuple[str, int, tuple[int, ...]]] = []
-        """Id, position and legs of money of those recorded as pending: when they count is known later, if ever."""
+        self._posted: list[_Seen] = []
+        """By time, then position."""
+        self._pending: list[_Hold] = []
+        """When they count is known later, if ever."""
 
     def latest(self, kept: Mapping[str, bytes], exchanges: Exchanges, at: int) -> Paid | None:
         """Return the latest one in force that took effect at or before a time, in microseconds, or None.
@@ -61,21 +68,28 @@ class Purchases:
         `kept`: exchanges by id, in the order in which they were recorded, as `exchange_known` packs them.
         """
         self._look_at(kept)
-        found = [Paid(seen.time, seen.position) for seen in self._last_plain(exchanges, at)]
-        for exchange_id, position, legs in self._pending:
-            time = exchanges.effective_time(exchange_id)
-            if time is not None and time <= at and exchanges.in_force(exchange_id):
-                resolution = exchanges.resolution_of(exchange_id)
-                if resolution is not None and any(resolution.posting().units[leg] for leg in legs):
-                    found.append(Paid(time, position))
-        return max(found, default=None)
-
-    def _last_plain(self, exchanges: Exchanges, at: int) -> list[_Seen]:
-        for index in range(bisect_right(self._plain, at, key=_time) - 1, -1, -1):
-            seen = self._plain[index]
+        self._settle(exchanges)
+        for index in range(bisect_right(self._posted, at, key=_time) - 1, -1, -1):
+            seen = self._posted[index]
             if exchanges.in_force(seen.exchange_id):
-                return [seen]
-        return []
+                return Paid(seen.time, seen.position)
+        return None
+
+    def _settle(self, exchanges: Exchanges) -> None:
+        """Put what was pending, and is posted, among the rest; what was voided, or posted without money, never counts.
+
+        A hold is posted or voided once and for all, so nobody has to look at it again.
+        """
+        pending = []
+        for hold in self._pending:
+            resolution = exchanges.resolution_of(hold.exchange_id)
+            if resolution is None:
+                pending.append(hold)
+                continue
+            time = exchanges.effective_time(hold.exchange_id)
+            if time is not None and any(resolution.posting().units[leg] for leg in hold.legs):
+                insort(self._posted, _Seen(time, hold.position, hold.exchange_id))
+        self._pending = pending
 
     def _look_at(self, kept: Mapping[str, bytes]) -> None:
         for exchange_id, packed in islice(kept.items(), self._looked_at, None):
@@ -86,9 +100,9 @@ class Purchases:
             if not legs:
                 continue
             if event.HasField("pending_until"):
-                self._pending.append((exchange_id, known.position, legs))
+                self._pending.append(_Hold(exchange_id, known.position, legs))
             else:
-                insort(self._plain, _Seen(known.occur_time, known.position, exchange_id))
+                insort(self._posted, _Seen(known.occur_time, known.position, exchange_id))
         self._looked_at = len(kept)
 
 
