@@ -5,7 +5,7 @@ references to a corrected event follow its replacement (settled.md 8 and 47). Te
 and 10. Whatever is asked costs a few look-ups and what is looked at, however long the two have talked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ledger.domain.conversation_lookups import Lookups
@@ -98,11 +98,12 @@ class Conversation:
 
     # What is asked.
 
-    def contacts(self, start: int, end: int) -> tuple[Contact, ...]:
-        """Return the contacts that occurred in [start, end), in microseconds, by (occur_time, position)."""
+    def contacts(self, start: int, end: int) -> Iterator[Contact]:
+        """Yield the contacts that occurred in [start, end), in microseconds, by (occur_time, position)."""
         found, bounces = self._contacts, self._bounces
         span = found.positions[found.before(start) : found.before(end)]
-        return tuple([self._contact(position) for position in span if position not in bounces])
+        # One by one: most readers look for one of them, and there may be many.
+        return (self._contact(position) for position in span if position not in bounces)
 
     def latest_contacts(
         self, start: int, end: int, most: int, channel: int = 0, topic: str = "", message_class: int = 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from google.protobuf.message import Message
 
-from ledger.domain.conversation import Conversation
+from ledger.domain.conversation import Contact, Conversation
 from ledger.domain.fact import Fact
 from ledger.domain.responses import OptOut, Response
 from ledger.domain.times import END_OF_TIME
@@ -247,10 +248,26 @@ def test_imported_contacts_stay_imported_when_they_are_corrected() -> None:
     assert [each.historical_import for each in talk.fold.contacts(0, A)] == [True]
 
 
+def test_who_looks_for_one_contact_pays_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk, made = Talk(), []
+    for number in range(100):
+        talk.sent(number * DAY)
+    make = Conversation._contact
+
+    def counted(fold: Conversation, position: int) -> Contact:
+        made.append(position)
+        return make(fold, position)
+
+    monkeypatch.setattr(Conversation, "_contact", counted)
+
+    assert any(each.position == 3 for each in talk.fold.contacts(0, 100 * DAY))
+    assert made == [1, 2, 3]
+
+
 def test_what_is_later_than_a_view_is_not_in_it_unless_a_correction_brings_it_there() -> None:
     talk = Talk(until=2 * DAY)
     later = talk.sent(3 * DAY)
-    assert talk.fold.contacts(0, A) == ()
+    assert list(talk.fold.contacts(0, A)) == []
 
     talk.correct(later, message(topic="tea"), DAY)
 
