@@ -19,6 +19,10 @@ Commands: TypeAlias = "_SubParsersAction[Parser]"
 """Where a command adds itself."""
 _DAY: Final = timedelta(days=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_POSITION_MAX: Final = 2**63 - 1
+_COUNT_MAX: Final = 2**32 - 1
+_DIGITS_MAX: Final = 100
+"""More than any number here has; Python refuses to read thousands of digits."""
 
 
 class Parser(ArgumentParser):
@@ -116,9 +120,22 @@ def known_at(text: str) -> datetime | int:
 
 def position(text: str) -> int:
     """Return a log position, from 0."""
-    if not (text.isascii() and text.isdecimal()):
+    found = _whole(text)
+    if found is None or found > _POSITION_MAX:
         raise ArgumentTypeError(f"{text!r} is no log position; write a whole number from 0")
-    return int(text)
+    return found
+
+
+def count(text: str) -> int:
+    """Return how many of something, or a version, from 0: a number that every field for such takes."""
+    found = _whole(text)
+    if found is None or found > _COUNT_MAX:
+        raise ArgumentTypeError(f"{text!r} cannot be used; write a whole number from 0 to {_COUNT_MAX}")
+    return found
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else None
 
 
 def seconds(text: str) -> float:

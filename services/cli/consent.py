@@ -27,11 +27,12 @@ from services.cli.arguments import (
     add_relationship,
     add_view,
     client_of,
+    count,
     instant,
     position,
     view_of,
 )
-from services.cli.exits import OK
+from services.cli.exits import OK, UsageFault
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
 from services.cli.relationship import show_consents, view_text
 from services.cli.scopes import add_scope, add_speaker, scope_of, scope_text, speaker_of
@@ -83,9 +84,9 @@ def _add_give(verbs: Commands) -> None:
     give.add_argument("--from", dest="valid_from", metavar="TIME", type=instant, help="from when on (default: at once)")
     ends = give.add_mutually_exclusive_group()
     ends.add_argument("--until", metavar="TIME", type=instant, help="first instant at which it holds no more")
-    ends.add_argument("--days", metavar="N", type=position, help="how many days of 24 hours it holds")
+    ends.add_argument("--days", metavar="N", type=count, help="how many days of 24 hours it holds")
     ends.add_argument("--until-event", metavar="CODE", help="it holds until this happens")
-    ends.add_argument("--uses", metavar="N", type=position, help="how often it may be used")
+    ends.add_argument("--uses", metavar="N", type=count, help="how often it may be used")
     ends.add_argument("--endless", action="store_true", help="it has no end; the guides call this not best practice")
     give.add_argument("--withdrawal-method", metavar="CODE", default="", help="how it can be taken back")
     give.add_argument("--source", metavar="CODE", default="", help="the form, page, store or list it was collected on")
@@ -245,7 +246,11 @@ def _more(entry: ConsentHistoryEntry) -> str:
 
 
 def _notice_of(arguments: Namespace) -> dict[str, Any]:
-    if not arguments.notice:
+    said = {name: value for name, value in vars(arguments).items() if name.startswith("notice") and value}
+    if said and not arguments.notice:
+        option = next(iter(said)).replace("_", "-")
+        raise UsageFault(f"--{option} is about a notice; say which with --notice, or nothing would prove it was shown")
+    if not said:
         return {}
     notice = NoticeReference(
         notice_id=arguments.notice,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy
-from services.cli.arguments import Commands, add_common, client_of, position
+from services.cli.arguments import Commands, add_common, client_of, count
 from services.cli.contact_policy_file import read_message
 from services.cli.decision_tables import outcome_cell, reason_cell
 from services.cli.exits import OK, UsageFault
@@ -44,7 +44,7 @@ def add_other_policy(parser: ArgumentParser, *, needed: bool = False) -> None:
     other = parser.add_mutually_exclusive_group(required=needed)
     default = "" if needed else " (default: the one in force)"
     other.add_argument(
-        "--policy-version", metavar="N", type=position, default=0, help=f"under this published version{default}"
+        "--policy-version", metavar="N", type=count, default=0, help=f"under this published version{default}"
     )
     other.add_argument("--policy", metavar="FILE.toml", type=Path, help="under the policy in a file, published or not")
 

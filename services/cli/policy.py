@@ -10,7 +10,7 @@ from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION, C
 from rapport.events.v1.policy_pb2 import AssetKind
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, Side, ValuationMethod, ValuationPolicy, ValuationRule
 from services.cli import exits, policy_contact, policy_registries
-from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, position, view_of
+from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, count, view_of
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
 from services.cli.policy_file import PolicyFile, per_whole_unit, read_policy, units_of_account
 from services.client import Client, Refused
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     listing.set_defaults(run=run_list)
     show = _add_command(verbs, "show", "show a version with its rules")
     show.add_argument("policy", metavar="POLICY_ID", nargs="?", default="", help="default: the one published first")
-    show.add_argument("--version", metavar="N", type=position, default=0, help="default: the one in force")
+    show.add_argument("--version", metavar="N", type=count, default=0, help="default: the one in force")
     add_view(show)
     show.set_defaults(run=run_show)
     policy_contact.add(kinds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy
 from services.cli import exits
-from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, position, view_of
+from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, count, view_of
 from services.cli.contact_policy_file import MessageFile, read_message
 from services.cli.output import Rows, print_json, print_pairs, time_cell, warn
 from services.cli.policy_contact_tables import pairs, print_tables
@@ -31,7 +31,7 @@ def add(kinds: Commands) -> None:
     listing.set_defaults(run=run_list)
     show = add_command(verbs, "show", "show a version with its rules and their sources")
     which = show.add_mutually_exclusive_group()
-    which.add_argument("--version", metavar="N", type=position, default=0, help="default: the one in force")
+    which.add_argument("--version", metavar="N", type=count, default=0, help="default: the one in force")
     which.add_argument("--built-in", action="store_true", help="the one that counts until one is published")
     add_view(show)
     show.set_defaults(run=run_show)

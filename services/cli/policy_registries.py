@@ -9,7 +9,7 @@ from rapport.events.v1.consent_pb2 import LegalBasis
 from rapport.events.v1.contact_policy_pb2 import AttributeCatalogue, Objectable, PurposeClass, PurposeRegistry
 from rapport.events.v1.interaction_pb2 import MessageClass
 from services.cli import exits
-from services.cli.arguments import Commands, add_view, client_of, position, view_of
+from services.cli.arguments import Commands, add_view, client_of, count, view_of
 from services.cli.contact_policy_file import MessageFile, read_message
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
 from services.cli.policy_contact import add_command, add_file, told_faults
@@ -29,7 +29,7 @@ def add(kinds: Commands) -> None:
     verbs = purposes.add_subparsers(metavar="COMMAND", required=True)
     add_file(verbs, "publish", "publish the registry in a file").set_defaults(run=run_publish_purposes)
     listing = add_command(verbs, "list", "list the purposes")
-    listing.add_argument("--version", metavar="N", type=position, default=0, help="default: the one that counts")
+    listing.add_argument("--version", metavar="N", type=count, default=0, help="default: the one that counts")
     add_view(listing)
     listing.set_defaults(run=run_list_purposes)
     attributes = kinds.add_parser("attributes", help="the catalogue of attributes: what may be known of a customer")

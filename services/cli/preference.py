@@ -15,6 +15,7 @@ from services.cli.arguments import (
     add_relationship,
     add_view,
     client_of,
+    count,
     instant,
     position,
     view_of,
@@ -64,7 +65,7 @@ def _add_declare(verbs: Commands) -> None:
     topics.add_argument("--want", metavar="CODE", nargs="+", default=[], help="asked for")
     topics.add_argument("--never", metavar="CODE", nargs="+", default=[], help="never about these")
     frequency = _add_kind(kinds, "frequency", "how often at most", _frequency)
-    frequency.add_argument("--at-most", metavar="N", type=position, required=True, help="contacts in a period")
+    frequency.add_argument("--at-most", metavar="N", type=count, required=True, help="contacts in a period")
     frequency.add_argument("--per", choices=PERIODS, required=True, help="calendar period in the customer's time zone")
     _add_scope(frequency)
     quiet = _add_kind(kinds, "quiet-hours", "when not", _quiet_hours)

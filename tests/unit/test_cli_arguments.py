@@ -184,3 +184,26 @@ def test_what_a_party_gave_is_posted_less_reversed_over_all_categories() -> None
     ]
 
     assert "3 MIN, 8.00 USD" == gave(quantities, customer)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "consent give acme c-1 --purpose a --uses {}",
+        "consent give acme c-1 --purpose a --days {}",
+        "consent receipt acme c-1 {}",
+        "contact explain acme c-1 {}",
+        "customer promise make acme c-1 p --within {}",
+        "preference declare frequency acme c-1 --per day --at-most {}",
+        "policy contact show acme --version {}",
+    ],
+)
+@pytest.mark.parametrize("number", ["99999999999999999999", "9" * 5000, "-1", "1.5"])
+def test_a_number_that_no_field_takes_is_a_wrong_argument(
+    command: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(command.format(number).split())
+
+    assert exits.USAGE == ended.value.code
+    assert "whole number" in capsys.readouterr().err or number.startswith("-")

@@ -308,3 +308,16 @@ def test_what_is_not_understood_ends_with_2(capsys: pytest.CaptureFixture[str], 
 
     assert exits.USAGE == ended.value.code
     assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", ["--notice-version 3", f"--notice-sha256 {'00' * 32}", "--notice-position 7", "--notice-lists marketing"]
+)
+@pytest.mark.parametrize("act", ["give acme c-1 --purpose a", "refuse acme c-1"])
+async def test_what_proves_a_notice_is_not_dropped_where_the_notice_is_not_named(
+    server: AnsweringServer, act: str, option: str
+) -> None:
+    with pytest.raises(exits.UsageFault, match="--notice"):
+        await run(server, f"consent {act} {option}")
+
+    assert not server.asked
