@@ -26,6 +26,7 @@ from ledger.contact.gates import (
     suppression,
     waste,
 )
+from ledger.contact.local_time import NEVER
 from ledger.contact.obligations import obligations
 from ledger.contact.outcome import DEFERRED, DENY, PERMIT, outcome_of
 from ledger.contact.picture import Picture
@@ -153,4 +154,4 @@ def _valuation_policy_id(picture: Picture, reciprocity: Finding) -> str:
 
 
 def _told(instant: int | None) -> Timestamp | None:
-    return None if instant is None else timestamp(instant)
+    return None if instant is None or instant >= NEVER else timestamp(instant)

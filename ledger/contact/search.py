@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from ledger.contact.finding import DEFER, FAIL, Finding
+from ledger.contact.local_time import NEVER
 from ledger.contact.outcome import DEFERRED, PERMIT, outcome_of
 from rapport.events.v1 import contact_pb2
 
@@ -55,7 +56,9 @@ def find_window(sight: Sight, look: Look, at: int, reach: int) -> Window:
     for _ in range(ROUNDS_MAX):
         index, until = _latest_end(seen)
         if until > at + reach:
-            return _failed(findings, seen, index, contact_pb2.DECISION_REASON_NO_WINDOW, until - reach)
+            # What never ends never comes within reach.
+            retry_at = until - reach if until < NEVER else None
+            return _failed(findings, seen, index, contact_pb2.DECISION_REASON_NO_WINDOW, retry_at)
         seen = look(until).findings
         outcome, _, decisive = outcome_of(seen)
         if outcome == PERMIT:

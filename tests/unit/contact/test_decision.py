@@ -372,3 +372,14 @@ def test_under_the_mandate_of_an_infomediary_everything_goes_through_it() -> Non
     history = History()
     history.add(given(indicated_by=c.INDICATED_BY_INFOMEDIARY), T - DAY)
     assert [*SAY_WHO, "USE_BEFORE", "RELAY_ONLY"] == obligations(history)
+
+
+def test_hours_that_never_open_are_told_without_an_instant() -> None:
+    history = welcome()
+    history.add(quiet(0, 0), T - DAY)
+
+    decided = history.decide(T, question())
+
+    assert decided.decisive_reason == d.DECISION_REASON_NO_WINDOW
+    assert not decided.HasField("next_change_time")
+    assert not any(finding.HasField("until") for finding in decided.findings)
