@@ -37,6 +37,8 @@ def gate(picture: Picture, question: ContactQuestion, at: int) -> Finding:
     """ADVISE where the response is too low or not known, FAIL where it is too low and the policy says so."""
     if question.message_class in NOT_WEIGHED:
         return NOT_ASKED
+    if not question.HasField("expected_margin"):  # Most questions; nothing is known of what they are worth.
+        return PASSED
     attention = attention_rate(picture, at)
     breakeven = social_breakeven(question, picture.policy, attention)
     if breakeven is None:
