@@ -151,7 +151,7 @@ class ContactServiceServicer:
 
     def AbortContact(self, request, context):
         """Records that a permit will not be used, so that it no longer counts against how often.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, DECISION_UNKNOWN, PERMIT_NOT_OPEN.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, DECISION_UNKNOWN, PERMIT_NOT_OPEN, OCCUR_TIME_IN_FUTURE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

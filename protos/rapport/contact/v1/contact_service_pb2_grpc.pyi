@@ -41,7 +41,7 @@ class ContactServiceStub:
     """
     AbortContact: _aio.UnaryUnaryMultiCallable[_contact_service_pb2.AbortContactRequest, _contact_service_pb2.AbortContactResponse]
     """Records that a permit will not be used, so that it no longer counts against how often.
-    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, DECISION_UNKNOWN, PERMIT_NOT_OPEN.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, DECISION_UNKNOWN, PERMIT_NOT_OPEN, OCCUR_TIME_IN_FUTURE.
     """
     SimulatePolicy: _aio.UnaryStreamMultiCallable[_contact_service_pb2.SimulatePolicyRequest, _contact_service_pb2.SimulatePolicyResponse]
     """Replays the decisions recorded in a span of time under another contact policy and streams those that change, with
@@ -138,7 +138,7 @@ class ContactServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_contact_service_pb2.AbortContactRequest, _abc.Awaitable[_contact_service_pb2.AbortContactResponse]],
     ) -> _abc.Awaitable[_contact_service_pb2.AbortContactResponse]:
         """Records that a permit will not be used, so that it no longer counts against how often.
-        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, DECISION_UNKNOWN, PERMIT_NOT_OPEN.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, DECISION_UNKNOWN, PERMIT_NOT_OPEN, OCCUR_TIME_IN_FUTURE.
         """
 
     @_abc_1.abstractmethod

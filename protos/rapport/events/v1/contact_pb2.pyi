@@ -579,7 +579,7 @@ class GateFinding(_message.Message):
 
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
-        """DEFER: first instant at which the gate no longer defers. UTC."""
+        """DEFER: first instant at which the gate no longer defers. UTC. Absent: never."""
 
     @_builtins.property
     def time_zones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
