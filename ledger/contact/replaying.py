@@ -5,7 +5,7 @@ decision's own event is never part of it, also not among what was recorded later
 itself.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -60,11 +60,11 @@ def answer(
 
 def replayed(stream_id: str, decided: Decided, facts: Facts) -> ContactDecided:
     """Return a recorded decision made again, from what had been recorded before it."""
-    before = chosen(facts, decided.position, ())
+    before = chosen(facts, decided.position, frozenset())
     return answer(stream_id, decided.message.question, before, decided.occur_time, END_OF_TIME)
 
 
-def chosen(facts: Facts, decision_id: int, later: Collection[int]) -> Facts:
+def chosen(facts: Facts, decision_id: int, later: Set[int]) -> Facts:
     """Return what was recorded before a decision, and of what was recorded after it the facts at some positions."""
     return {
         name: [fact for fact in of_stream if fact.position < decision_id or fact.position in later]

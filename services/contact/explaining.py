@@ -8,7 +8,8 @@ folded in a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
+from threading import Event
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ledger.contact.changing import needed
@@ -54,6 +55,10 @@ class Later(NamedTuple):
     """Positions of the events that make the difference."""
 
 
+class _Left(Exception):
+    """Whoever asked has gone: no thread should fold a long history for nobody."""
+
+
 class Explaining:
     """Explains decisions. Lives on one event loop."""
 
@@ -74,7 +79,7 @@ class Explaining:
             )
         given = request.as_of.HasField("occur_time")
         instant = microseconds(request.as_of.occur_time) if given else decided.occur_time
-        again, later = await _in_turn(recorded, lambda: (_again(recorded), _later(recorded, instant)))
+        again, later = await _in_turn(recorded, lambda left: (_again(recorded), _later(recorded, instant, left)))
         permit = _permit(recorded, view)
         response = pb.ExplainDecisionResponse(
             permit_status=int(permit.status),  # type: ignore[arg-type]  # The numbers are the same.
@@ -124,21 +129,26 @@ def _again(recorded: Recorded) -> list[str]:
     return differing_fields(recorded.decided.message, again)
 
 
-def _later(recorded: Recorded, instant: int) -> Later:
+def _later(recorded: Recorded, instant: int, left: Event) -> Later:
     """Return the answer to the same question for an instant, in microseconds, with all that was recorded.
 
     It is compared with what the events before the decision say of that instant: for the decision's own, the recorded
     answer.
+
+    Raises:
+        _Left: whoever asked has `left`.
     """
     stream_id, decided, facts = recorded.stream_id, recorded.decided, recorded.facts
     question, decision_id = decided.message.question, decided.position
 
-    def told(later: Collection[int]) -> ContactDecided:
-        return answer(stream_id, question, chosen(facts, decision_id, later), instant, instant)
+    def told(later: Iterable[int]) -> ContactDecided:
+        if left.is_set():
+            raise _Left
+        return answer(stream_id, question, chosen(facts, decision_id, frozenset(later)), instant, instant)
 
     later = sorted(fact.position for of_stream in facts.values() for fact in of_stream if fact.position > decision_id)
     before = told(())
-    return Later(told(later), needed(later, lambda some: not same_answer(told(frozenset(some)), before)))
+    return Later(told(later), needed(later, lambda some: not same_answer(told(some), before)))
 
 
 def _permit(recorded: Recorded, view: View) -> Permit:
@@ -155,8 +165,12 @@ def _permit(recorded: Recorded, view: View) -> Permit:
     return permit_status(states[stream_id], decision_id, at, purposes=purposes, linked=linked)
 
 
-async def _in_turn(recorded: Recorded, work: Callable[[], T]) -> T:
-    """Return what some work comes to; in a thread where it folds much."""
+async def _in_turn(recorded: Recorded, work: Callable[[Event], T]) -> T:
+    """Return what some work comes to; in a thread where it folds much, which hears of it when nobody waits any more."""
+    left = Event()
     if sum(len(of_stream) for of_stream in recorded.facts.values()) <= _EVENTS_AT_ONCE:
-        return work()
-    return await asyncio.to_thread(work)
+        return work(left)
+    try:
+        return await asyncio.to_thread(work, left)
+    finally:
+        left.set()
