@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from typing import Any, Final, cast
-from unicodedata import category, normalize
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from ledger.domain.consent_scope import lineage
 from ledger.domain.contact_policy_conflicts import faults_of_bases, faults_of_windows
+from ledger.domain.plain_words import bare
 from ledger.domain.policy_faults import basis_name, conflict, invalid, unknown_purpose
 from ledger.domain.time_zones import zone_fault
 from ledger.domain.times import MICROSECONDS
@@ -159,7 +159,7 @@ def _faults_of_exemptions(policy: ContactPolicy) -> Iterator[Fault]:
 
 def _faults_of_words(rules: KeywordRules) -> Iterator[Fault]:
     seen: dict[str, int] = {}
-    for index, word in enumerate(map(_bare, rules.words)):
+    for index, word in enumerate(map(bare, rules.words)):
         first = seen.setdefault(word, index)
         if not word:
             yield invalid(f"keywords.words[{index}]", "must hold a letter or a digit: nothing else is compared")
@@ -167,11 +167,6 @@ def _faults_of_words(rules: KeywordRules) -> Iterator[Fault]:
             yield invalid(f"keywords.words[{index}]", f"must be named once; keywords.words[{first}] reads the same")
     if not rules.words and rules.ListFields():
         yield invalid("keywords.words", "must name a word, or `keywords` be left out")
-
-
-def _bare(word: str) -> str:
-    """Return what of a word is compared: its letters and digits, without regard to case (settled.md 68)."""
-    return "".join(each for each in normalize("NFKC", word).casefold() if category(each)[0] not in "CPSZ")
 
 
 def _faults_of_honour(policy: ContactPolicy) -> Iterator[Fault]:

@@ -314,6 +314,7 @@ def test_the_built_in_ones_have_no_fault() -> None:
         ({"double_opt_in": [DoubleOptInRule()] * 2}, [("double_opt_in[1]", CONFLICT)]),
         # Words.
         ({"keywords": KeywordRules(words=["STOP", " - "])}, [("keywords.words[1]", INVALID)]),
+        ({"keywords": KeywordRules(words=["STOP", "\u26d4\ufe0f"])}, [("keywords.words[1]", INVALID)]),
         ({"keywords": KeywordRules(words=["OPT OUT", "STOP", "opt-out"])}, [("keywords.words[2]", INVALID)]),
         ({"keywords": KeywordRules(confirm_once=True)}, [("keywords.words", INVALID)]),
         # Acting in time.
