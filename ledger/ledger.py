@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from ledger.deciding import Declined, Pass, Touched
-from ledger.domain.decider import DEFAULT_FUTURE_TOLERANCE, Step
+from ledger.domain.decider import Step
 from ledger.domain.errors import (
     ConcurrencyConflict,
     LedgerError,
@@ -26,7 +25,7 @@ from ledger.domain.errors import (
     StoreClosed,
 )
 from ledger.domain.fact import Fact
-from ledger.domain.times import MICROSECONDS
+from ledger.limits import ClockBehindLog, Limits
 from ledger.loading import Loader, plan
 from ledger.log.following import Follower
 from ledger.log.group_commit import GROUP_WEIGHT_MAX, GroupCommitter
@@ -57,35 +56,6 @@ _GAP_MAX = 64  # Events read for nothing between two that are wanted: cheaper th
 def system_clock() -> int:
     """Return the computer's clock in microseconds, UTC."""
     return time.time_ns() // 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a ledger allows itself and its callers."""
-
-    future_tolerance: int = DEFAULT_FUTURE_TOLERANCE
-    """Microseconds that an occur_time may lie ahead of the clock and be set back to it."""
-    clock_clamp_max: int = 60 * MICROSECONDS
-    """Microseconds that the clock may be behind the last record time before writes are refused."""
-    cached_events_max: int = 500_000
-    """Events folded into the states kept in memory, some 150 bytes each; each state counts as twenty more."""
-    min_position_wait_s: float = 5.0
-    """Seconds that a read waits for the log to reach its `min_position`."""
-
-
-class ClockBehindLog(LedgerError):
-    """The clock is behind the log by more than it may be: record times would stand still."""
-
-    reason = reasons.ERROR_REASON_CLOCK_BEHIND_LOG
-
-    def __init__(self, behind: int) -> None:
-        super().__init__("the server's clock is behind the log; nothing is recorded until it is corrected")
-        self._behind = behind
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """By how many seconds."""
-        return {"behind_s": str(self._behind // MICROSECONDS)}
 
 
 class Ledger:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from ledger.domain.errors import LogDamaged
 from ledger.domain.identifiers import LEDGER_STREAM
-from ledger.ledger import Ledger, Limits, system_clock
+from ledger.ledger import Ledger, system_clock
+from ledger.limits import Limits
 from ledger.log.envelope import join_state, split_state
 from ledger.log.keys import KeyStore
 from ledger.log.store import Append, NewEvent, Store

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from ledger.domain.times import MICROSECONDS
 from ledger.ledger import Ledger
-from ledger.ledger import Limits as LedgerLimits
+from ledger.limits import Limits as LedgerLimits
 from ledger.log.keks import KEK_BYTES, Keks, create_kek_file, read_kek_file
 from ledger.log.keys import KeyStore
 from ledger.log.postgres_keys import PostgresKeyTable

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ledger.ledger import Limits, system_clock
+from ledger.ledger import system_clock
+from ledger.limits import Limits
 from ledger.log.store import Append
 from ledger.opening import open_ledger
 from services.runtime import app

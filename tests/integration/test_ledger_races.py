@@ -20,7 +20,8 @@ from ledger.domain.fact import Decision, NewFact
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import RegisterAsset
 from ledger.domain.relationship import RelationshipState
-from ledger.ledger import Ledger, Limits
+from ledger.ledger import Ledger
+from ledger.limits import Limits
 from ledger.log.reading import facts
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.sqlite_store import SqliteStore
