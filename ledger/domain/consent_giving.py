@@ -171,15 +171,20 @@ def refuse_consent(state: Consenting, consent: ConsentGiven, when: Occurrence, *
         refuse_denied(state.consents.acts, scope, consent.purposes, lambda denial: denial.occur_time >= when.time)
 
 
+def cells_fault(scope: Scope) -> str | None:
+    """Return what is wrong with how many cells a consent names; None: nothing is."""
+    if scope.combinations <= CELLS_PER_ACT_MAX:
+        return None
+    return (
+        f"names {scope.combinations} combinations of purposes, channels, contact points and brands; "
+        f"at most {CELLS_PER_ACT_MAX} are kept in one consent: give it in parts"
+    )
+
+
 def _refuse_endless_list(scope: Scope) -> None:
-    if scope.combinations > CELLS_PER_ACT_MAX:
-        description = (
-            f"names {scope.combinations} combinations of purposes, channels, contact points and brands; "
-            f"at most {CELLS_PER_ACT_MAX} are kept in one consent: give it in parts"
-        )
-        raise Rejected(
-            reasons.ERROR_REASON_REQUEST_INVALID, f"consent: {description}", [Violation("consent", description)]
-        )
+    fault = cells_fault(scope)
+    if fault is not None:
+        raise Rejected(reasons.ERROR_REASON_REQUEST_INVALID, f"consent: {fault}", [Violation("consent", fault)])
 
 
 def refuse_denied(acts: Acts, scope: Scope, purposes: Collection[str], stands: Callable[[Denial], bool]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
 
+from ledger.domain.consent_giving import cells_fault
+from ledger.domain.consent_scope import CELLS_PER_ACT_MAX, grant_scope
 from ledger.domain.errors import Violation
 from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
@@ -34,7 +37,10 @@ def of_act(field: str, act: pb.ConsentAct) -> Iterator[Violation]:
 
 
 def of_consent(field: str, consent: ConsentGiven) -> Iterator[Violation]:
-    """Yield what is wrong with how long a consent holds, and the data is kept."""
+    """Yield what is wrong with how much a consent names, how long it holds, and how long the data is kept."""
+    fault = cells_fault(grant_scope(consent)) if _names_much(consent) else None
+    if fault is not None:
+        yield Violation(field, fault)
     if consent.HasField("validity"):
         validity = consent.validity
         match validity.WhichOneof("end"):
@@ -86,6 +92,11 @@ def judged(request: acts.RaiseObjectionRequest) -> acts.RaiseObjectionRequest:
     if not request.HasField("objection"):
         copy.ClearField("objection")
     return copy
+
+
+def _names_much(consent: ConsentGiven) -> bool:
+    parts = (consent.purposes, consent.channels, consent.contact_point_ids, consent.brands)
+    return prod(max(1, len(part)) for part in parts) > CELLS_PER_ACT_MAX
 
 
 def _is_positive(duration: Duration) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -210,6 +211,30 @@ async def test_an_objection_without_a_customer_or_with_an_endless_list_is_refuse
 )
 async def test_what_is_missing_is_named(stub: ConsentServiceStub, name: str, message: Message, field: str) -> None:
     assert [field] == fields_of(await refusal(call(stub, name, message)))
+
+
+async def test_a_consent_to_more_cells_than_are_kept_is_named_where_it_stands(stub: ConsentServiceStub) -> None:
+    much = ev.ConsentGiven(
+        purposes=[f"p{number}" for number in range(64)],
+        channels=list(range(1, 20)),  # type: ignore[arg-type]  # Numbers of the enum.
+        brands=[f"b{number}" for number in range(32)],
+        retention=Duration(seconds=-1),
+    )
+    batch = pb.ApplyConsentsRequest(
+        organization_id="acme",
+        request_id=str(uuid.uuid4()),
+        items=[
+            pb.ConsentAct(customer_id="c-1", withdrawn=ev.ConsentWithdrawn()),
+            pb.ConsentAct(customer_id="c-1", given=much),
+        ],
+    )
+
+    for name, message, field in (
+        ("GiveConsent", much, "consent"),
+        ("RenewConsent", ev.ConsentRenewed(consent=much), "renewal.consent"),
+    ):
+        assert [field, f"{field}.retention"] == fields_of(await refusal(call(stub, name, message)))
+    assert ["items[1].given", "items[1].given.retention"] == fields_of(await refusal(stub.ApplyConsents(batch)))
 
 
 @pytest.mark.parametrize(
