@@ -106,10 +106,11 @@ def _denied(
     decided: Decided, states: Sequence[RelationshipState], purposes: Mapping[str, Purpose]
 ) -> Iterator[Voiding]:
     """Yield the person's denials and objections that bind what was permitted."""
-    question = decided.message.question
+    message = decided.message
+    question = message.question
     purpose = purposes.get(question.purpose)
     cell = Cell(question.purpose, question.channel, question.contact_point_id, question.brand)
-    rests_on_consent = decided.message.legal_basis == consent_pb2.LEGAL_BASIS_CONSENT
+    rests_on_consent = message.legal_basis == consent_pb2.LEGAL_BASIS_CONSENT
     binds = rests_on_consent or purpose is None or purpose.purpose_class not in BINDING_BY_CONSENT
     for state in states:
         if binds:

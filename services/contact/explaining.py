@@ -17,9 +17,8 @@ from ledger.contact.decision import MODEL_VERSION
 from ledger.contact.permits import Permit, permit_status
 from ledger.contact.person import person
 from ledger.contact.replaying import Facts, answer, chosen, differing_fields, ever_linked, replayed, same_answer
-from ledger.domain.contact import Decided
+from ledger.domain.contact import Decided, decided_of
 from ledger.domain.errors import Rejected
-from ledger.domain.fact import Fact
 from ledger.domain.identifiers import organization_of, policy_stream, relationship_stream
 from ledger.domain.streams import initial_state
 from ledger.domain.times import END_OF_TIME, microseconds
@@ -115,12 +114,7 @@ class Explaining:
             for name in missing:
                 facts[name] = await self._ledger.facts(name, known._replace(given=False))
                 wanted |= ever_linked(name, facts[name])
-        return Recorded(stream_id, _decided(found[0], found[0].event), found[0].metadata.actor, facts)
-
-
-def _decided(fact: Fact, message: ContactDecided) -> Decided:
-    expires = microseconds(message.permit_expires_time) if message.HasField("permit_expires_time") else 0
-    return Decided(fact.position, fact.version, fact.occur_time, fact.record_time, message, expires)
+        return Recorded(stream_id, decided_of(found[0].event, found[0]), found[0].metadata.actor, facts)
 
 
 def _again(recorded: Recorded) -> list[str]:

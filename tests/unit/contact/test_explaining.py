@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.contact.replaying import chosen
+from ledger.domain.contact import decided_of
 from ledger.domain.fact import Fact
 from rapport.events.v1 import contact_pb2 as d
 from services.contact import explaining
@@ -28,7 +29,7 @@ def recorded(later: int) -> explaining.Recorded:
         history.add(sent(), T + number * SECOND)
     history.add(withdrawn(), T - SECOND)
     facts: dict[str, list[Fact]] = {stream("c"): [fact for _, fact in history.facts], POLICIES: []}
-    return explaining.Recorded(stream("c"), explaining._decided(found, found.event), "", facts)  # type: ignore[arg-type]
+    return explaining.Recorded(stream("c"), decided_of(found.event, found), "", facts)  # type: ignore[arg-type]
 
 
 def test_later_events_are_chosen_from_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
