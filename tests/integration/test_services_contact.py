@@ -14,6 +14,7 @@ import pytest
 from ledger.domain.times import microseconds
 from rapport.contact.v1 import decision_pb2 as d
 from rapport.contact.v1.contact_service_pb2 import DecideItem
+from rapport.events.v1.consent_pb2 import ConsentGiven, ConsentStatus, Validity
 from rapport.events.v1.contact_pb2 import Gate, GateResult
 from rapport.events.v1.identity_pb2 import IdentityLinked, IdentityUnlinked
 from rapport.events.v1.interaction_pb2 import CHANNEL_SMS, MESSAGE_CLASS_SURVEY
@@ -265,3 +266,25 @@ async def test_every_fault_of_a_question_is_named(shop: Shop) -> None:
         )
 
     assert ["items[1].customer_id", "items[1].question.brand"] == [each.field for each in refused.value.violations]
+
+
+async def test_a_consent_for_some_uses_shows_as_used_up_where_decisions_find_it_so(shop: Shop) -> None:
+    once = ConsentGiven(purposes=["marketing.direct"], validity=Validity(uses=1))
+    position = (await shop.client.give_consent(ORGANIZATION, "c-1", once)).position
+
+    async def shown() -> str:
+        (consent,) = (await shop.client.get_consents(ORGANIZATION, "c-1")).consents
+        assert [position] == list(consent.evidence_positions)
+        return ConsentStatus.Name(consent.status).removeprefix("CONSENT_STATUS_")
+
+    unused = await shown()
+    first = await shop.decide()
+    open_permit = await shown()
+    second = await shop.decide()
+    await shop.client.abort_contact(ORGANIZATION, "c-1", first.decision_id)
+    given_back = await shown()
+    third = await shop.decide()
+    await shop.client.record_interaction(ORGANIZATION, "c-1", mail(decision_id=third.decision_id))
+
+    assert [PERMIT, ("DENY", "CONSENT_EXPIRED"), PERMIT] == [told(first), told(second), told(third)]
+    assert ["GIVEN", "EXPIRED", "GIVEN", "EXPIRED"] == [unused, open_permit, given_back, await shown()]
