@@ -57,8 +57,10 @@ class Simulating:
             sight = await self._sights.now((asked,), request.min_position)
         else:
             view = await self._ledger.resolve(request.as_of, request.min_position)
+            # What is supposed must not be taken for an event of the log, also where the view lies before its end.
+            head = (await self._ledger.resolve(None)).position if request.added else view.position
             sight = await self._sights.past((asked,), view)
-            _suppose(sight.states[asked.stream_id], request.added, sight)
+            _suppose(sight.states[asked.stream_id], request.added, view.occur_time, head)
         policy = _policy(request, sight)
         response = pb.SimulateDecisionResponse()
         view = sight.view
@@ -106,16 +108,17 @@ def _policy(request: pb.SimulateDecisionRequest, sight: Sight) -> ContactPolicy 
     return translate.other_policy(request, published)
 
 
-def _suppose(state: Any, added: Iterable[pb.HypotheticalFact], sight: Sight) -> None:
+def _suppose(state: Any, added: Iterable[pb.HypotheticalFact], at: int, head: int) -> None:
     """Fold facts that did not happen into a state that nobody else has, at positions beyond the log's.
 
-    They have no versions of their own, so that the answer tells the stream's as it was read.
+    They have no versions of their own, so that the answer tells the stream's as it was read. `at`: the instant asked
+    about, in microseconds. `head`: position of the log's last event.
     """
-    at, position, version = sight.view.occur_time, sight.view.position, state.version
+    version = state.version
     for number, hypothetical in enumerate(added, start=1):
         name = hypothetical.WhichOneof("fact")
         assert name is not None, "the request keeps its rules"
         occur_time = microseconds(hypothetical.occur_time) if hypothetical.HasField("occur_time") else at
         event = getattr(hypothetical, name)
-        fact = Fact(position + number, version, at, occur_time, _TOPICS[name], event, EventMetadata())
+        fact = Fact(head + number, version, at, occur_time, _TOPICS[name], event, EventMetadata())
         state.evolve(fact)

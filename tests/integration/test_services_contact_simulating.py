@@ -16,6 +16,7 @@ from rapport.events.v1.contact_pb2 import (
     DECISION_OUTCOME_DENY,
     DECISION_OUTCOME_PERMIT,
     DECISION_REASON_CUSTOMER_GIVES_MORE,
+    GATE_DENIAL,
 )
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy, FrequencyCap
 from rapport.events.v1.exchange_pb2 import CATEGORY_MONEY_PAYMENT, ONE_SIDED_GIFT, PARTY_CUSTOMER, Leg
@@ -56,6 +57,19 @@ async def shop(server: Serving) -> AsyncIterator[Shop]:
 
 def given(**values: Any) -> pb.HypotheticalFact:
     return pb.HypotheticalFact(consent_given=c.ConsentGiven(purposes=[PURPOSE]), **values)
+
+
+async def test_what_is_supposed_is_never_told_by_the_position_of_an_event(shop: Shop) -> None:
+    known = await shop.give()
+    await shop.withdraw()
+    head = await shop.head()
+    refusal = pb.HypotheticalFact(consent_refused=c.ConsentRefused(purposes=[PURPOSE]))
+
+    simulated = await shop.simulate(as_of=AsOf(position=known), added=[refusal])
+
+    assert ("DENY", "CONSENT_REFUSED") == told(simulated)
+    evidence = [each.evidence_positions for each in simulated.trace if each.gate == GATE_DENIAL]
+    assert [[head + 1]] == evidence
 
 
 async def test_a_simulation_says_what_a_decision_would_and_leaves_the_log_unchanged(shop: Shop) -> None:
