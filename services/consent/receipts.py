@@ -37,9 +37,7 @@ class Receipts:
 
     if TYPE_CHECKING:
 
-        async def GetConsents(  # noqa: D102, N802  # The servicer's own.
-            self, request: pb.GetConsentsRequest, context: Context
-        ) -> pb.GetConsentsResponse: ...
+        async def _consents(self, request: pb.GetConsentsRequest) -> pb.GetConsentsResponse: ...
 
     async def IssueReceipt(  # noqa: N802  # Named by the proto.
         self,
@@ -66,7 +64,9 @@ class Receipts:
         )
 
     async def VerifyReceipt(  # noqa: N802  # Named by the proto.
-        self, request: receipt_pb2.VerifyReceiptRequest, context: Context
+        self,
+        request: receipt_pb2.VerifyReceiptRequest,
+        context: Context,  # noqa: ARG002
     ) -> receipt_pb2.VerifyReceiptResponse:
         """Return whether a receipt is what this log attests, and what holds now of what it is about."""
         check(request)
@@ -87,7 +87,7 @@ class Receipts:
         asked = pb.GetConsentsRequest(
             organization_id=name.organization_id, customer_id=name.customer_id, cells=_cells(scope_of(act))
         )
-        now = await self.GetConsents(asked, context)
+        now = await self._consents(asked)  # As it is: a no may name what no question could.
         answer.verdict = receipt_pb2.RECEIPT_VERDICT_VALID
         answer.statuses.extend(now.consents)
         answer.position = now.position

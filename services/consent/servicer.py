@@ -112,9 +112,7 @@ class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
     ) -> pb.GetConsentsResponse:
         """Return the status of cells, now or as of a past moment."""
         check(request)
-        sight = await see(self._app.ledger, request)
-        view = sight.view
-        return translate.consents(request, sight.state.consents, sight.terms, view.occur_time, view.position)
+        return await self._consents(request)
 
     async def GetConsentHistory(  # noqa: N802  # Named by the proto.
         self,
@@ -131,6 +129,12 @@ class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
             position=view.position,
             as_of=translate.view(view.occur_time, view.position),
         )
+
+    async def _consents(self, request: pb.GetConsentsRequest) -> pb.GetConsentsResponse:
+        """Return the status of cells, those too that nobody could ask for: an act may have named them."""
+        sight = await see(self._app.ledger, request)
+        view = sight.view
+        return translate.consents(request, sight.state.consents, sight.terms, view.occur_time, view.position)
 
     async def _record(self, name: str, request: Any, plan: Callable[[Any], Sequence[Step]]) -> Receipt:
         """Record what the steps of a request cause, which `plan` finds in it. `name`: of the rpc."""

@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.message import Message
 
 from ledger.domain.receipt import TOPICS, named
+from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.consent.v1 import receipt_pb2
 from rapport.consent.v1.consent_cell_pb2 import ConsentCell
@@ -86,6 +87,28 @@ async def test_every_kind_of_act_yields_a_receipt_that_verifies(server: Serving,
         assert ("acme", "c-1", position) == (answer.organization_id, answer.customer_id, answer.consent_position)
         told.add(act.fact.topic)
     assert TOPICS == told
+
+
+async def test_a_no_to_what_nobody_could_ask_for_yields_a_receipt_that_verifies(stub: ConsentServiceStub) -> None:
+    odd: dict[str, Any] = {
+        "purposes": ["Un\u00efcode \U0001f6d1\n", "x" * 9_000],
+        "channels": [999, -1],
+        "contact_point_ids": ["y" * 200, '"@id":"urn:uuid:'],
+        "brands": ["\x00"],
+    }
+    withdrawn = await stub.WithdrawConsent(
+        pb.WithdrawConsentRequest(**ids(), withdrawal=ev.ConsentWithdrawn(**odd, method=77))  # type: ignore[arg-type]
+    )
+    scope = ev.ConsentScope(**odd)
+    objected = await stub.RaiseObjection(
+        acts.RaiseObjectionRequest(**ids(), objection=ev.ObjectionRaised(scope=scope, grounds="Odd!"))
+    )
+
+    for position in (withdrawn.position, objected.position):
+        answer = await verify(stub, (await issue(stub, position)).receipt)
+        assert RECEIPT_VERDICT_VALID == answer.verdict
+        assert {ev.CONSENT_STATUS_WITHDRAWN} == {each.status for each in answer.statuses}
+        assert 8 == len(answer.statuses)
 
 
 async def test_the_same_act_gives_the_same_receipt_whatever_came_later(
