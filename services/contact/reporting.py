@@ -1,8 +1,13 @@
-"""GetContactReport: what became of contacts and decisions, counted (relationship.md 10)."""
+"""GetContactReport: what became of contacts and decisions, counted (relationship.md 10).
+
+What is counted was folded for the report alone, so a long history is counted in a thread.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from functools import partial
+from typing import Any, Final
 
 from ledger.contact.person import person
 from ledger.contact.report import ContactReport, contact_report
@@ -15,6 +20,9 @@ from services.contact import translate
 from services.runtime.app import App
 from services.runtime.times import set_time
 from services.runtime.validation import check
+
+_EVENTS_AT_ONCE: Final = 500
+"""Events of a person that are judged on the event loop: some thirty milliseconds; more are, in a thread."""
 
 
 class Reporting:
@@ -40,7 +48,8 @@ class Reporting:
             for name in sorted(missing):
                 states[name] = (await self._ledger.state_at(name, view._replace(given=False))).state
         published: PolicyState = (await self._ledger.state_at(policies, View(END_OF_TIME, view.position))).state
-        found = contact_report(
+        count = partial(
+            contact_report,
             look.state,
             published.contact.in_force(view.occur_time).policy,
             view.occur_time,
@@ -49,7 +58,8 @@ class Reporting:
             after=START_OF_TIME - 1 if begin is None else begin,
             until=END_OF_TIME if end is None else end,
         )
-        return _told(found, view)
+        events = sum(state.version for state in states.values())
+        return _told(count() if events <= _EVENTS_AT_ONCE else await asyncio.to_thread(count), view)
 
 
 def _told(found: ContactReport, view: View) -> pb.GetContactReportResponse:
