@@ -8,7 +8,7 @@ from typing import Any, Final
 from ledger.contact.honour import honour_due
 from ledger.domain import consent, guardian, notice, objection
 from ledger.domain.consent_effect import ended_by, is_in_force, lifted_by
-from ledger.domain.consent_scope import Scope
+from ledger.domain.consent_scope import ANY_CHANNEL, Scope
 from ledger.domain.consent_state import CONSENT_WITHDRAWN
 from ledger.domain.consent_status import Denial, Grant
 from ledger.domain.fact import Fact
@@ -79,7 +79,8 @@ class _Teller:
         self._tell_fate(told, fact)
         told.honoured_by.extend(self._state.consents.honoured.get(fact.position, ()))
         if fact.topic in _HONOURED:
-            self._tell_due(told, fact, list(told.scope.channels))
+            channels: list[int] = list(told.scope.channels)
+            self._tell_due(told, fact, [] if ANY_CHANNEL in channels else channels)
         return told
 
     def _tell_fate(self, told: acts.ConsentHistoryEntry, fact: Fact) -> None:

@@ -464,6 +464,17 @@ async def test_the_history_tells_what_was_honoured_and_what_is_overdue(
     assert {first.position} == {entry.refers_to_position for entry in rest}
 
 
+async def test_a_no_by_any_channel_among_others_is_to_be_honoured_by_the_rules_of_every_channel(
+    server: Serving, stub: ConsentServiceStub
+) -> None:
+    await publish(server, honour=[policies.HonourRule(days=10, channels=[EMAIL])])
+    await call(stub, "WithdrawConsent", ev.ConsentWithdrawn(channels=[talk.CHANNEL_UNSPECIFIED, SMS]), MARCH)
+
+    (entry,) = await history(stub)
+
+    assert timestamp(MARCH + 10 * DAY) == entry.honour_due_time
+
+
 async def test_the_history_tells_when_a_denial_was_lifted_and_by_what_an_objection(stub: ConsentServiceStub) -> None:
     refused = await call(stub, "RefuseConsent", ev.ConsentRefused(purposes=["a", "b"]), MARCH)
     one = await give(stub, "a", at=MARCH + DAY)
