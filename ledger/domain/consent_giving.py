@@ -1,7 +1,7 @@
 """Giving and renewing a consent: what is refused, what else is recorded with it (consent.md 4, rules 2, 4 and 8).
 
 A consent that names recipients gives each of them a grant in the same append; one that has to be confirmed does so with
-its confirmation, for until then it counts for nothing.
+its confirmation, for until then it counts for nothing; one from an import that a no came after does not at all.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -69,7 +69,7 @@ class GiveConsent:
             consent.CopyFrom(self.consent)
             consent.confirmation_required = True
         fact = new_fact(CONSENT_GIVEN, consent, when, self.context)
-        if consent.confirmation_required:
+        if consent.confirmation_required or (imported and _is_denied(state, consent, when)):
             return Decision((fact,))
         return Decision((fact, *grants_to_recipients(consent, when, policy, self.context)))
 
@@ -108,6 +108,8 @@ class RenewConsent:
         if not imported and _is_to_be_confirmed(consent, policy, state):
             self._refuse_unfounded(state, renewed)
         fact = new_fact(CONSENT_RENEWED, self.renewal, when, self.context)
+        if imported and _is_denied(state, consent, when):
+            return Decision((fact,))
         return Decision((fact, *grants_to_recipients(consent, when, policy, self.context)))
 
     def _renewed(self, state: Consenting) -> tuple[Scope, Grant] | None:
@@ -144,6 +146,12 @@ class RenewConsent:
 
 def _allowed(scope: Scope, grant: Grant) -> Scope:
     return scope.narrowed(grant.confirmed) if grant.confirmation_required else scope
+
+
+def _is_denied(state: Consenting, consent: ConsentGiven, when: Occurrence) -> bool:
+    """Tell whether any of a consent is denied at or after its time: an import that never overrides, as a whole."""
+    scope = grant_scope(consent)
+    return _standing_denial(state.consents.acts, scope, lambda denial: denial.occur_time >= when.time) is not None
 
 
 def is_import(context: EventContext | None) -> bool:
@@ -195,12 +203,7 @@ def refuse_denied(acts: Acts, scope: Scope, purposes: Collection[str], stands: C
     Raises:
         Rejected: CONSENT_WITHDRAWN_SINCE, with the latest such denial.
     """
-    standing: tuple[Denial, frozenset[str]] | None = None
-    for denied, denials in acts.denials.items():
-        hit = denied.denied_purposes(scope)
-        for denial in denials if hit else ():
-            if stands(denial) and (standing is None or _axes(denial) > _axes(standing[0])):
-                standing = denial, hit
+    standing = _standing_denial(acts, scope, stands)
     if standing is not None:
         denial, hit = standing
         named = [purpose for purpose in purposes if purpose in hit]
@@ -210,6 +213,19 @@ def refuse_denied(acts: Acts, scope: Scope, purposes: Collection[str], stands: C
             purpose=named[0] if named else min(hit),
             position=denial.position,
         )
+
+
+def _standing_denial(
+    acts: Acts, scope: Scope, stands: Callable[[Denial], bool]
+) -> tuple[Denial, frozenset[str]] | None:
+    """Return the latest denial that stands against a consent, with the purposes of it that it denies, or None."""
+    standing: tuple[Denial, frozenset[str]] | None = None
+    for denied, denials in acts.denials.items():
+        hit = denied.denied_purposes(scope)
+        for denial in denials if hit else ():
+            if stands(denial) and (standing is None or _axes(denial) > _axes(standing[0])):
+                standing = denial, hit
+    return standing
 
 
 def _axes(denial: Denial) -> tuple[int, int]:

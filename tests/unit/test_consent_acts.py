@@ -486,6 +486,20 @@ def test_recipients_of_a_consent_to_be_confirmed_are_granted_with_its_confirmati
     assert grants.covering("a", SOCIAL, NOON) is None
 
 
+def test_an_import_that_a_no_came_after_grants_its_recipients_nothing(history: History) -> None:
+    history.record(WithdrawConsent(STREAM, c.ConsentWithdrawn(purposes=["marketing"]), NOON - 5 * DAY))
+    early, late = NOON - 9 * DAY, NOON - DAY
+    consent = given(DIRECT, "service", recipients=["a"])
+    renewal = c.ConsentRenewed(consent=consent)
+
+    def topics(step: GiveConsent | RenewConsent) -> list[str]:
+        return [fact.topic.split(".")[0] for fact in history.decide(step).facts]
+
+    for at, expected in ((early, ["consent"]), (late, ["consent", "recipient_grant"])):
+        assert expected == topics(GiveConsent(STREAM, consent, at, IMPORT))
+        assert expected == topics(RenewConsent(STREAM, renewal, at, IMPORT))
+
+
 def test_a_recipient_is_granted_no_longer_than_the_consent_that_is_confirmed(history: History) -> None:
     ends = c.Validity(duration=Duration(seconds=10 * 86_400))
     give(history, DIRECT, at=NOON - 6 * DAY, recipients=["a"], validity=ends, confirmation_required=True)
