@@ -90,11 +90,13 @@ class Audience:
 def _members(
     asked: Sequence[Asked], sight: Sight, outcomes: frozenset[int], progress: pb.AudienceProgress
 ) -> list[pb.AudienceMember]:
-    """Return those of a page whose answer is wanted; count all of them."""
+    """Return those of a page whose answer is wanted; count all but who took it back since the projection read of it."""
     members = []
     view = sight.view
     told = translate.as_of_told(view)
     for each in asked:
+        if each.question.topic not in sight.states[each.stream_id].preferences.wanted_topics():
+            continue
         answer = decided(each, sight)
         _count(progress, answer)
         if answer.outcome in outcomes:

@@ -27,6 +27,7 @@ from rapport.events.v1.contact_pb2 import (
 from rapport.events.v1.preference_pb2 import ChannelPreference, Pause, PreferenceDeclared, TopicPreference
 from rapport.type.v1.window_pb2 import Window
 from services.client import Client, NotFound, RapportError, RequestInvalid
+from services.contact import audience
 from services.contact import servicer as contact_servicer
 from services.runtime.settings import Secret
 from tests.contact_calls import ORGANIZATION, PERMIT, PURPOSE, Shop, mail, question, told
@@ -95,6 +96,21 @@ async def test_outcomes_choose_and_a_customer_id_says_where_to_go_on(shop: Shop)
     assert ["a", "b", "c", "d"] == [member.customer_id for member in everybody]
     assert ["c", "d"] == [member.customer_id for member in rest]
     assert 2 == progress.looked_at_count
+
+
+async def test_who_took_it_back_is_left_out_also_before_the_projection_heard_of_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        await shop.want(name, "wine")
+        await shop.give(name)
+    await shop.want("b", "boats")
+    monkeypatch.setattr(audience, "customers_wanting", lambda *_: ["a", "b"])
+
+    members, progress = await found(shop, outcomes=ALL)
+
+    assert ["a"] == [member.customer_id for member in members]
+    assert (1, 1, "b") == (progress.looked_at_count, progress.permit_count, progress.last_customer_id)
 
 
 async def test_who_asked_no_more_or_found_another_topic_is_not_looked_at(shop: Shop) -> None:
