@@ -332,7 +332,7 @@ class _Found:
             ended.append(_Ending(end, grant.position, grant))
             return None
         start = grant.valid_from if lacking else grant.start
-        self._changes_at = min(self._changes_at, end if start <= at else start)
+        self._changes_at = min(self._changes_at, end if start <= at else min(start, end))
         return end if start <= at else None
 
 

@@ -266,6 +266,18 @@ def test_an_event_ends_a_consent_under_whichever_id_of_the_person_it_was_recorde
     assert failed("CONSENT_EXPIRED", consent) == asked(history, contact_point_id="p")[:3]
 
 
+def test_a_consent_that_ends_before_it_would_begin_is_told_as_expired_from_its_end_on() -> None:
+    history = known()
+    history.add(profile("DE", "2026-05-11"), T - 9 * DAY)
+    history.add(guardian("mum"), T - 8 * DAY)
+    consent = history.add(given(valid_from_time=timestamp(T + 60 * DAY), **MUMS), T - 7 * DAY)
+    of_age = moment("2026-05-11")
+
+    assert (*failed("NO_BASIS"), of_age) == (*asked(history)[:3], asked(history).changes_at)
+    assert failed("NO_BASIS") == asked(history, of_age - 1)[:3]
+    assert failed("CONSENT_EXPIRED", consent) == asked(history, of_age)[:3]
+
+
 def test_a_question_that_leaves_the_channel_point_or_brand_open_is_not_covered_by_a_narrowed_consent() -> None:
     history = known()
     history.add(given(brands=["tea"]), T - DAY)
