@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     from rapport.consent.v1.consent_acts_pb2 import ConsentHistoryEntry
 
 _SECONDS_OF_DAY = 86_400
+_ACTS_OF_A_MOMENT = frozenset(
+    {
+        *("consent.requested.v1", "consent.deferred.v1", "consent.confirmed.v1", "notice.served.v1"),
+        *("objection.lifted.v1", "withdrawal.honoured.v1", "guardian.released.v1", "recipient_grant.revoked.v1"),
+    }
+)
 _WITHDRAW = """\
 Takes everything back, unless it is narrowed. Needs nothing but the two ids, is never refused for what it names, and
 counts at once: the next contact decision sees it (GDPR Article 7(3))."""
@@ -223,7 +229,7 @@ def _show_history(entries: Iterable[ConsentHistoryEntry]) -> None:
             time_cell(each.record_time),
             each.topic.removesuffix(".v1"),
             scope_text(each.scope) if each.HasField("scope") else "",
-            "yes" if each.counts else "no",
+            _stands(each),
             each.ended_by_position or "",
             time_cell(each.until),
             basis,
@@ -231,6 +237,13 @@ def _show_history(entries: Iterable[ConsentHistoryEntry]) -> None:
             _more(each),
         )
     rows.end()
+
+
+def _stands(entry: ConsentHistoryEntry) -> str:
+    """Return whether an act stands; nothing for one that has its effect once, such as a confirmation or a lifting."""
+    if entry.topic in _ACTS_OF_A_MOMENT:
+        return ""
+    return "yes" if entry.counts else "no"
 
 
 def _more(entry: ConsentHistoryEntry) -> str:

@@ -212,6 +212,20 @@ async def test_a_history_tells_what_became_of_each_act(
     assert "honoured by mailer; to be honoured by 2025-03-01T00:00:00Z, OVERDUE" == withdrawn[-1]
 
 
+async def test_a_history_does_not_say_that_a_confirmation_or_a_lifting_does_not_stand(
+    server: AnsweringServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = ("consent.confirmed", "objection.lifted", "notice.served", "consent.refused")
+    server.answers["GetConsentHistory"] = acts.GetConsentHistoryResponse(
+        entries=[acts.ConsentHistoryEntry(topic=f"{topic}.v1") for topic in topics]
+    )
+
+    assert exits.OK == await run(server, "consent history acme c-1")
+
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[-4:]]
+    assert [[*topics], ["", "", "", "no"]] == [[row[3] for row in rows], [row[5] for row in rows]]
+
+
 async def test_a_receipt_is_printed_to_the_byte(
     server: AnsweringServer, capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path
 ) -> None:
