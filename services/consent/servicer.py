@@ -68,7 +68,7 @@ class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
     ) -> pb.RefuseConsentResponse:
         """Record that the customer was asked and said no."""
         return translate.written(
-            pb.RefuseConsentResponse(), await self._record("RefuseConsent", request, steps.refuse_steps)
+            pb.RefuseConsentResponse(), await self._record_no("RefuseConsent", request, steps.refuse_steps)
         )
 
     async def WithdrawConsent(  # noqa: N802  # Named by the proto.

@@ -618,10 +618,11 @@ async def test_a_no_is_recorded_of_a_customer_whose_data_was_erased_without_what
     first = await stub.WithdrawConsent(no)
     again = await stub.WithdrawConsent(no)
     objected = await call(stub, "RaiseObjection", ev.ObjectionRaised(grounds_text="Enough.", evidence=evidence))
+    no_again = await call(stub, "RefuseConsent", ev.ConsentRefused(evidence=evidence))
     refused = await refusal(call(stub, "GiveConsent", ev.ConsentGiven(purposes=["a"], evidence=evidence)))
 
     assert (pb.WITHDRAWAL_EFFECT_ENDED, True, first.position) == (first.effect, again.replayed, again.position)
-    assert first.position < objected.position
+    assert first.position < objected.position < no_again.position
     assert "SUBJECT_ERASED" == reason_of(refused)
-    stored = server.app.ledger.store.get(first.position), server.app.ledger.store.get(objected.position)
+    stored = [server.app.ledger.store.get(each.position) for each in (first, objected, no_again)]
     assert all(row is not None and b"Lynx" not in row.state and not parts(row).sealed for row in stored)
