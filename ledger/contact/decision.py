@@ -33,7 +33,7 @@ from ledger.contact.picture import Picture
 from ledger.contact.search import Look, Sight, Window, find_window, permit_end
 from ledger.contact.terms import said
 from ledger.contact.zones import TZDATA_VERSION
-from ledger.domain.times import MICROSECONDS, timestamp
+from ledger.domain.times import END_OF_TIME, MICROSECONDS, timestamp
 from rapport.events.v1 import contact_pb2
 from rapport.events.v1.contact_pb2 import ContactDecided, ContactQuestion, GateFinding, StreamRead
 
@@ -123,7 +123,9 @@ def _allow(
     """Say of an answer that is no DENY what it rests on, what the contact must do, and how long a permit lasts."""
     ground, expires = sight.findings[_BASIS], None
     if decided.outcome == PERMIT:
-        expires = permit_end(sight, look, at + picture.policy.permit_seconds * MICROSECONDS)
+        # A simulation may be of the last hour that can be told at all.
+        limit = min(at + picture.policy.permit_seconds * MICROSECONDS, END_OF_TIME - 1)
+        expires = permit_end(sight, look, limit)
         decided.permit_expires_time.CopyFrom(timestamp(expires))
     decided.legal_basis = ground.legal_basis  # type: ignore[assignment]  # It is the number of one.
     decided.basis_positions.extend(ground.evidence[:EVIDENCE_MAX])

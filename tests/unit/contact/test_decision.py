@@ -9,7 +9,7 @@ import pytest
 from ledger.contact.finding import ADVISE, DEFER, FAIL, NOT_ASKED, PASS, PASSED, Finding
 from ledger.contact.outcome import outcome_of
 from ledger.contact.search import Sight, find_window, permit_end
-from ledger.domain.times import microseconds, timestamp
+from ledger.domain.times import END_OF_TIME, microseconds, timestamp
 from rapport.events.v1 import consent_pb2 as c
 from rapport.events.v1 import contact_pb2 as d
 from rapport.events.v1 import contact_policy_pb2 as p
@@ -18,6 +18,7 @@ from rapport.events.v1 import preference_pb2
 from tests.contact_histories import (
     DAY,
     HOUR,
+    MINUTE,
     SECOND,
     History,
     did,
@@ -372,6 +373,16 @@ def test_under_the_mandate_of_an_infomediary_everything_goes_through_it() -> Non
     history = History()
     history.add(given(indicated_by=c.INDICATED_BY_INFOMEDIARY), T - DAY)
     assert [*SAY_WHO, "USE_BEFORE", "RELAY_ONLY"] == obligations(history)
+
+
+def test_a_permit_of_the_last_hour_that_can_be_told_ends_within_it() -> None:
+    history = welcome()
+    last = END_OF_TIME - 1
+
+    decided = history.decide(last - MINUTE)
+
+    assert "PERMIT" == reason_name(decided)
+    assert timestamp(last) == decided.permit_expires_time
 
 
 def test_hours_that_never_open_are_told_without_an_instant() -> None:
