@@ -21,6 +21,8 @@ from tests.oracles.contact_brute import DAY, MINUTE, QUARTER, SECOND, Answer, Ca
 from tests.random_customers import RandomCustomer, picture_of
 
 CUSTOMERS = int(os.environ.get("RAPPORT_TEST_DECISIONS", "150"))
+FEW_END_EARLY = 1_500
+"""Customers among whom some have a permit that ends before its seconds are over; of 150 there may be none."""
 SCANNED = 9 * DAY
 """How far ahead minutes are scanned; whole weeks of windows lie in it."""
 YEARS = 1_000 * DAY
@@ -54,8 +56,8 @@ def next_change(decided: d.ContactDecided) -> int:
     return brute.micros(decided.next_change_time) if decided.HasField("next_change_time") else FOR_EVER
 
 
-def customers(seed: int) -> Iterator[tuple[int, RandomCustomer]]:
-    for number in range(CUSTOMERS):
+def customers(seed: int, at_least: int = 0) -> Iterator[tuple[int, RandomCustomer]]:
+    for number in range(max(CUSTOMERS, at_least)):
         yield number, RandomCustomer(random.Random(f"{seed}/{number}"))
 
 
@@ -143,7 +145,7 @@ def test_nothing_changes_before_next_change_time_and_what_is_answered_at_it_is_r
 @pytest.mark.timeout(7_200)
 def test_a_permit_ends_with_its_seconds_or_at_the_first_instant_that_is_no_permit(seed: int) -> None:
     wrong, ended_early = [], 0
-    for number, customer in customers(seed):
+    for number, customer in customers(seed, FEW_END_EARLY):
         case, at = customer.case(), customer.at
         picture = picture_of(case)
         decided = decide(picture, case.question, at)
@@ -160,5 +162,5 @@ def test_a_permit_ends_with_its_seconds_or_at_the_first_instant_that_is_no_permi
         if ends != expected:
             wrong.append(f"{seed}/{number}: the permit of {at} ends at {ends}, expected {expected}")
 
-    assert not wrong, f"{len(wrong)} of {CUSTOMERS} differ\n" + "\n".join(wrong[:5])
-    assert ended_early or CUSTOMERS < 100
+    assert not wrong, f"{len(wrong)} differ\n" + "\n".join(wrong[:5])
+    assert ended_early
