@@ -512,7 +512,7 @@ async def test_a_projection_says_where_it_stands(
     answer = await projections.ListProjections(projection_pb.ListProjectionsRequest())
 
     (told,) = answer.projections
-    assert ("relationships", 2, position, 4, False) == (
+    assert ("relationships", 3, position, 4, False) == (
         told.name,
         told.fold_version,
         told.position,
