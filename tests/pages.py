@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ def prose(text: str) -> str:
     return _FENCE.sub("", text)
 
 
+@cache
 def anchors(text: str) -> set[str]:
     """Return what links into a page may name: its headings, as GitHub spells them."""
     headings = re.findall(r"^#{1,6} (.+)$", prose(text), re.MULTILINE)
