@@ -29,7 +29,7 @@ from tests.server import ServerProcess
 
 __all__ = ["postgres_keys_url", "postgres_server", "postgres_url"]
 
-RACES = int(os.environ.get("RAPPORT_TEST_RACES", "150"))
+RACES = int(os.environ.get("RAPPORT_TEST_RACES", "80"))
 AT_ONCE = 16
 """Races under way."""
 SKEW_S = 26 * 3_600
