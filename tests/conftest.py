@@ -19,6 +19,11 @@ settings.register_profile("rapport", deadline=None, print_blob=True)
 settings.load_profile("rapport")
 
 
+def pytest_configure() -> None:
+    """Draw the seed before workers are started (pytest-xdist): they inherit it with the environment."""
+    session_seed()
+
+
 def pytest_report_header() -> str:
     """Say the seed first: a random test that failed is repeated with RAPPORT_TEST_SEED set to it."""
     return f"seed: {session_seed()} (repeat with RAPPORT_TEST_SEED)"
