@@ -43,7 +43,15 @@ IDS_BY_ANOTHER_NAME: Final = frozenset(
     {
         *("actor", "on_behalf_of"),  # Parties, named by the part they play.
         *("replaces", "cause_ref", "evidence_ref"),  # References, named by what they say of the other thing.
-        *("origin", "sha256", "confirmation_sha256", "list_sha256", "key_check", "digest"),  # A log's name and digests.
+        *(
+            "origin",
+            "sha256",
+            "confirmation_sha256",
+            "list_sha256",
+            "decay_sha256",
+            "key_check",
+            "digest",
+        ),  # A log's name and digests.
         *("page_token", "next_page_token"),  # AIP-158.
         *("id", "customer_id_prefix"),  # The id of the message itself; the beginning of one.
     }
@@ -62,9 +70,12 @@ def package_is_directory(files: Files) -> list[str]:
 
 def facts_stand_alone(files: Files) -> list[str]:
     """Events are permanent, so of ours they import only what is as permanent: shared values and annotations."""
-    permitted = ("rapport/events/", "rapport/type/", "rapport/annotations/", "google/protobuf/", "buf/validate/")
+    permitted = (
+        *("rapport/events/", "rapport/type/", "rapport/annotations/", "google/protobuf/", "buf/validate/"),
+        "rapport/relationship/v1/levels.proto",  # Levels that policies name; the file imports nothing.
+    )
     return [
-        f"{file.name}: imports {name}; events import only type, annotations and each other"
+        f"{file.name}: imports {name}; events import only type, annotations, levels and each other"
         for file in our_files(files)
         if file.package.startswith("rapport.events.")
         for name in file.dependency

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from rapport.customer.v1 import customer_service_pb2 as rapport_dot_customer_dot_v1_dot_customer__service__pb2
+from rapport.customer.v1 import relationship_acts_pb2 as rapport_dot_customer_dot_v1_dot_relationship__acts__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -119,6 +120,86 @@ class CustomerServiceStub:
                 '/rapport.customer.v1.CustomerService/CancelPromise',
                 request_serializer=rapport_dot_customer_dot_v1_dot_customer__service__pb2.CancelPromiseRequest.SerializeToString,
                 response_deserializer=rapport_dot_customer_dot_v1_dot_customer__service__pb2.CancelPromiseResponse.FromString,
+                _registered_method=True)
+        self.DeclareCommonGround = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/DeclareCommonGround',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareCommonGroundRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareCommonGroundResponse.FromString,
+                _registered_method=True)
+        self.EndCommonGround = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/EndCommonGround',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndCommonGroundRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndCommonGroundResponse.FromString,
+                _registered_method=True)
+        self.DeclareRelationshipType = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/DeclareRelationshipType',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareRelationshipTypeRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareRelationshipTypeResponse.FromString,
+                _registered_method=True)
+        self.AssessRelationshipType = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/AssessRelationshipType',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AssessRelationshipTypeRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AssessRelationshipTypeResponse.FromString,
+                _registered_method=True)
+        self.RecordAssessment = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/RecordAssessment',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RecordAssessmentRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RecordAssessmentResponse.FromString,
+                _registered_method=True)
+        self.OpenVector = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/OpenVector',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenVectorRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenVectorResponse.FromString,
+                _registered_method=True)
+        self.RenewVector = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/RenewVector',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RenewVectorRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RenewVectorResponse.FromString,
+                _registered_method=True)
+        self.FulfilVector = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/FulfilVector',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.FulfilVectorRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.FulfilVectorResponse.FromString,
+                _registered_method=True)
+        self.ReportObstacle = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/ReportObstacle',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ReportObstacleRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ReportObstacleResponse.FromString,
+                _registered_method=True)
+        self.RemoveObstacle = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/RemoveObstacle',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RemoveObstacleRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RemoveObstacleResponse.FromString,
+                _registered_method=True)
+        self.AskValueDefinition = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/AskValueDefinition',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AskValueDefinitionRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AskValueDefinitionResponse.FromString,
+                _registered_method=True)
+        self.DeclareValueDefinition = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/DeclareValueDefinition',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareValueDefinitionRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareValueDefinitionResponse.FromString,
+                _registered_method=True)
+        self.OpenPointOfContact = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/OpenPointOfContact',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenPointOfContactRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenPointOfContactResponse.FromString,
+                _registered_method=True)
+        self.ClosePointOfContact = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/ClosePointOfContact',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ClosePointOfContactRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ClosePointOfContactResponse.FromString,
+                _registered_method=True)
+        self.WantContactShape = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/WantContactShape',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.WantContactShapeRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.WantContactShapeResponse.FromString,
+                _registered_method=True)
+        self.EndRelationship = channel.unary_unary(
+                '/rapport.customer.v1.CustomerService/EndRelationship',
+                request_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndRelationshipRequest.SerializeToString,
+                response_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndRelationshipResponse.FromString,
                 _registered_method=True)
         self.GetCustomer = channel.unary_unary(
                 '/rapport.customer.v1.CustomerService/GetCustomer',
@@ -277,6 +358,134 @@ class CustomerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeclareCommonGround(self, request, context):
+        """Records something that both sides share.
+        Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndCommonGround(self, request, context):
+        """Records that it is shared no more.
+        Errors: as DeclareProfile; COMMON_GROUND_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclareRelationshipType(self, request, context):
+        """Records the kind of relationship that the customer wishes.
+        Errors: as DeclareProfile; TYPE_UNKNOWN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssessRelationshipType(self, request, context):
+        """Records what kind of relationship it is, as a named person judges it.
+        Errors: as DeclareProfile; TYPE_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordAssessment(self, request, context):
+        """Records an answer of a survey, or a judgement.
+        Errors: as DeclareProfile; SCALE_INVALID; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenVector(self, request, context):
+        """Records what the customer wants to achieve.
+        Errors: as DeclareProfile; VECTOR_ID_TAKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewVector(self, request, context):
+        """Records a new reason to return; a fulfilled vector is open again.
+        Errors: as DeclareProfile; VECTOR_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FulfilVector(self, request, context):
+        """Records that the customer has got what they came for.
+        Errors: as DeclareProfile; VECTOR_UNKNOWN, VECTOR_NOT_OPEN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportObstacle(self, request, context):
+        """Records what stands in the customer's way.
+        Errors: as DeclareProfile; OBSTACLE_ID_TAKEN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveObstacle(self, request, context):
+        """Records that an obstacle is gone.
+        Errors: as DeclareProfile; OBSTACLE_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AskValueDefinition(self, request, context):
+        """Records that the customer was asked how they define value.
+        Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclareValueDefinition(self, request, context):
+        """Records how the customer defines value.
+        Errors: as DeclareProfile; VALUE_QUESTION_UNKNOWN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenPointOfContact(self, request, context):
+        """Records who takes part in the relationship.
+        Errors: as DeclareProfile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePointOfContact(self, request, context):
+        """Records that somebody takes part no more, also one who was never opened but had a part in interactions.
+        Errors: as DeclareProfile; POINT_OF_CONTACT_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WantContactShape(self, request, context):
+        """Records the shape that the organization wants for the relationship.
+        Errors: as DeclareProfile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndRelationship(self, request, context):
+        """Records that one side declares the relationship over.
+        Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCustomer(self, request, context):
         """Returns profile, contact points, links and preferences, now or as of a past moment.
         Errors: REQUEST_INVALID, RELATIONSHIP_UNKNOWN, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH.
@@ -388,6 +597,86 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.CancelPromise,
                     request_deserializer=rapport_dot_customer_dot_v1_dot_customer__service__pb2.CancelPromiseRequest.FromString,
                     response_serializer=rapport_dot_customer_dot_v1_dot_customer__service__pb2.CancelPromiseResponse.SerializeToString,
+            ),
+            'DeclareCommonGround': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareCommonGround,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareCommonGroundRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareCommonGroundResponse.SerializeToString,
+            ),
+            'EndCommonGround': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndCommonGround,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndCommonGroundRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndCommonGroundResponse.SerializeToString,
+            ),
+            'DeclareRelationshipType': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareRelationshipType,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareRelationshipTypeRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareRelationshipTypeResponse.SerializeToString,
+            ),
+            'AssessRelationshipType': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssessRelationshipType,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AssessRelationshipTypeRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AssessRelationshipTypeResponse.SerializeToString,
+            ),
+            'RecordAssessment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordAssessment,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RecordAssessmentRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RecordAssessmentResponse.SerializeToString,
+            ),
+            'OpenVector': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenVector,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenVectorRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenVectorResponse.SerializeToString,
+            ),
+            'RenewVector': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewVector,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RenewVectorRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RenewVectorResponse.SerializeToString,
+            ),
+            'FulfilVector': grpc.unary_unary_rpc_method_handler(
+                    servicer.FulfilVector,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.FulfilVectorRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.FulfilVectorResponse.SerializeToString,
+            ),
+            'ReportObstacle': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportObstacle,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ReportObstacleRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ReportObstacleResponse.SerializeToString,
+            ),
+            'RemoveObstacle': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveObstacle,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RemoveObstacleRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RemoveObstacleResponse.SerializeToString,
+            ),
+            'AskValueDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskValueDefinition,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AskValueDefinitionRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AskValueDefinitionResponse.SerializeToString,
+            ),
+            'DeclareValueDefinition': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareValueDefinition,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareValueDefinitionRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareValueDefinitionResponse.SerializeToString,
+            ),
+            'OpenPointOfContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenPointOfContact,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenPointOfContactRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenPointOfContactResponse.SerializeToString,
+            ),
+            'ClosePointOfContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePointOfContact,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ClosePointOfContactRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ClosePointOfContactResponse.SerializeToString,
+            ),
+            'WantContactShape': grpc.unary_unary_rpc_method_handler(
+                    servicer.WantContactShape,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.WantContactShapeRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.WantContactShapeResponse.SerializeToString,
+            ),
+            'EndRelationship': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndRelationship,
+                    request_deserializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndRelationshipRequest.FromString,
+                    response_serializer=rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndRelationshipResponse.SerializeToString,
             ),
             'GetCustomer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCustomer,
@@ -865,6 +1154,438 @@ class CustomerService:
             '/rapport.customer.v1.CustomerService/CancelPromise',
             rapport_dot_customer_dot_v1_dot_customer__service__pb2.CancelPromiseRequest.SerializeToString,
             rapport_dot_customer_dot_v1_dot_customer__service__pb2.CancelPromiseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareCommonGround(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/DeclareCommonGround',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareCommonGroundRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareCommonGroundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndCommonGround(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/EndCommonGround',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndCommonGroundRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndCommonGroundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareRelationshipType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/DeclareRelationshipType',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareRelationshipTypeRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareRelationshipTypeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssessRelationshipType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/AssessRelationshipType',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AssessRelationshipTypeRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AssessRelationshipTypeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordAssessment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/RecordAssessment',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RecordAssessmentRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RecordAssessmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenVector(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/OpenVector',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenVectorRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenVectorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewVector(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/RenewVector',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RenewVectorRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RenewVectorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FulfilVector(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/FulfilVector',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.FulfilVectorRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.FulfilVectorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportObstacle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/ReportObstacle',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ReportObstacleRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ReportObstacleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveObstacle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/RemoveObstacle',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RemoveObstacleRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.RemoveObstacleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskValueDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/AskValueDefinition',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AskValueDefinitionRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.AskValueDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareValueDefinition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/DeclareValueDefinition',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareValueDefinitionRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.DeclareValueDefinitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenPointOfContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/OpenPointOfContact',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenPointOfContactRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.OpenPointOfContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePointOfContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/ClosePointOfContact',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ClosePointOfContactRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.ClosePointOfContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WantContactShape(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/WantContactShape',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.WantContactShapeRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.WantContactShapeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndRelationship(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.customer.v1.CustomerService/EndRelationship',
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndRelationshipRequest.SerializeToString,
+            rapport_dot_customer_dot_v1_dot_relationship__acts__pb2.EndRelationshipResponse.FromString,
             options,
             channel_credentials,
             insecure,

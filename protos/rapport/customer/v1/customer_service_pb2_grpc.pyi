@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from rapport.customer.v1 import customer_service_pb2 as _customer_service_pb2
+from rapport.customer.v1 import relationship_acts_pb2 as _relationship_acts_pb2
 import abc as _abc_1
 
 
@@ -83,6 +84,70 @@ class CustomerServiceStub:
     CancelPromise: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.CancelPromiseRequest, _customer_service_pb2.CancelPromiseResponse]
     """Records that a promise was given up with a reason.
     Errors: as TriggerPromise; DECISION_UNKNOWN.
+    """
+    DeclareCommonGround: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.DeclareCommonGroundRequest, _relationship_acts_pb2.DeclareCommonGroundResponse]
+    """Records something that both sides share.
+    Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    EndCommonGround: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.EndCommonGroundRequest, _relationship_acts_pb2.EndCommonGroundResponse]
+    """Records that it is shared no more.
+    Errors: as DeclareProfile; COMMON_GROUND_UNKNOWN.
+    """
+    DeclareRelationshipType: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.DeclareRelationshipTypeRequest, _relationship_acts_pb2.DeclareRelationshipTypeResponse]
+    """Records the kind of relationship that the customer wishes.
+    Errors: as DeclareProfile; TYPE_UNKNOWN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    AssessRelationshipType: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.AssessRelationshipTypeRequest, _relationship_acts_pb2.AssessRelationshipTypeResponse]
+    """Records what kind of relationship it is, as a named person judges it.
+    Errors: as DeclareProfile; TYPE_UNKNOWN.
+    """
+    RecordAssessment: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.RecordAssessmentRequest, _relationship_acts_pb2.RecordAssessmentResponse]
+    """Records an answer of a survey, or a judgement.
+    Errors: as DeclareProfile; SCALE_INVALID; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    OpenVector: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.OpenVectorRequest, _relationship_acts_pb2.OpenVectorResponse]
+    """Records what the customer wants to achieve.
+    Errors: as DeclareProfile; VECTOR_ID_TAKEN.
+    """
+    RenewVector: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.RenewVectorRequest, _relationship_acts_pb2.RenewVectorResponse]
+    """Records a new reason to return; a fulfilled vector is open again.
+    Errors: as DeclareProfile; VECTOR_UNKNOWN.
+    """
+    FulfilVector: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.FulfilVectorRequest, _relationship_acts_pb2.FulfilVectorResponse]
+    """Records that the customer has got what they came for.
+    Errors: as DeclareProfile; VECTOR_UNKNOWN, VECTOR_NOT_OPEN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    ReportObstacle: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.ReportObstacleRequest, _relationship_acts_pb2.ReportObstacleResponse]
+    """Records what stands in the customer's way.
+    Errors: as DeclareProfile; OBSTACLE_ID_TAKEN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    RemoveObstacle: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.RemoveObstacleRequest, _relationship_acts_pb2.RemoveObstacleResponse]
+    """Records that an obstacle is gone.
+    Errors: as DeclareProfile; OBSTACLE_UNKNOWN.
+    """
+    AskValueDefinition: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.AskValueDefinitionRequest, _relationship_acts_pb2.AskValueDefinitionResponse]
+    """Records that the customer was asked how they define value.
+    Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    DeclareValueDefinition: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.DeclareValueDefinitionRequest, _relationship_acts_pb2.DeclareValueDefinitionResponse]
+    """Records how the customer defines value.
+    Errors: as DeclareProfile; VALUE_QUESTION_UNKNOWN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+    """
+    OpenPointOfContact: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.OpenPointOfContactRequest, _relationship_acts_pb2.OpenPointOfContactResponse]
+    """Records who takes part in the relationship.
+    Errors: as DeclareProfile.
+    """
+    ClosePointOfContact: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.ClosePointOfContactRequest, _relationship_acts_pb2.ClosePointOfContactResponse]
+    """Records that somebody takes part no more, also one who was never opened but had a part in interactions.
+    Errors: as DeclareProfile; POINT_OF_CONTACT_UNKNOWN.
+    """
+    WantContactShape: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.WantContactShapeRequest, _relationship_acts_pb2.WantContactShapeResponse]
+    """Records the shape that the organization wants for the relationship.
+    Errors: as DeclareProfile.
+    """
+    EndRelationship: _aio.UnaryUnaryMultiCallable[_relationship_acts_pb2.EndRelationshipRequest, _relationship_acts_pb2.EndRelationshipResponse]
+    """Records that one side declares the relationship over.
+    Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
     """
     GetCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerRequest, _customer_service_pb2.GetCustomerResponse]
     """Returns profile, contact points, links and preferences, now or as of a past moment.
@@ -268,6 +333,166 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_customer_service_pb2.CancelPromiseResponse]:
         """Records that a promise was given up with a reason.
         Errors: as TriggerPromise; DECISION_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclareCommonGround(
+        self,
+        request: _relationship_acts_pb2.DeclareCommonGroundRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.DeclareCommonGroundRequest, _abc.Awaitable[_relationship_acts_pb2.DeclareCommonGroundResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.DeclareCommonGroundResponse]:
+        """Records something that both sides share.
+        Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def EndCommonGround(
+        self,
+        request: _relationship_acts_pb2.EndCommonGroundRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.EndCommonGroundRequest, _abc.Awaitable[_relationship_acts_pb2.EndCommonGroundResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.EndCommonGroundResponse]:
+        """Records that it is shared no more.
+        Errors: as DeclareProfile; COMMON_GROUND_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclareRelationshipType(
+        self,
+        request: _relationship_acts_pb2.DeclareRelationshipTypeRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.DeclareRelationshipTypeRequest, _abc.Awaitable[_relationship_acts_pb2.DeclareRelationshipTypeResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.DeclareRelationshipTypeResponse]:
+        """Records the kind of relationship that the customer wishes.
+        Errors: as DeclareProfile; TYPE_UNKNOWN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def AssessRelationshipType(
+        self,
+        request: _relationship_acts_pb2.AssessRelationshipTypeRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.AssessRelationshipTypeRequest, _abc.Awaitable[_relationship_acts_pb2.AssessRelationshipTypeResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.AssessRelationshipTypeResponse]:
+        """Records what kind of relationship it is, as a named person judges it.
+        Errors: as DeclareProfile; TYPE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordAssessment(
+        self,
+        request: _relationship_acts_pb2.RecordAssessmentRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.RecordAssessmentRequest, _abc.Awaitable[_relationship_acts_pb2.RecordAssessmentResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.RecordAssessmentResponse]:
+        """Records an answer of a survey, or a judgement.
+        Errors: as DeclareProfile; SCALE_INVALID; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenVector(
+        self,
+        request: _relationship_acts_pb2.OpenVectorRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.OpenVectorRequest, _abc.Awaitable[_relationship_acts_pb2.OpenVectorResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.OpenVectorResponse]:
+        """Records what the customer wants to achieve.
+        Errors: as DeclareProfile; VECTOR_ID_TAKEN.
+        """
+
+    @_abc_1.abstractmethod
+    def RenewVector(
+        self,
+        request: _relationship_acts_pb2.RenewVectorRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.RenewVectorRequest, _abc.Awaitable[_relationship_acts_pb2.RenewVectorResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.RenewVectorResponse]:
+        """Records a new reason to return; a fulfilled vector is open again.
+        Errors: as DeclareProfile; VECTOR_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def FulfilVector(
+        self,
+        request: _relationship_acts_pb2.FulfilVectorRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.FulfilVectorRequest, _abc.Awaitable[_relationship_acts_pb2.FulfilVectorResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.FulfilVectorResponse]:
+        """Records that the customer has got what they came for.
+        Errors: as DeclareProfile; VECTOR_UNKNOWN, VECTOR_NOT_OPEN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportObstacle(
+        self,
+        request: _relationship_acts_pb2.ReportObstacleRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.ReportObstacleRequest, _abc.Awaitable[_relationship_acts_pb2.ReportObstacleResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.ReportObstacleResponse]:
+        """Records what stands in the customer's way.
+        Errors: as DeclareProfile; OBSTACLE_ID_TAKEN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveObstacle(
+        self,
+        request: _relationship_acts_pb2.RemoveObstacleRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.RemoveObstacleRequest, _abc.Awaitable[_relationship_acts_pb2.RemoveObstacleResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.RemoveObstacleResponse]:
+        """Records that an obstacle is gone.
+        Errors: as DeclareProfile; OBSTACLE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def AskValueDefinition(
+        self,
+        request: _relationship_acts_pb2.AskValueDefinitionRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.AskValueDefinitionRequest, _abc.Awaitable[_relationship_acts_pb2.AskValueDefinitionResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.AskValueDefinitionResponse]:
+        """Records that the customer was asked how they define value.
+        Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclareValueDefinition(
+        self,
+        request: _relationship_acts_pb2.DeclareValueDefinitionRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.DeclareValueDefinitionRequest, _abc.Awaitable[_relationship_acts_pb2.DeclareValueDefinitionResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.DeclareValueDefinitionResponse]:
+        """Records how the customer defines value.
+        Errors: as DeclareProfile; VALUE_QUESTION_UNKNOWN; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenPointOfContact(
+        self,
+        request: _relationship_acts_pb2.OpenPointOfContactRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.OpenPointOfContactRequest, _abc.Awaitable[_relationship_acts_pb2.OpenPointOfContactResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.OpenPointOfContactResponse]:
+        """Records who takes part in the relationship.
+        Errors: as DeclareProfile.
+        """
+
+    @_abc_1.abstractmethod
+    def ClosePointOfContact(
+        self,
+        request: _relationship_acts_pb2.ClosePointOfContactRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.ClosePointOfContactRequest, _abc.Awaitable[_relationship_acts_pb2.ClosePointOfContactResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.ClosePointOfContactResponse]:
+        """Records that somebody takes part no more, also one who was never opened but had a part in interactions.
+        Errors: as DeclareProfile; POINT_OF_CONTACT_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def WantContactShape(
+        self,
+        request: _relationship_acts_pb2.WantContactShapeRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.WantContactShapeRequest, _abc.Awaitable[_relationship_acts_pb2.WantContactShapeResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.WantContactShapeResponse]:
+        """Records the shape that the organization wants for the relationship.
+        Errors: as DeclareProfile.
+        """
+
+    @_abc_1.abstractmethod
+    def EndRelationship(
+        self,
+        request: _relationship_acts_pb2.EndRelationshipRequest,
+        context: _aio.ServicerContext[_relationship_acts_pb2.EndRelationshipRequest, _abc.Awaitable[_relationship_acts_pb2.EndRelationshipResponse]],
+    ) -> _abc.Awaitable[_relationship_acts_pb2.EndRelationshipResponse]:
+        """Records that one side declares the relationship over.
+        Errors: as DeclareProfile; INTERACTION_UNKNOWN, INTERACTION_RETRACTED.
         """
 
     @_abc_1.abstractmethod

@@ -426,6 +426,64 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     served_position.
     Client action: name the position that ServeNotice answered.
     """
+    ERROR_REASON_COMMON_GROUND_UNKNOWN: _ErrorReason.ValueType  # 96
+    """Cause: no live common ground of this id in the relationship. Metadata: item_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_VECTOR_UNKNOWN: _ErrorReason.ValueType  # 97
+    """Cause: no vector of this id in the relationship. Metadata: vector_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_VECTOR_ID_TAKEN: _ErrorReason.ValueType  # 98
+    """Cause: the vector_id was used before. Metadata: vector_id, position.
+    Client action: choose a new id, or renew the vector.
+    """
+    ERROR_REASON_VECTOR_NOT_OPEN: _ErrorReason.ValueType  # 99
+    """Cause: the vector is fulfilled. Metadata: vector_id, position.
+    Client action: open a new one, or renew it.
+    """
+    ERROR_REASON_OBSTACLE_UNKNOWN: _ErrorReason.ValueType  # 100
+    """Cause: no open obstacle of this id in the relationship. Metadata: obstacle_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_OBSTACLE_ID_TAKEN: _ErrorReason.ValueType  # 101
+    """Cause: the obstacle_id was used before. Metadata: obstacle_id, position.
+    Client action: choose a new id.
+    """
+    ERROR_REASON_VALUE_QUESTION_UNKNOWN: _ErrorReason.ValueType  # 102
+    """Cause: the position names no question about value of this relationship. Metadata: asked_position.
+    Client action: name the position that AskValueDefinition answered, or none.
+    """
+    ERROR_REASON_POINT_OF_CONTACT_UNKNOWN: _ErrorReason.ValueType  # 103
+    """Cause: no open point of contact of this id. Metadata: point_of_contact_id.
+    Client action: check the id.
+    """
+    ERROR_REASON_TYPE_UNKNOWN: _ErrorReason.ValueType  # 104
+    """Cause: the slug is in no catalogue. Metadata: slug.
+    Client action: publish it in the catalogue, or correct it.
+    """
+    ERROR_REASON_SCALE_INVALID: _ErrorReason.ValueType  # 105
+    """Cause: the scale of an assessment is empty, or the score lies outside. Metadata: score, scale_min, scale_max.
+    Client action: correct the scale.
+    """
+    ERROR_REASON_PERSONA_UNKNOWN: _ErrorReason.ValueType  # 106
+    """Cause: no persona of this id and version. Metadata: persona_id, version.
+    Client action: list the personae.
+    """
+    ERROR_REASON_PERSONA_NOT_ACTIVE: _ErrorReason.ValueType  # 107
+    """Cause: fewer functions have approved the persona than the policy asks for, or it is retired. Metadata: persona_id,
+    approvals, needed.
+    Client action: have other functions approve it.
+    """
+    ERROR_REASON_CHANGES_DIFFER: _ErrorReason.ValueType  # 108
+    """Cause: changes made anew are not those that were announced. Nothing was rewritten. Metadata: number, stored_id,
+    made_id.
+    Client action: stop subscribers and ask the maintainers; keep both logs.
+    """
+    ERROR_REASON_CHANGE_IN_FUTURE: _ErrorReason.ValueType  # 109
+    """Cause: the number lies beyond the last change. Metadata: number, last.
+    Client action: start from a number that was answered before.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request failed: `ErrorInfo.reason`, without the prefix. `ErrorInfo.domain` is `rapport`."""
@@ -830,6 +888,64 @@ ERROR_REASON_NOTICE_UNKNOWN: ErrorReason.ValueType  # 95
 """Cause: `served_position` does not name a notice of this id, version and text that the customer was shown. Metadata:
 served_position.
 Client action: name the position that ServeNotice answered.
+"""
+ERROR_REASON_COMMON_GROUND_UNKNOWN: ErrorReason.ValueType  # 96
+"""Cause: no live common ground of this id in the relationship. Metadata: item_id.
+Client action: check the id.
+"""
+ERROR_REASON_VECTOR_UNKNOWN: ErrorReason.ValueType  # 97
+"""Cause: no vector of this id in the relationship. Metadata: vector_id.
+Client action: check the id.
+"""
+ERROR_REASON_VECTOR_ID_TAKEN: ErrorReason.ValueType  # 98
+"""Cause: the vector_id was used before. Metadata: vector_id, position.
+Client action: choose a new id, or renew the vector.
+"""
+ERROR_REASON_VECTOR_NOT_OPEN: ErrorReason.ValueType  # 99
+"""Cause: the vector is fulfilled. Metadata: vector_id, position.
+Client action: open a new one, or renew it.
+"""
+ERROR_REASON_OBSTACLE_UNKNOWN: ErrorReason.ValueType  # 100
+"""Cause: no open obstacle of this id in the relationship. Metadata: obstacle_id.
+Client action: check the id.
+"""
+ERROR_REASON_OBSTACLE_ID_TAKEN: ErrorReason.ValueType  # 101
+"""Cause: the obstacle_id was used before. Metadata: obstacle_id, position.
+Client action: choose a new id.
+"""
+ERROR_REASON_VALUE_QUESTION_UNKNOWN: ErrorReason.ValueType  # 102
+"""Cause: the position names no question about value of this relationship. Metadata: asked_position.
+Client action: name the position that AskValueDefinition answered, or none.
+"""
+ERROR_REASON_POINT_OF_CONTACT_UNKNOWN: ErrorReason.ValueType  # 103
+"""Cause: no open point of contact of this id. Metadata: point_of_contact_id.
+Client action: check the id.
+"""
+ERROR_REASON_TYPE_UNKNOWN: ErrorReason.ValueType  # 104
+"""Cause: the slug is in no catalogue. Metadata: slug.
+Client action: publish it in the catalogue, or correct it.
+"""
+ERROR_REASON_SCALE_INVALID: ErrorReason.ValueType  # 105
+"""Cause: the scale of an assessment is empty, or the score lies outside. Metadata: score, scale_min, scale_max.
+Client action: correct the scale.
+"""
+ERROR_REASON_PERSONA_UNKNOWN: ErrorReason.ValueType  # 106
+"""Cause: no persona of this id and version. Metadata: persona_id, version.
+Client action: list the personae.
+"""
+ERROR_REASON_PERSONA_NOT_ACTIVE: ErrorReason.ValueType  # 107
+"""Cause: fewer functions have approved the persona than the policy asks for, or it is retired. Metadata: persona_id,
+approvals, needed.
+Client action: have other functions approve it.
+"""
+ERROR_REASON_CHANGES_DIFFER: ErrorReason.ValueType  # 108
+"""Cause: changes made anew are not those that were announced. Nothing was rewritten. Metadata: number, stored_id,
+made_id.
+Client action: stop subscribers and ask the maintainers; keep both logs.
+"""
+ERROR_REASON_CHANGE_IN_FUTURE: ErrorReason.ValueType  # 109
+"""Cause: the number lies beyond the last change. Metadata: number, last.
+Client action: start from a number that was answered before.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

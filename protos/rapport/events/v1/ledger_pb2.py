@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erapport/events/v1/ledger.proto\x12\x11rapport.events.v1\x1a\'rapport/annotations/v1/data_class.proto\"W\n\rLedgerCreated\x12\x14\n\x06log_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x02\x12\x14\n\x06origin\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x1a\n\x0c\x65ntry_format\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erapport/events/v1/ledger.proto\x12\x11rapport.events.v1\x1a\'rapport/annotations/v1/data_class.proto\"W\n\rLedgerCreated\x12\x14\n\x06log_id\x18\x01 \x01(\tB\x04\x88\xb5\x18\x02\x12\x14\n\x06origin\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x1a\n\x0c\x65ntry_format\x18\x03 \x01(\tB\x04\x88\xb5\x18\x01\"\x0c\n\nTimeMarkedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,4 +40,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEDGERCREATED'].fields_by_name['entry_format']._serialized_options = b'\210\265\030\001'
   _globals['_LEDGERCREATED']._serialized_start=94
   _globals['_LEDGERCREATED']._serialized_end=181
+  _globals['_TIMEMARKED']._serialized_start=183
+  _globals['_TIMEMARKED']._serialized_end=195
 # @@protoc_insertion_point(module_scope)

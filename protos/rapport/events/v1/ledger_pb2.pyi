@@ -45,3 +45,22 @@ class LedgerCreated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LedgerCreated: _TypeAlias = LedgerCreated  # noqa: Y015
+
+@_typing.final
+class TimeMarked(_message.Message):
+    """Topic `ledger.time_marked.v1`, stream `@ledger/@log`: nothing happened up to its record time. Appended when something is due
+    by the clock and nobody else writes, so that what the clock changes follows from the log alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeMarked: _TypeAlias = TimeMarked  # noqa: Y015

@@ -5,6 +5,7 @@ import warnings
 
 from rapport.policy.v1 import contact_policies_pb2 as rapport_dot_policy_dot_v1_dot_contact__policies__pb2
 from rapport.policy.v1 import policy_service_pb2 as rapport_dot_policy_dot_v1_dot_policy__service__pb2
+from rapport.policy.v1 import relationship_policies_pb2 as rapport_dot_policy_dot_v1_dot_relationship__policies__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -105,6 +106,56 @@ class PolicyServiceStub:
                 '/rapport.policy.v1.PolicyService/ListAttributeDefinitions',
                 request_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsRequest.SerializeToString,
                 response_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsResponse.FromString,
+                _registered_method=True)
+        self.PublishRelationshipPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/PublishRelationshipPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishRelationshipPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishRelationshipPolicyResponse.FromString,
+                _registered_method=True)
+        self.CheckRelationshipPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/CheckRelationshipPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.CheckRelationshipPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.CheckRelationshipPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetRelationshipPolicy = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/GetRelationshipPolicy',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.GetRelationshipPolicyRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.GetRelationshipPolicyResponse.FromString,
+                _registered_method=True)
+        self.ListRelationshipPolicies = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListRelationshipPolicies',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListRelationshipPoliciesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListRelationshipPoliciesResponse.FromString,
+                _registered_method=True)
+        self.PublishTypes = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/PublishTypes',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishTypesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishTypesResponse.FromString,
+                _registered_method=True)
+        self.ListTypes = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListTypes',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListTypesRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListTypesResponse.FromString,
+                _registered_method=True)
+        self.DefinePersona = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/DefinePersona',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.DefinePersonaRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.DefinePersonaResponse.FromString,
+                _registered_method=True)
+        self.ApprovePersona = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ApprovePersona',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ApprovePersonaRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ApprovePersonaResponse.FromString,
+                _registered_method=True)
+        self.RetirePersona = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/RetirePersona',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.RetirePersonaRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.RetirePersonaResponse.FromString,
+                _registered_method=True)
+        self.ListPersonae = channel.unary_unary(
+                '/rapport.policy.v1.PolicyService/ListPersonae',
+                request_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListPersonaeRequest.SerializeToString,
+                response_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListPersonaeResponse.FromString,
                 _registered_method=True)
 
 
@@ -227,6 +278,87 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishRelationshipPolicy(self, request, context):
+        """Publishes a version of the relationship policy, whole; what is not given is filled in. The same content under the same
+        version changes nothing.
+        Errors: as PublishPurposes; POLICY_RULES_CONFLICT, TYPE_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckRelationshipPolicy(self, request, context):
+        """Says what publishing would say, every fault at once, and publishes nothing.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRelationshipPolicy(self, request, context):
+        """Returns one version of the relationship policy, whole.
+        Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRelationshipPolicies(self, request, context):
+        """Lists the versions of the relationship policy, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishTypes(self, request, context):
+        """Publishes the organization's catalogue of relationship types, whole. The same content under the same version changes nothing.
+        Errors: as PublishPurposes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTypes(self, request, context):
+        """Returns the types, shipped ones and the organization's own, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DefinePersona(self, request, context):
+        """Defines a version of a persona. It counts once enough functions approved it.
+        Errors: as PublishPurposes; ATTRIBUTE_UNKNOWN, TYPE_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApprovePersona(self, request, context):
+        """Records that a function approves a version of a persona; harmless where it did before.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, PERSONA_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetirePersona(self, request, context):
+        """Records that a persona is used no more; harmless where it is retired.
+        Errors: as ApprovePersona.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPersonae(self, request, context):
+        """Lists personae with their approvals, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -299,6 +431,56 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.ListAttributeDefinitions,
                     request_deserializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsRequest.FromString,
                     response_serializer=rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsResponse.SerializeToString,
+            ),
+            'PublishRelationshipPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishRelationshipPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishRelationshipPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishRelationshipPolicyResponse.SerializeToString,
+            ),
+            'CheckRelationshipPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckRelationshipPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.CheckRelationshipPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.CheckRelationshipPolicyResponse.SerializeToString,
+            ),
+            'GetRelationshipPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRelationshipPolicy,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.GetRelationshipPolicyRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.GetRelationshipPolicyResponse.SerializeToString,
+            ),
+            'ListRelationshipPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRelationshipPolicies,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListRelationshipPoliciesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListRelationshipPoliciesResponse.SerializeToString,
+            ),
+            'PublishTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishTypes,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishTypesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishTypesResponse.SerializeToString,
+            ),
+            'ListTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTypes,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListTypesRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListTypesResponse.SerializeToString,
+            ),
+            'DefinePersona': grpc.unary_unary_rpc_method_handler(
+                    servicer.DefinePersona,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.DefinePersonaRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.DefinePersonaResponse.SerializeToString,
+            ),
+            'ApprovePersona': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApprovePersona,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ApprovePersonaRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ApprovePersonaResponse.SerializeToString,
+            ),
+            'RetirePersona': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetirePersona,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.RetirePersonaRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.RetirePersonaResponse.SerializeToString,
+            ),
+            'ListPersonae': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPersonae,
+                    request_deserializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListPersonaeRequest.FromString,
+                    response_serializer=rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListPersonaeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -680,6 +862,276 @@ class PolicyService:
             '/rapport.policy.v1.PolicyService/ListAttributeDefinitions',
             rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsRequest.SerializeToString,
             rapport_dot_policy_dot_v1_dot_contact__policies__pb2.ListAttributeDefinitionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishRelationshipPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/PublishRelationshipPolicy',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishRelationshipPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishRelationshipPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckRelationshipPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/CheckRelationshipPolicy',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.CheckRelationshipPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.CheckRelationshipPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRelationshipPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/GetRelationshipPolicy',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.GetRelationshipPolicyRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.GetRelationshipPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRelationshipPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListRelationshipPolicies',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListRelationshipPoliciesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListRelationshipPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/PublishTypes',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishTypesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.PublishTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListTypes',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListTypesRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DefinePersona(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/DefinePersona',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.DefinePersonaRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.DefinePersonaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApprovePersona(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ApprovePersona',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ApprovePersonaRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ApprovePersonaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetirePersona(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/RetirePersona',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.RetirePersonaRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.RetirePersonaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPersonae(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.policy.v1.PolicyService/ListPersonae',
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListPersonaeRequest.SerializeToString,
+            rapport_dot_policy_dot_v1_dot_relationship__policies__pb2.ListPersonaeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from rapport.policy.v1 import contact_policies_pb2 as _contact_policies_pb2
 from rapport.policy.v1 import policy_service_pb2 as _policy_service_pb2
+from rapport.policy.v1 import relationship_policies_pb2 as _relationship_policies_pb2
 import abc as _abc_1
 
 
@@ -74,6 +75,47 @@ class PolicyServiceStub:
     """
     ListAttributeDefinitions: _aio.UnaryUnaryMultiCallable[_contact_policies_pb2.ListAttributeDefinitionsRequest, _contact_policies_pb2.ListAttributeDefinitionsResponse]
     """Returns the catalogue of attributes, now or as of a past moment.
+    Errors: as ListAssets.
+    """
+    PublishRelationshipPolicy: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.PublishRelationshipPolicyRequest, _relationship_policies_pb2.PublishRelationshipPolicyResponse]
+    """Publishes a version of the relationship policy, whole; what is not given is filled in. The same content under the same
+    version changes nothing.
+    Errors: as PublishPurposes; POLICY_RULES_CONFLICT, TYPE_UNKNOWN.
+    """
+    CheckRelationshipPolicy: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.CheckRelationshipPolicyRequest, _relationship_policies_pb2.CheckRelationshipPolicyResponse]
+    """Says what publishing would say, every fault at once, and publishes nothing.
+    Errors: as ListAssets.
+    """
+    GetRelationshipPolicy: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.GetRelationshipPolicyRequest, _relationship_policies_pb2.GetRelationshipPolicyResponse]
+    """Returns one version of the relationship policy, whole.
+    Errors: as ListAssets; POLICY_UNKNOWN.
+    """
+    ListRelationshipPolicies: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.ListRelationshipPoliciesRequest, _relationship_policies_pb2.ListRelationshipPoliciesResponse]
+    """Lists the versions of the relationship policy, now or as of a past moment.
+    Errors: as ListAssets.
+    """
+    PublishTypes: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.PublishTypesRequest, _relationship_policies_pb2.PublishTypesResponse]
+    """Publishes the organization's catalogue of relationship types, whole. The same content under the same version changes nothing.
+    Errors: as PublishPurposes.
+    """
+    ListTypes: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.ListTypesRequest, _relationship_policies_pb2.ListTypesResponse]
+    """Returns the types, shipped ones and the organization's own, now or as of a past moment.
+    Errors: as ListAssets.
+    """
+    DefinePersona: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.DefinePersonaRequest, _relationship_policies_pb2.DefinePersonaResponse]
+    """Defines a version of a persona. It counts once enough functions approved it.
+    Errors: as PublishPurposes; ATTRIBUTE_UNKNOWN, TYPE_UNKNOWN.
+    """
+    ApprovePersona: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.ApprovePersonaRequest, _relationship_policies_pb2.ApprovePersonaResponse]
+    """Records that a function approves a version of a persona; harmless where it did before.
+    Errors: REQUEST_INVALID, REQUEST_ID_REUSED, PERSONA_UNKNOWN.
+    """
+    RetirePersona: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.RetirePersonaRequest, _relationship_policies_pb2.RetirePersonaResponse]
+    """Records that a persona is used no more; harmless where it is retired.
+    Errors: as ApprovePersona.
+    """
+    ListPersonae: _aio.UnaryUnaryMultiCallable[_relationship_policies_pb2.ListPersonaeRequest, _relationship_policies_pb2.ListPersonaeResponse]
+    """Lists personae with their approvals, now or as of a past moment.
     Errors: as ListAssets.
     """
 
@@ -220,6 +262,107 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_contact_policies_pb2.ListAttributeDefinitionsRequest, _abc.Awaitable[_contact_policies_pb2.ListAttributeDefinitionsResponse]],
     ) -> _abc.Awaitable[_contact_policies_pb2.ListAttributeDefinitionsResponse]:
         """Returns the catalogue of attributes, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishRelationshipPolicy(
+        self,
+        request: _relationship_policies_pb2.PublishRelationshipPolicyRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.PublishRelationshipPolicyRequest, _abc.Awaitable[_relationship_policies_pb2.PublishRelationshipPolicyResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.PublishRelationshipPolicyResponse]:
+        """Publishes a version of the relationship policy, whole; what is not given is filled in. The same content under the same
+        version changes nothing.
+        Errors: as PublishPurposes; POLICY_RULES_CONFLICT, TYPE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckRelationshipPolicy(
+        self,
+        request: _relationship_policies_pb2.CheckRelationshipPolicyRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.CheckRelationshipPolicyRequest, _abc.Awaitable[_relationship_policies_pb2.CheckRelationshipPolicyResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.CheckRelationshipPolicyResponse]:
+        """Says what publishing would say, every fault at once, and publishes nothing.
+        Errors: as ListAssets.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRelationshipPolicy(
+        self,
+        request: _relationship_policies_pb2.GetRelationshipPolicyRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.GetRelationshipPolicyRequest, _abc.Awaitable[_relationship_policies_pb2.GetRelationshipPolicyResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.GetRelationshipPolicyResponse]:
+        """Returns one version of the relationship policy, whole.
+        Errors: as ListAssets; POLICY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRelationshipPolicies(
+        self,
+        request: _relationship_policies_pb2.ListRelationshipPoliciesRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.ListRelationshipPoliciesRequest, _abc.Awaitable[_relationship_policies_pb2.ListRelationshipPoliciesResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.ListRelationshipPoliciesResponse]:
+        """Lists the versions of the relationship policy, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+
+    @_abc_1.abstractmethod
+    def PublishTypes(
+        self,
+        request: _relationship_policies_pb2.PublishTypesRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.PublishTypesRequest, _abc.Awaitable[_relationship_policies_pb2.PublishTypesResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.PublishTypesResponse]:
+        """Publishes the organization's catalogue of relationship types, whole. The same content under the same version changes nothing.
+        Errors: as PublishPurposes.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTypes(
+        self,
+        request: _relationship_policies_pb2.ListTypesRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.ListTypesRequest, _abc.Awaitable[_relationship_policies_pb2.ListTypesResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.ListTypesResponse]:
+        """Returns the types, shipped ones and the organization's own, now or as of a past moment.
+        Errors: as ListAssets.
+        """
+
+    @_abc_1.abstractmethod
+    def DefinePersona(
+        self,
+        request: _relationship_policies_pb2.DefinePersonaRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.DefinePersonaRequest, _abc.Awaitable[_relationship_policies_pb2.DefinePersonaResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.DefinePersonaResponse]:
+        """Defines a version of a persona. It counts once enough functions approved it.
+        Errors: as PublishPurposes; ATTRIBUTE_UNKNOWN, TYPE_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ApprovePersona(
+        self,
+        request: _relationship_policies_pb2.ApprovePersonaRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.ApprovePersonaRequest, _abc.Awaitable[_relationship_policies_pb2.ApprovePersonaResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.ApprovePersonaResponse]:
+        """Records that a function approves a version of a persona; harmless where it did before.
+        Errors: REQUEST_INVALID, REQUEST_ID_REUSED, PERSONA_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def RetirePersona(
+        self,
+        request: _relationship_policies_pb2.RetirePersonaRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.RetirePersonaRequest, _abc.Awaitable[_relationship_policies_pb2.RetirePersonaResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.RetirePersonaResponse]:
+        """Records that a persona is used no more; harmless where it is retired.
+        Errors: as ApprovePersona.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPersonae(
+        self,
+        request: _relationship_policies_pb2.ListPersonaeRequest,
+        context: _aio.ServicerContext[_relationship_policies_pb2.ListPersonaeRequest, _abc.Awaitable[_relationship_policies_pb2.ListPersonaeResponse]],
+    ) -> _abc.Awaitable[_relationship_policies_pb2.ListPersonaeResponse]:
+        """Lists personae with their approvals, now or as of a past moment.
         Errors: as ListAssets.
         """
 

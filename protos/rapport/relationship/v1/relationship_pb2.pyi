@@ -11,6 +11,8 @@ from google.protobuf.internal import containers as _containers
 from rapport.consent.v1 import consent_cell_pb2 as _consent_cell_pb2
 from rapport.events.v1 import exchange_pb2 as _exchange_pb2
 from rapport.events.v1 import interaction_pb2 as _interaction_pb2
+from rapport.relationship.v1 import explaining_pb2 as _explaining_pb2
+from rapport.relationship.v1 import measures_pb2 as _measures_pb2
 from rapport.type.v1 import as_of_pb2 as _as_of_pb2
 import builtins as _builtins
 import sys
@@ -42,6 +44,8 @@ class Relationship(_message.Message):
     QUANTITIES_FIELD_NUMBER: _builtins.int
     CONSENTS_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
     customer_id: _builtins.str
@@ -84,6 +88,14 @@ class Relationship(_message.Message):
     def balance(self) -> Global___BalanceSummary:
         """The balance that a list was ordered or filtered by. Only in such lists."""
 
+    @_builtins.property
+    def measures(self) -> _measures_pb2.Measures:
+        """What is measured. In answers to GetRelationship, and where it was asked for."""
+
+    @_builtins.property
+    def standing(self) -> _explaining_pb2.Standing:
+        """Levels. Only in lists that were filtered or ordered by them."""
+
     def __init__(
         self,
         *,
@@ -100,10 +112,12 @@ class Relationship(_message.Message):
         quantities: _abc.Iterable[Global___Quantity] | None = ...,
         consents: _abc.Iterable[_consent_cell_pb2.CellStatus] | None = ...,
         balance: Global___BalanceSummary | None = ...,
+        measures: _measures_pb2.Measures | None = ...,
+        standing: _explaining_pb2.Standing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "balance", b"balance", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "balance", b"balance", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time", "measures", b"measures", "standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "balance", b"balance", "consents", b"consents", "customer_id", b"customer_id", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time", "last_position", b"last_position", "organization_id", b"organization_id", "position", b"position", "quantities", b"quantities", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "balance", b"balance", "consents", b"consents", "customer_id", b"customer_id", "exchanges", b"exchanges", "first_occur_time", b"first_occur_time", "interactions", b"interactions", "last_occur_time", b"last_occur_time", "last_position", b"last_position", "measures", b"measures", "organization_id", b"organization_id", "position", b"position", "quantities", b"quantities", "standing", b"standing", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

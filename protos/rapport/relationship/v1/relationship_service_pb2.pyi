@@ -11,6 +11,8 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from rapport.events.v1 import exchange_pb2 as _exchange_pb2
 from rapport.relationship.v1 import balance_pb2 as _balance_pb2
+from rapport.relationship.v1 import explaining_pb2 as _explaining_pb2
+from rapport.relationship.v1 import levels_pb2 as _levels_pb2
 from rapport.relationship.v1 import relationship_pb2 as _relationship_pb2
 from rapport.relationship.v1 import statement_pb2 as _statement_pb2
 from rapport.relationship.v1 import timeline_pb2 as _timeline_pb2
@@ -54,6 +56,8 @@ class _RelationshipOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rel
     """Lowest got - gave first: whom we owe most, by value. Those without a policy are left out."""
     RELATIONSHIP_ORDER_NET_DESCENDING: _RelationshipOrder.ValueType  # 9
     """Highest got - gave first. Those without a policy are left out."""
+    RELATIONSHIP_ORDER_NEXT_CROSSING_ASCENDING: _RelationshipOrder.ValueType  # 10
+    """Earliest next crossing first; those that the clock will not change are left out. Needs `filter.standing`."""
 
 class RelationshipOrder(_RelationshipOrder, metaclass=_RelationshipOrderEnumTypeWrapper):
     """In which order relationships are listed; ties by customer_id."""
@@ -80,6 +84,8 @@ RELATIONSHIP_ORDER_NET_ASCENDING: RelationshipOrder.ValueType  # 8
 """Lowest got - gave first: whom we owe most, by value. Those without a policy are left out."""
 RELATIONSHIP_ORDER_NET_DESCENDING: RelationshipOrder.ValueType  # 9
 """Highest got - gave first. Those without a policy are left out."""
+RELATIONSHIP_ORDER_NEXT_CROSSING_ASCENDING: RelationshipOrder.ValueType  # 10
+"""Earliest next crossing first; those that the clock will not change are left out. Needs `filter.standing`."""
 Global___RelationshipOrder: _TypeAlias = RelationshipOrder  # noqa: Y015
 
 @_typing.final
@@ -92,15 +98,28 @@ class GetRelationshipRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
+    UNDER_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
     customer_id: _builtins.str
     """Customer side: a surrogate the organization chose, never contact data. Format: `[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}`."""
     min_position: _builtins.int
     """The answer must reflect the log at least up to this position. Default: 0, no demand."""
+    scope: _levels_pb2.ViewScope.ValueType
+    """Whose facts are folded. Default: RELATIONSHIP."""
     @_builtins.property
     def as_of(self) -> _as_of_pb2.AsOf:
         """Point of view. Default: now, with everything recorded."""
+
+    @_builtins.property
+    def measures(self) -> _containers.RepeatedScalarFieldContainer[_explaining_pb2.MeasureGroup.ValueType]:
+        """Measures wanted. Default: all of them."""
+
+    @_builtins.property
+    def under(self) -> _explaining_pb2.UnderPolicy:
+        """What-if: the same events under another policy. Default: the policy in force."""
 
     def __init__(
         self,
@@ -109,10 +128,13 @@ class GetRelationshipRequest(_message.Message):
         customer_id: _builtins.str = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
         min_position: _builtins.int = ...,
+        measures: _abc.Iterable[_explaining_pb2.MeasureGroup.ValueType] | None = ...,
+        under: _explaining_pb2.UnderPolicy | None = ...,
+        scope: _levels_pb2.ViewScope.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "under", b"under"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "customer_id", b"customer_id", "min_position", b"min_position", "organization_id", b"organization_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "customer_id", b"customer_id", "measures", b"measures", "min_position", b"min_position", "organization_id", b"organization_id", "scope", b"scope", "under", b"under"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,6 +174,8 @@ class BatchGetRelationshipsRequest(_message.Message):
     CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     MIN_POSITION_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
+    UNDER_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
     min_position: _builtins.int
@@ -164,6 +188,14 @@ class BatchGetRelationshipsRequest(_message.Message):
     def as_of(self) -> _as_of_pb2.AsOf:
         """Point of view. Default: now, with everything recorded."""
 
+    @_builtins.property
+    def measures(self) -> _containers.RepeatedScalarFieldContainer[_explaining_pb2.MeasureGroup.ValueType]:
+        """Measures wanted. Default: none."""
+
+    @_builtins.property
+    def under(self) -> _explaining_pb2.UnderPolicy:
+        """What-if: the same events under another policy. Default: the policy in force."""
+
     def __init__(
         self,
         *,
@@ -171,10 +203,12 @@ class BatchGetRelationshipsRequest(_message.Message):
         customer_ids: _abc.Iterable[_builtins.str] | None = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
         min_position: _builtins.int = ...,
+        measures: _abc.Iterable[_explaining_pb2.MeasureGroup.ValueType] | None = ...,
+        under: _explaining_pb2.UnderPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "under", b"under"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "customer_ids", b"customer_ids", "min_position", b"min_position", "organization_id", b"organization_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "customer_ids", b"customer_ids", "measures", b"measures", "min_position", b"min_position", "organization_id", b"organization_id", "under", b"under"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,6 +310,7 @@ class RelationshipFilter(_message.Message):
     UNITS_MAX_FIELD_NUMBER: _builtins.int
     UNITS_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
     customer_id_prefix: _builtins.str
     """Customer ids that begin with this, at most 128 characters."""
     interactions_min: _builtins.int
@@ -306,6 +341,10 @@ class RelationshipFilter(_message.Message):
     def balance(self) -> Global___BalanceFilter:
         """By balance. Default: no bound."""
 
+    @_builtins.property
+    def standing(self) -> _explaining_pb2.StandingFilter:
+        """By levels. Default: no bound. Even without bounds, answers have the standing."""
+
     def __init__(
         self,
         *,
@@ -319,10 +358,11 @@ class RelationshipFilter(_message.Message):
         units_max: _builtins.int = ...,
         units: Global___UnitsSelector | None = ...,
         balance: Global___BalanceFilter | None = ...,
+        standing: _explaining_pb2.StandingFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "first_occur_time_from", b"first_occur_time_from", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "units", b"units"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "first_occur_time_from", b"first_occur_time_from", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "standing", b"standing", "units", b"units"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "customer_id_prefix", b"customer_id_prefix", "exchanges_min", b"exchanges_min", "first_occur_time_from", b"first_occur_time_from", "interactions_min", b"interactions_min", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "units", b"units", "units_max", b"units_max", "units_min", b"units_min"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "customer_id_prefix", b"customer_id_prefix", "exchanges_min", b"exchanges_min", "first_occur_time_from", b"first_occur_time_from", "interactions_min", b"interactions_min", "last_occur_time_before", b"last_occur_time_before", "last_occur_time_from", b"last_occur_time_from", "standing", b"standing", "units", b"units", "units_max", b"units_max", "units_min", b"units_min"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from rapport.relationship.v1 import explaining_pb2 as rapport_dot_relationship_dot_v1_dot_explaining__pb2
 from rapport.relationship.v1 import relationship_service_pb2 as rapport_dot_relationship_dot_v1_dot_relationship__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -74,6 +75,26 @@ class RelationshipServiceStub:
                 '/rapport.relationship.v1.RelationshipService/GetStatement',
                 request_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementRequest.SerializeToString,
                 response_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementResponse.FromString,
+                _registered_method=True)
+        self.ExplainRelationship = channel.unary_stream(
+                '/rapport.relationship.v1.RelationshipService/ExplainRelationship',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainRelationshipRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainRelationshipResponse.FromString,
+                _registered_method=True)
+        self.DiffRelationship = channel.unary_unary(
+                '/rapport.relationship.v1.RelationshipService/DiffRelationship',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.DiffRelationshipRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.DiffRelationshipResponse.FromString,
+                _registered_method=True)
+        self.ExplainIdentity = channel.unary_unary(
+                '/rapport.relationship.v1.RelationshipService/ExplainIdentity',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainIdentityRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainIdentityResponse.FromString,
+                _registered_method=True)
+        self.ExplainPersona = channel.unary_unary(
+                '/rapport.relationship.v1.RelationshipService/ExplainPersona',
+                request_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainPersonaRequest.SerializeToString,
+                response_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainPersonaResponse.FromString,
                 _registered_method=True)
 
 
@@ -149,6 +170,39 @@ class RelationshipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainRelationship(self, request, context):
+        """Streams every measure with its formula and the events that made it so, and the lines of the strength with what each event
+        adds. That they add up exactly is checked before the first message is sent.
+        Errors: as GetRelationship; POLICY_UNKNOWN, EXPLANATION_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffRelationship(self, request, context):
+        """Says in what two views of one relationship differ; the differences of the strength add up exactly.
+        Errors: as GetRelationship; POLICY_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainIdentity(self, request, context):
+        """Returns the links by which customer ids are one person, with their evidence, now or as of a past moment.
+        Errors: as GetRelationship.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainPersona(self, request, context):
+        """Says clause by clause whether a customer belongs to a persona.
+        Errors: as GetRelationship; PERSONA_UNKNOWN, PERSONA_NOT_ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RelationshipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -191,6 +245,26 @@ def add_RelationshipServiceServicer_to_server(servicer, server):
                     servicer.GetStatement,
                     request_deserializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementRequest.FromString,
                     response_serializer=rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementResponse.SerializeToString,
+            ),
+            'ExplainRelationship': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExplainRelationship,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainRelationshipRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainRelationshipResponse.SerializeToString,
+            ),
+            'DiffRelationship': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffRelationship,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.DiffRelationshipRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.DiffRelationshipResponse.SerializeToString,
+            ),
+            'ExplainIdentity': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainIdentity,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainIdentityRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainIdentityResponse.SerializeToString,
+            ),
+            'ExplainPersona': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainPersona,
+                    request_deserializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainPersonaRequest.FromString,
+                    response_serializer=rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainPersonaResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -410,6 +484,114 @@ class RelationshipService:
             '/rapport.relationship.v1.RelationshipService/GetStatement',
             rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementRequest.SerializeToString,
             rapport_dot_relationship_dot_v1_dot_relationship__service__pb2.GetStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRelationship(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/ExplainRelationship',
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainRelationshipRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainRelationshipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffRelationship(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/DiffRelationship',
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.DiffRelationshipRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.DiffRelationshipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainIdentity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/ExplainIdentity',
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainIdentityRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainIdentityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainPersona(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rapport.relationship.v1.RelationshipService/ExplainPersona',
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainPersonaRequest.SerializeToString,
+            rapport_dot_relationship_dot_v1_dot_explaining__pb2.ExplainPersonaResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rapport.relationship.v1 import explaining_pb2 as _explaining_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as _relationship_service_pb2
 import abc as _abc_1
 
@@ -51,6 +52,23 @@ class RelationshipServiceStub:
     GetStatement: _aio.UnaryUnaryMultiCallable[_relationship_service_pb2.GetStatementRequest, _relationship_service_pb2.GetStatementResponse]
     """Returns what could be shown to the customer: their own balance, line by line, by day.
     Errors: as GetBalance; PAGE_TOKEN_INVALID.
+    """
+    ExplainRelationship: _aio.UnaryStreamMultiCallable[_explaining_pb2.ExplainRelationshipRequest, _explaining_pb2.ExplainRelationshipResponse]
+    """Streams every measure with its formula and the events that made it so, and the lines of the strength with what each event
+    adds. That they add up exactly is checked before the first message is sent.
+    Errors: as GetRelationship; POLICY_UNKNOWN, EXPLANATION_MISMATCH.
+    """
+    DiffRelationship: _aio.UnaryUnaryMultiCallable[_explaining_pb2.DiffRelationshipRequest, _explaining_pb2.DiffRelationshipResponse]
+    """Says in what two views of one relationship differ; the differences of the strength add up exactly.
+    Errors: as GetRelationship; POLICY_UNKNOWN.
+    """
+    ExplainIdentity: _aio.UnaryUnaryMultiCallable[_explaining_pb2.ExplainIdentityRequest, _explaining_pb2.ExplainIdentityResponse]
+    """Returns the links by which customer ids are one person, with their evidence, now or as of a past moment.
+    Errors: as GetRelationship.
+    """
+    ExplainPersona: _aio.UnaryUnaryMultiCallable[_explaining_pb2.ExplainPersonaRequest, _explaining_pb2.ExplainPersonaResponse]
+    """Says clause by clause whether a customer belongs to a persona.
+    Errors: as GetRelationship; PERSONA_UNKNOWN, PERSONA_NOT_ACTIVE.
     """
 
 class RelationshipServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -138,6 +156,47 @@ class RelationshipServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_relationship_service_pb2.GetStatementResponse]:
         """Returns what could be shown to the customer: their own balance, line by line, by day.
         Errors: as GetBalance; PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainRelationship(
+        self,
+        request: _explaining_pb2.ExplainRelationshipRequest,
+        context: _aio.ServicerContext[_explaining_pb2.ExplainRelationshipRequest, _abc.AsyncIterator[_explaining_pb2.ExplainRelationshipResponse]],
+    ) -> _abc.AsyncIterator[_explaining_pb2.ExplainRelationshipResponse]:
+        """Streams every measure with its formula and the events that made it so, and the lines of the strength with what each event
+        adds. That they add up exactly is checked before the first message is sent.
+        Errors: as GetRelationship; POLICY_UNKNOWN, EXPLANATION_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def DiffRelationship(
+        self,
+        request: _explaining_pb2.DiffRelationshipRequest,
+        context: _aio.ServicerContext[_explaining_pb2.DiffRelationshipRequest, _abc.Awaitable[_explaining_pb2.DiffRelationshipResponse]],
+    ) -> _abc.Awaitable[_explaining_pb2.DiffRelationshipResponse]:
+        """Says in what two views of one relationship differ; the differences of the strength add up exactly.
+        Errors: as GetRelationship; POLICY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainIdentity(
+        self,
+        request: _explaining_pb2.ExplainIdentityRequest,
+        context: _aio.ServicerContext[_explaining_pb2.ExplainIdentityRequest, _abc.Awaitable[_explaining_pb2.ExplainIdentityResponse]],
+    ) -> _abc.Awaitable[_explaining_pb2.ExplainIdentityResponse]:
+        """Returns the links by which customer ids are one person, with their evidence, now or as of a past moment.
+        Errors: as GetRelationship.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainPersona(
+        self,
+        request: _explaining_pb2.ExplainPersonaRequest,
+        context: _aio.ServicerContext[_explaining_pb2.ExplainPersonaRequest, _abc.Awaitable[_explaining_pb2.ExplainPersonaResponse]],
+    ) -> _abc.Awaitable[_explaining_pb2.ExplainPersonaResponse]:
+        """Says clause by clause whether a customer belongs to a persona.
+        Errors: as GetRelationship; PERSONA_UNKNOWN, PERSONA_NOT_ACTIVE.
         """
 
 def add_RelationshipServiceServicer_to_server(servicer: RelationshipServiceServicer, server: _aio.Server) -> None: ...

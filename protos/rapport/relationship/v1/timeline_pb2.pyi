@@ -15,6 +15,7 @@ from rapport.events.v1 import interaction_pb2 as _interaction_pb2
 from rapport.events.v1 import metadata_pb2 as _metadata_pb2
 from rapport.events.v1 import preference_pb2 as _preference_pb2
 from rapport.events.v1 import privacy_pb2 as _privacy_pb2
+from rapport.events.v1 import relationship_pb2 as _relationship_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -86,6 +87,22 @@ class TimelineEntry(_message.Message):
     CONTACT_DECIDED_FIELD_NUMBER: _builtins.int
     CONTACT_ABORTED_FIELD_NUMBER: _builtins.int
     ERASURE_STARTED_FIELD_NUMBER: _builtins.int
+    COMMON_GROUND_DECLARED_FIELD_NUMBER: _builtins.int
+    COMMON_GROUND_ENDED_FIELD_NUMBER: _builtins.int
+    RELATIONSHIP_TYPE_DECLARED_FIELD_NUMBER: _builtins.int
+    RELATIONSHIP_TYPE_ASSESSED_FIELD_NUMBER: _builtins.int
+    ASSESSMENT_RECORDED_FIELD_NUMBER: _builtins.int
+    VECTOR_OPENED_FIELD_NUMBER: _builtins.int
+    VECTOR_RENEWED_FIELD_NUMBER: _builtins.int
+    VECTOR_FULFILLED_FIELD_NUMBER: _builtins.int
+    OBSTACLE_REPORTED_FIELD_NUMBER: _builtins.int
+    OBSTACLE_REMOVED_FIELD_NUMBER: _builtins.int
+    VALUE_DEFINITION_ASKED_FIELD_NUMBER: _builtins.int
+    VALUE_DEFINITION_DECLARED_FIELD_NUMBER: _builtins.int
+    POINT_OF_CONTACT_OPENED_FIELD_NUMBER: _builtins.int
+    POINT_OF_CONTACT_CLOSED_FIELD_NUMBER: _builtins.int
+    CONTACT_SHAPE_WANTED_FIELD_NUMBER: _builtins.int
+    RELATIONSHIP_ENDED_FIELD_NUMBER: _builtins.int
     UNDONE_BY_POSITION_FIELD_NUMBER: _builtins.int
     HAS_PERSONAL_PART_FIELD_NUMBER: _builtins.int
     position: _builtins.int
@@ -302,6 +319,70 @@ class TimelineEntry(_message.Message):
     def erasure_started(self) -> _privacy_pb2.ErasureStarted:
         """`privacy.erasure_started.v1`"""
 
+    @_builtins.property
+    def common_ground_declared(self) -> _relationship_pb2.CommonGroundDeclared:
+        """`common_ground.declared.v1`"""
+
+    @_builtins.property
+    def common_ground_ended(self) -> _relationship_pb2.CommonGroundEnded:
+        """`common_ground.ended.v1`"""
+
+    @_builtins.property
+    def relationship_type_declared(self) -> _relationship_pb2.RelationshipTypeDeclared:
+        """`relationship_type.declared.v1`"""
+
+    @_builtins.property
+    def relationship_type_assessed(self) -> _relationship_pb2.RelationshipTypeAssessed:
+        """`relationship_type.assessed.v1`"""
+
+    @_builtins.property
+    def assessment_recorded(self) -> _relationship_pb2.AssessmentRecorded:
+        """`assessment.recorded.v1`"""
+
+    @_builtins.property
+    def vector_opened(self) -> _relationship_pb2.VectorOpened:
+        """`vector.opened.v1`"""
+
+    @_builtins.property
+    def vector_renewed(self) -> _relationship_pb2.VectorRenewed:
+        """`vector.renewed.v1`"""
+
+    @_builtins.property
+    def vector_fulfilled(self) -> _relationship_pb2.VectorFulfilled:
+        """`vector.fulfilled.v1`"""
+
+    @_builtins.property
+    def obstacle_reported(self) -> _relationship_pb2.ObstacleReported:
+        """`obstacle.reported.v1`"""
+
+    @_builtins.property
+    def obstacle_removed(self) -> _relationship_pb2.ObstacleRemoved:
+        """`obstacle.removed.v1`"""
+
+    @_builtins.property
+    def value_definition_asked(self) -> _relationship_pb2.ValueDefinitionAsked:
+        """`value_definition.asked.v1`"""
+
+    @_builtins.property
+    def value_definition_declared(self) -> _relationship_pb2.ValueDefinitionDeclared:
+        """`value_definition.declared.v1`"""
+
+    @_builtins.property
+    def point_of_contact_opened(self) -> _relationship_pb2.PointOfContactOpened:
+        """`point_of_contact.opened.v1`"""
+
+    @_builtins.property
+    def point_of_contact_closed(self) -> _relationship_pb2.PointOfContactClosed:
+        """`point_of_contact.closed.v1`"""
+
+    @_builtins.property
+    def contact_shape_wanted(self) -> _relationship_pb2.ContactShapeWanted:
+        """`contact_shape.wanted.v1`"""
+
+    @_builtins.property
+    def relationship_ended(self) -> _relationship_pb2.RelationshipEnded:
+        """`relationship.ended.v1`"""
+
     def __init__(
         self,
         *,
@@ -359,14 +440,30 @@ class TimelineEntry(_message.Message):
         contact_decided: _contact_pb2.ContactDecided | None = ...,
         contact_aborted: _contact_pb2.ContactAborted | None = ...,
         erasure_started: _privacy_pb2.ErasureStarted | None = ...,
+        common_ground_declared: _relationship_pb2.CommonGroundDeclared | None = ...,
+        common_ground_ended: _relationship_pb2.CommonGroundEnded | None = ...,
+        relationship_type_declared: _relationship_pb2.RelationshipTypeDeclared | None = ...,
+        relationship_type_assessed: _relationship_pb2.RelationshipTypeAssessed | None = ...,
+        assessment_recorded: _relationship_pb2.AssessmentRecorded | None = ...,
+        vector_opened: _relationship_pb2.VectorOpened | None = ...,
+        vector_renewed: _relationship_pb2.VectorRenewed | None = ...,
+        vector_fulfilled: _relationship_pb2.VectorFulfilled | None = ...,
+        obstacle_reported: _relationship_pb2.ObstacleReported | None = ...,
+        obstacle_removed: _relationship_pb2.ObstacleRemoved | None = ...,
+        value_definition_asked: _relationship_pb2.ValueDefinitionAsked | None = ...,
+        value_definition_declared: _relationship_pb2.ValueDefinitionDeclared | None = ...,
+        point_of_contact_opened: _relationship_pb2.PointOfContactOpened | None = ...,
+        point_of_contact_closed: _relationship_pb2.PointOfContactClosed | None = ...,
+        contact_shape_wanted: _relationship_pb2.ContactShapeWanted | None = ...,
+        relationship_ended: _relationship_pb2.RelationshipEnded | None = ...,
         undone_by_position: _builtins.int = ...,
         has_personal_part: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_disclosed", b"attribute_disclosed", "attribute_inferred", b"attribute_inferred", "attribute_observed", b"attribute_observed", "attribute_obtained", b"attribute_obtained", "attribute_requested", b"attribute_requested", "attribute_withdrawn", b"attribute_withdrawn", "consent_confirmed", b"consent_confirmed", "consent_deferred", b"consent_deferred", "consent_given", b"consent_given", "consent_invalidated", b"consent_invalidated", "consent_refused", b"consent_refused", "consent_renewed", b"consent_renewed", "consent_requested", b"consent_requested", "consent_revoked", b"consent_revoked", "consent_withdrawn", b"consent_withdrawn", "contact_aborted", b"contact_aborted", "contact_decided", b"contact_decided", "disclosure_recorded", b"disclosure_recorded", "erasure_started", b"erasure_started", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "guardian_appointed", b"guardian_appointed", "guardian_released", b"guardian_released", "identifier_revoked", b"identifier_revoked", "identifier_verified", b"identifier_verified", "identity_linked", b"identity_linked", "identity_unlinked", b"identity_unlinked", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "notice_served", b"notice_served", "objection_lifted", b"objection_lifted", "objection_raised", b"objection_raised", "observation_declared", b"observation_declared", "preference_cleared", b"preference_cleared", "preference_declared", b"preference_declared", "profile_declared", b"profile_declared", "promise_cancelled", b"promise_cancelled", "promise_kept", b"promise_kept", "promise_made", b"promise_made", "promise_triggered", b"promise_triggered", "recipient_grant_given", b"recipient_grant_given", "recipient_grant_revoked", b"recipient_grant_revoked", "record_time", b"record_time", "suppression_added", b"suppression_added", "suppression_lifted", b"suppression_lifted", "withdrawal_honoured", b"withdrawal_honoured"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assessment_recorded", b"assessment_recorded", "attribute_disclosed", b"attribute_disclosed", "attribute_inferred", b"attribute_inferred", "attribute_observed", b"attribute_observed", "attribute_obtained", b"attribute_obtained", "attribute_requested", b"attribute_requested", "attribute_withdrawn", b"attribute_withdrawn", "common_ground_declared", b"common_ground_declared", "common_ground_ended", b"common_ground_ended", "consent_confirmed", b"consent_confirmed", "consent_deferred", b"consent_deferred", "consent_given", b"consent_given", "consent_invalidated", b"consent_invalidated", "consent_refused", b"consent_refused", "consent_renewed", b"consent_renewed", "consent_requested", b"consent_requested", "consent_revoked", b"consent_revoked", "consent_withdrawn", b"consent_withdrawn", "contact_aborted", b"contact_aborted", "contact_decided", b"contact_decided", "contact_shape_wanted", b"contact_shape_wanted", "disclosure_recorded", b"disclosure_recorded", "erasure_started", b"erasure_started", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "guardian_appointed", b"guardian_appointed", "guardian_released", b"guardian_released", "identifier_revoked", b"identifier_revoked", "identifier_verified", b"identifier_verified", "identity_linked", b"identity_linked", "identity_unlinked", b"identity_unlinked", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "notice_served", b"notice_served", "objection_lifted", b"objection_lifted", "objection_raised", b"objection_raised", "observation_declared", b"observation_declared", "obstacle_removed", b"obstacle_removed", "obstacle_reported", b"obstacle_reported", "point_of_contact_closed", b"point_of_contact_closed", "point_of_contact_opened", b"point_of_contact_opened", "preference_cleared", b"preference_cleared", "preference_declared", b"preference_declared", "profile_declared", b"profile_declared", "promise_cancelled", b"promise_cancelled", "promise_kept", b"promise_kept", "promise_made", b"promise_made", "promise_triggered", b"promise_triggered", "recipient_grant_given", b"recipient_grant_given", "recipient_grant_revoked", b"recipient_grant_revoked", "record_time", b"record_time", "relationship_ended", b"relationship_ended", "relationship_type_assessed", b"relationship_type_assessed", "relationship_type_declared", b"relationship_type_declared", "suppression_added", b"suppression_added", "suppression_lifted", b"suppression_lifted", "value_definition_asked", b"value_definition_asked", "value_definition_declared", b"value_definition_declared", "vector_fulfilled", b"vector_fulfilled", "vector_opened", b"vector_opened", "vector_renewed", b"vector_renewed", "withdrawal_honoured", b"withdrawal_honoured"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_disclosed", b"attribute_disclosed", "attribute_inferred", b"attribute_inferred", "attribute_observed", b"attribute_observed", "attribute_obtained", b"attribute_obtained", "attribute_requested", b"attribute_requested", "attribute_withdrawn", b"attribute_withdrawn", "consent_confirmed", b"consent_confirmed", "consent_deferred", b"consent_deferred", "consent_given", b"consent_given", "consent_invalidated", b"consent_invalidated", "consent_refused", b"consent_refused", "consent_renewed", b"consent_renewed", "consent_requested", b"consent_requested", "consent_revoked", b"consent_revoked", "consent_withdrawn", b"consent_withdrawn", "contact_aborted", b"contact_aborted", "contact_decided", b"contact_decided", "disclosure_recorded", b"disclosure_recorded", "erasure_started", b"erasure_started", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "guardian_appointed", b"guardian_appointed", "guardian_released", b"guardian_released", "has_personal_part", b"has_personal_part", "identifier_revoked", b"identifier_revoked", "identifier_verified", b"identifier_verified", "identity_linked", b"identity_linked", "identity_unlinked", b"identity_unlinked", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "notice_served", b"notice_served", "objection_lifted", b"objection_lifted", "objection_raised", b"objection_raised", "observation_declared", b"observation_declared", "position", b"position", "preference_cleared", b"preference_cleared", "preference_declared", b"preference_declared", "profile_declared", b"profile_declared", "promise_cancelled", b"promise_cancelled", "promise_kept", b"promise_kept", "promise_made", b"promise_made", "promise_triggered", b"promise_triggered", "recipient_grant_given", b"recipient_grant_given", "recipient_grant_revoked", b"recipient_grant_revoked", "record_time", b"record_time", "suppression_added", b"suppression_added", "suppression_lifted", b"suppression_lifted", "topic", b"topic", "undone_by_position", b"undone_by_position", "version", b"version", "withdrawal_honoured", b"withdrawal_honoured"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assessment_recorded", b"assessment_recorded", "attribute_disclosed", b"attribute_disclosed", "attribute_inferred", b"attribute_inferred", "attribute_observed", b"attribute_observed", "attribute_obtained", b"attribute_obtained", "attribute_requested", b"attribute_requested", "attribute_withdrawn", b"attribute_withdrawn", "common_ground_declared", b"common_ground_declared", "common_ground_ended", b"common_ground_ended", "consent_confirmed", b"consent_confirmed", "consent_deferred", b"consent_deferred", "consent_given", b"consent_given", "consent_invalidated", b"consent_invalidated", "consent_refused", b"consent_refused", "consent_renewed", b"consent_renewed", "consent_requested", b"consent_requested", "consent_revoked", b"consent_revoked", "consent_withdrawn", b"consent_withdrawn", "contact_aborted", b"contact_aborted", "contact_decided", b"contact_decided", "contact_shape_wanted", b"contact_shape_wanted", "disclosure_recorded", b"disclosure_recorded", "erasure_started", b"erasure_started", "event", b"event", "exchange_posted", b"exchange_posted", "exchange_recorded", b"exchange_recorded", "exchange_reversed", b"exchange_reversed", "exchange_voided", b"exchange_voided", "guardian_appointed", b"guardian_appointed", "guardian_released", b"guardian_released", "has_personal_part", b"has_personal_part", "identifier_revoked", b"identifier_revoked", "identifier_verified", b"identifier_verified", "identity_linked", b"identity_linked", "identity_unlinked", b"identity_unlinked", "interaction_corrected", b"interaction_corrected", "interaction_recorded", b"interaction_recorded", "interaction_retracted", b"interaction_retracted", "key_created", b"key_created", "metadata", b"metadata", "notice_served", b"notice_served", "objection_lifted", b"objection_lifted", "objection_raised", b"objection_raised", "observation_declared", b"observation_declared", "obstacle_removed", b"obstacle_removed", "obstacle_reported", b"obstacle_reported", "point_of_contact_closed", b"point_of_contact_closed", "point_of_contact_opened", b"point_of_contact_opened", "position", b"position", "preference_cleared", b"preference_cleared", "preference_declared", b"preference_declared", "profile_declared", b"profile_declared", "promise_cancelled", b"promise_cancelled", "promise_kept", b"promise_kept", "promise_made", b"promise_made", "promise_triggered", b"promise_triggered", "recipient_grant_given", b"recipient_grant_given", "recipient_grant_revoked", b"recipient_grant_revoked", "record_time", b"record_time", "relationship_ended", b"relationship_ended", "relationship_type_assessed", b"relationship_type_assessed", "relationship_type_declared", b"relationship_type_declared", "suppression_added", b"suppression_added", "suppression_lifted", b"suppression_lifted", "topic", b"topic", "undone_by_position", b"undone_by_position", "value_definition_asked", b"value_definition_asked", "value_definition_declared", b"value_definition_declared", "vector_fulfilled", b"vector_fulfilled", "vector_opened", b"vector_opened", "vector_renewed", b"vector_renewed", "version", b"version", "withdrawal_honoured", b"withdrawal_honoured"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["interaction_recorded", "interaction_corrected", "interaction_retracted", "consent_given", "consent_refused", "consent_withdrawn", "exchange_recorded", "exchange_reversed", "key_created", "exchange_posted", "exchange_voided", "observation_declared", "notice_served", "consent_requested", "consent_deferred", "consent_confirmed", "consent_renewed", "consent_revoked", "consent_invalidated", "objection_raised", "objection_lifted", "withdrawal_honoured", "guardian_appointed", "guardian_released", "recipient_grant_given", "recipient_grant_revoked", "suppression_added", "suppression_lifted", "preference_declared", "preference_cleared", "profile_declared", "identifier_verified", "identifier_revoked", "identity_linked", "identity_unlinked", "promise_made", "promise_triggered", "promise_kept", "promise_cancelled", "attribute_requested", "attribute_disclosed", "attribute_observed", "attribute_inferred", "attribute_obtained", "attribute_withdrawn", "disclosure_recorded", "contact_decided", "contact_aborted", "erasure_started"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["interaction_recorded", "interaction_corrected", "interaction_retracted", "consent_given", "consent_refused", "consent_withdrawn", "exchange_recorded", "exchange_reversed", "key_created", "exchange_posted", "exchange_voided", "observation_declared", "notice_served", "consent_requested", "consent_deferred", "consent_confirmed", "consent_renewed", "consent_revoked", "consent_invalidated", "objection_raised", "objection_lifted", "withdrawal_honoured", "guardian_appointed", "guardian_released", "recipient_grant_given", "recipient_grant_revoked", "suppression_added", "suppression_lifted", "preference_declared", "preference_cleared", "profile_declared", "identifier_verified", "identifier_revoked", "identity_linked", "identity_unlinked", "promise_made", "promise_triggered", "promise_kept", "promise_cancelled", "attribute_requested", "attribute_disclosed", "attribute_observed", "attribute_inferred", "attribute_obtained", "attribute_withdrawn", "disclosure_recorded", "contact_decided", "contact_aborted", "erasure_started", "common_ground_declared", "common_ground_ended", "relationship_type_declared", "relationship_type_assessed", "assessment_recorded", "vector_opened", "vector_renewed", "vector_fulfilled", "obstacle_reported", "obstacle_removed", "value_definition_asked", "value_definition_declared", "point_of_contact_opened", "point_of_contact_closed", "contact_shape_wanted", "relationship_ended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -1,0 +1,1 @@
+"""Generated code of the protobuf package `rapport.relay.v1`."""
