@@ -12,7 +12,7 @@ from rapport.events.v1 import consent_pb2 as _consent_pb2
 from rapport.events.v1 import disclosure_pb2 as _disclosure_pb2
 from rapport.events.v1 import exchange_pb2 as _exchange_pb2
 from rapport.events.v1 import interaction_pb2 as _interaction_pb2
-from rapport.relationship.v1 import levels_pb2 as _levels_pb2
+from rapport.type.v1 import levels_pb2 as _levels_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

@@ -11,7 +11,7 @@ from google.protobuf.internal import containers as _containers
 from rapport.events.v1 import contact_policy_pb2 as _contact_policy_pb2
 from rapport.events.v1 import disclosure_pb2 as _disclosure_pb2
 from rapport.events.v1 import interaction_pb2 as _interaction_pb2
-from rapport.relationship.v1 import levels_pb2 as _levels_pb2
+from rapport.type.v1 import levels_pb2 as _levels_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

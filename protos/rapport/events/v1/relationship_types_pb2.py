@@ -24,10 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot_v1_dot_data__class__pb2
-from rapport.relationship.v1 import levels_pb2 as rapport_dot_relationship_dot_v1_dot_levels__pb2
+from rapport.type.v1 import levels_pb2 as rapport_dot_type_dot_v1_dot_levels__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*rapport/events/v1/relationship_types.proto\x12\x11rapport.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a$rapport/relationship/v1/levels.proto\"M\n\x0eTypesPublished\x12;\n\tcatalogue\x18\x01 \x01(\x0b\x32 .rapport.events.v1.TypeCatalogueB\x06\xbaH\x03\xc8\x01\x01\"e\n\rTypeCatalogue\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x43\n\x05types\x18\x02 \x03(\x0b\x32#.rapport.events.v1.RelationshipTypeB\x0f\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x04\x88\xb5\x18\x01\"\xde\x03\n\x10RelationshipType\x12\x35\n\x04slug\x18\x01 \x01(\tB\'\xbaH r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\x88\xb5\x18\x01\x12\x1d\n\x05title\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x88\xb5\x18\x01\x12\x1e\n\x06source\x18\x03 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x88\xb5\x18\x01\x12 \n\ndefinition\x18\x04 \x01(\tB\x0c\xbaH\x05r\x03\x18\xa0\x1f\x88\xb5\x18\x01\x12)\n\x04\x61xes\x18\x05 \x01(\x0b\x32\x1b.rapport.events.v1.TypeAxes\x12\x41\n\rneutral_alias\x18\x06 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12\x42\n\nindustries\x18\x07 \x03(\tB.\xbaH\'\x92\x01$\x10@\" r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\x88\xb5\x18\x01\x12>\n\x06\x62rands\x18\x08 \x03(\tB.\xbaH\'\x92\x01$\x10@\" r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\x88\xb5\x18\x01\x12@\n\tcountries\x18\t \x03(\tB-\xbaH&\x92\x01#\x10@\"\x1fr\x1d\x32\x1b^[A-Z]{2}(-[A-Z0-9]{1,3})?$\x88\xb5\x18\x01\"\xd2\x02\n\x08TypeAxes\x12;\n\x07valence\x18\x01 \x01(\x0e\x32 .rapport.relationship.v1.ValenceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\tcloseness\x18\x02 \x01(\x0e\x32\".rapport.relationship.v1.ClosenessB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\tintensity\x18\x03 \x01(\x0e\x32\".rapport.relationship.v1.IntensityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\tvoluntary\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12;\n\x07horizon\x18\x05 \x01(\x0e\x32 .rapport.relationship.v1.HorizonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\tsymmetric\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\x0c\n\n_voluntaryB\x0c\n\n_symmetricb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*rapport/events/v1/relationship_types.proto\x12\x11rapport.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1crapport/type/v1/levels.proto\"M\n\x0eTypesPublished\x12;\n\tcatalogue\x18\x01 \x01(\x0b\x32 .rapport.events.v1.TypeCatalogueB\x06\xbaH\x03\xc8\x01\x01\"e\n\rTypeCatalogue\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x43\n\x05types\x18\x02 \x03(\x0b\x32#.rapport.events.v1.RelationshipTypeB\x0f\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x04\x88\xb5\x18\x01\"\xde\x03\n\x10RelationshipType\x12\x35\n\x04slug\x18\x01 \x01(\tB\'\xbaH r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\x88\xb5\x18\x01\x12\x1d\n\x05title\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x88\xb5\x18\x01\x12\x1e\n\x06source\x18\x03 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x88\xb5\x18\x01\x12 \n\ndefinition\x18\x04 \x01(\tB\x0c\xbaH\x05r\x03\x18\xa0\x1f\x88\xb5\x18\x01\x12)\n\x04\x61xes\x18\x05 \x01(\x0b\x32\x1b.rapport.events.v1.TypeAxes\x12\x41\n\rneutral_alias\x18\x06 \x01(\tB*\xbaH#r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\xd8\x01\x01\x88\xb5\x18\x01\x12\x42\n\nindustries\x18\x07 \x03(\tB.\xbaH\'\x92\x01$\x10@\" r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\x88\xb5\x18\x01\x12>\n\x06\x62rands\x18\x08 \x03(\tB.\xbaH\'\x92\x01$\x10@\" r\x1e\x32\x1c^[a-z0-9][a-z0-9._:-]{0,63}$\x88\xb5\x18\x01\x12@\n\tcountries\x18\t \x03(\tB-\xbaH&\x92\x01#\x10@\"\x1fr\x1d\x32\x1b^[A-Z]{2}(-[A-Z0-9]{1,3})?$\x88\xb5\x18\x01\"\xb2\x02\n\x08TypeAxes\x12\x33\n\x07valence\x18\x01 \x01(\x0e\x32\x18.rapport.type.v1.ValenceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\tcloseness\x18\x02 \x01(\x0e\x32\x1a.rapport.type.v1.ClosenessB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\tintensity\x18\x03 \x01(\x0e\x32\x1a.rapport.type.v1.IntensityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\tvoluntary\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x33\n\x07horizon\x18\x05 \x01(\x0e\x32\x18.rapport.type.v1.HorizonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\tsymmetric\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\x0c\n\n_voluntaryB\x0c\n\n_symmetricb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,12 +62,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TYPEAXES'].fields_by_name['intensity']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_TYPEAXES'].fields_by_name['horizon']._loaded_options = None
   _globals['_TYPEAXES'].fields_by_name['horizon']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_TYPESPUBLISHED']._serialized_start=173
-  _globals['_TYPESPUBLISHED']._serialized_end=250
-  _globals['_TYPECATALOGUE']._serialized_start=252
-  _globals['_TYPECATALOGUE']._serialized_end=353
-  _globals['_RELATIONSHIPTYPE']._serialized_start=356
-  _globals['_RELATIONSHIPTYPE']._serialized_end=834
-  _globals['_TYPEAXES']._serialized_start=837
-  _globals['_TYPEAXES']._serialized_end=1175
+  _globals['_TYPESPUBLISHED']._serialized_start=165
+  _globals['_TYPESPUBLISHED']._serialized_end=242
+  _globals['_TYPECATALOGUE']._serialized_start=244
+  _globals['_TYPECATALOGUE']._serialized_end=345
+  _globals['_RELATIONSHIPTYPE']._serialized_start=348
+  _globals['_RELATIONSHIPTYPE']._serialized_end=826
+  _globals['_TYPEAXES']._serialized_start=829
+  _globals['_TYPEAXES']._serialized_end=1135
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from rapport.relationship.v1 import levels_pb2 as _levels_pb2
+from rapport.type.v1 import levels_pb2 as _levels_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

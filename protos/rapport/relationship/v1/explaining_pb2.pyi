@@ -12,9 +12,9 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from rapport.events.v1 import identity_pb2 as _identity_pb2
 from rapport.events.v1 import interaction_pb2 as _interaction_pb2
 from rapport.events.v1 import relationship_policy_pb2 as _relationship_policy_pb2
-from rapport.relationship.v1 import levels_pb2 as _levels_pb2
 from rapport.relationship.v1 import measures_pb2 as _measures_pb2
 from rapport.type.v1 import as_of_pb2 as _as_of_pb2
+from rapport.type.v1 import levels_pb2 as _levels_pb2
 import builtins as _builtins
 import sys
 import typing as _typing

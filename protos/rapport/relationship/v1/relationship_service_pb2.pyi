@@ -12,11 +12,11 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from rapport.events.v1 import exchange_pb2 as _exchange_pb2
 from rapport.relationship.v1 import balance_pb2 as _balance_pb2
 from rapport.relationship.v1 import explaining_pb2 as _explaining_pb2
-from rapport.relationship.v1 import levels_pb2 as _levels_pb2
 from rapport.relationship.v1 import relationship_pb2 as _relationship_pb2
 from rapport.relationship.v1 import statement_pb2 as _statement_pb2
 from rapport.relationship.v1 import timeline_pb2 as _timeline_pb2
 from rapport.type.v1 import as_of_pb2 as _as_of_pb2
+from rapport.type.v1 import levels_pb2 as _levels_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
