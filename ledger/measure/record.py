@@ -1,0 +1,41 @@
+"""A record: everything that measures need of one relationship, folded fact by fact.
+
+It knows nothing of policies and instants, so one record answers for every policy. A record that admits what occurred by
+`until` answers for that instant and later ones. Facts of several streams, in the order of their positions, make the
+record of a person (relationship.md 14).
+"""
+
+from ledger.balance.book import Book
+from ledger.domain.fact import Fact
+from ledger.domain.relationship import RelationshipState
+from ledger.domain.times import END_OF_TIME
+from ledger.measure.acts import Acts
+from ledger.measure.talk import Talk
+
+
+class Record:
+    """Fold of one relationship, or of one person."""
+
+    __slots__ = ("acts", "book", "first_position", "state", "talk")
+
+    def __init__(self, until: int = END_OF_TIME) -> None:
+        """Start empty; admit what occurred at or before `until`, in microseconds."""
+        self.state = RelationshipState(until)
+        """Facts by subject."""
+        self.book = Book()
+        """Exchanges; it bounds nothing by `until`: whoever reads it asks as of an instant."""
+        self.acts = Acts(until)
+        """What the customer did."""
+        self.talk = Talk(until)
+        """What was said between the two."""
+        self.first_position = 0
+        """Position of the first event; 0: there is none."""
+
+    def evolve(self, fact: Fact) -> None:
+        """Fold one fact, in position order."""
+        if not self.first_position:
+            self.first_position = fact.position
+        self.state.evolve(fact)
+        self.book.evolve(fact)
+        self.acts.evolve(fact)
+        self.talk.evolve(fact)
