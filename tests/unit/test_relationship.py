@@ -6,6 +6,7 @@ import pytest
 
 from ledger.domain.consent import Cell, WithdrawConsent, permits, status
 from ledger.domain.interaction import RecordInteraction, RetractInteraction
+from ledger.domain.log_time import LogTimeState
 from ledger.domain.policy import PolicyState
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.streams import initial_state
@@ -133,8 +134,9 @@ def test_each_stream_folds_into_its_kind_of_state() -> None:
     relationship = initial_state("shop/42", until=NOON)
     assert isinstance(relationship, RelationshipState)
     assert isinstance(initial_state("shop/@policy"), PolicyState)
-    with pytest.raises(ValueError, match="@ledger/@log"):
-        initial_state("@ledger/@log")
+    assert isinstance(initial_state("@ledger/@log"), LogTimeState)
+    with pytest.raises(ValueError, match="shop/@other"):
+        initial_state("shop/@other")
 
     history = History()
     relationship.evolve(history.add("interaction.recorded.v1", VISIT, NOON))
