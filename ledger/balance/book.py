@@ -33,6 +33,9 @@ EXCHANGE_VOIDED: Final = "exchange.voided.v1"
 EXCHANGE_REVERSED: Final = "exchange.reversed.v1"
 OBSERVATION_DECLARED: Final = "exchange.observation_declared.v1"
 
+_BOOK_PIECES: Final = 5
+"""Pieces that take as much memory as a book takes before its first event."""
+
 POINTS: Final = frozenset({CATEGORY_POINTS_GRANT, CATEGORY_POINTS_REDEEM})
 """Categories of promises, which are no part of got and gave."""
 
@@ -175,6 +178,11 @@ class Book:
         """Lots while something of them is outstanding."""
         self.observations: list[tuple[int, int, int]] = []
         """(when it was declared, category, since when), in microseconds, as recorded."""
+
+    @property
+    def pieces(self) -> int:
+        """For how many events and legs of memory it counts."""
+        return _BOOK_PIECES + self.version + self.legs
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order; a fact of another subject only moves the version and the last position."""

@@ -5,12 +5,17 @@ It knows nothing of policies and instants, so one record answers for every polic
 record of a person (relationship.md 14).
 """
 
+from typing import Final
+
 from ledger.balance.book import Book
 from ledger.domain.fact import Fact
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME
 from ledger.measure.acts import Acts
 from ledger.measure.talk import Talk
+
+_RECORD_PIECES: Final = 20
+"""Events that take as much memory as a record takes before its first event."""
 
 
 class Record:
@@ -30,6 +35,16 @@ class Record:
         """What was said between the two."""
         self.first_position = 0
         """Position of the first event; 0: there is none."""
+
+    @property
+    def version(self) -> int:
+        """Version of the stream of the last event folded; of a person: of that event's stream."""
+        return self.state.version
+
+    @property
+    def pieces(self) -> int:
+        """For how many events of memory it counts."""
+        return _RECORD_PIECES + self.state.version + self.book.legs
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order."""

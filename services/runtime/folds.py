@@ -1,0 +1,139 @@
+"""Folds of relationships kept in memory, so that one asked for again costs what was recorded since, and no more.
+
+A fold serves every time and policy; what was known at an earlier position is the fold of fewer facts, made anew and not
+kept (reciprocity.md 9.3). It is continued in position order by whoever first needs what was recorded since; whoever
+comes meanwhile waits for that and folds nothing twice. A fold is right at every version that it passes through, so it
+is read where its version is the one that the reader's view sees, and else not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Generic, Protocol, TypeVar
+
+from ledger.domain.fact import Fact
+from ledger.domain.times import END_OF_TIME
+from ledger.ledger import Ledger
+from ledger.views import View
+
+
+class Fold(Protocol):
+    """What is kept of a stream."""
+
+    @property
+    def version(self) -> int:
+        """Version of the last event folded; 0: there is none."""
+        ...
+
+    @property
+    def pieces(self) -> int:
+        """For how many pieces of memory it counts."""
+        ...
+
+    def evolve(self, fact: Fact) -> None:
+        """Fold one fact, in position order."""
+        ...
+
+
+F = TypeVar("F", bound=Fold)
+
+
+class _Kept(Generic[F]):
+    """A fold, and the right to continue it."""
+
+    __slots__ = ("counted", "fold", "lock")
+
+    def __init__(self, fold: F) -> None:
+        self.fold = fold
+        self.counted = 0
+        """Pieces for which it counts against the bound."""
+        self.lock = asyncio.Lock()
+
+
+class Folds(Generic[F]):
+    """Folds by stream. Lives on one event loop."""
+
+    def __init__(self, ledger: Ledger, make: Callable[[], F], pieces_max: int) -> None:
+        """`make` returns an empty fold of everything recorded. The least used are dropped beyond `pieces_max`."""
+        self._ledger = ledger
+        self._make: Final = make
+        self._pieces_max = pieces_max
+        self._kept: OrderedDict[str, _Kept[F]] = OrderedDict()
+        self.pieces = 0
+        """For how many pieces the folds kept count."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    async def at_version(self, stream_id: str, version: int, position: int) -> F | None:
+        """Return the fold of a stream at a version, its last up to a log position; to be read before the next await.
+
+        None: others have continued it beyond.
+
+        Raises:
+            LogDamaged, StoreFailed, StoreClosed: the stream cannot be read.
+        """
+        kept = self._kept.get(stream_id)
+        if kept is None:
+            kept = self._kept[stream_id] = _Kept(self._make())
+        else:
+            self._kept.move_to_end(stream_id)
+        if kept.fold.version < version:
+            await self._continue(stream_id, kept, version, position)
+        return kept.fold if kept.fold.version == version else None
+
+    async def past(self, stream_id: str, view: View) -> F:
+        """Return a fold of what was recorded up to a view's position, its reader's alone.
+
+        Raises:
+            Rejected: KNOWN_AT_INSIDE_BATCH.
+        """
+        fold = self._make()
+        await self._ledger.feed(stream_id, view, fold.evolve)
+        return fold
+
+    @asynccontextmanager
+    async def still(self, stream_id: str, fold: F) -> AsyncIterator[None]:
+        """Let nobody continue a fold, so that a thread may read it; it may have been continued before that."""
+        kept = self._kept.get(stream_id)
+        if kept is None or kept.fold is not fold:
+            yield
+            return
+        async with kept.lock:
+            yield
+
+    def _glance(self, stream_id: str) -> F | None:
+        """Return the fold of a stream as it is, or None; to be read before the next await."""
+        kept = self._kept.get(stream_id)
+        return None if kept is None else kept.fold
+
+    async def _continue(self, stream_id: str, kept: _Kept[F], version: int, position: int) -> None:
+        """Fold what is lacking up to a version, unless somebody else did while this waited for its turn."""
+        async with kept.lock:
+            fold = kept.fold
+            if fold.version >= version:
+                return
+            try:
+                await self._ledger.feed(stream_id, View(END_OF_TIME, position), fold.evolve, fold.version)
+            except Exception:
+                self._forget(stream_id, kept)  # A fact may be half in it.
+                raise
+            finally:
+                self._count(stream_id, kept)
+
+    def _count(self, stream_id: str, kept: _Kept[F]) -> None:
+        if self._kept.get(stream_id) is not kept:
+            return
+        pieces = kept.fold.pieces
+        self.pieces += pieces - kept.counted
+        kept.counted = pieces
+        while self.pieces > self._pieces_max and len(self._kept) > 1:
+            self._forget(*next(iter(self._kept.items())))
+
+    def _forget(self, stream_id: str, kept: _Kept[F]) -> None:
+        if self._kept.get(stream_id) is kept:
+            del self._kept[stream_id]
+            self.pieces -= kept.counted
