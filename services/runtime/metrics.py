@@ -12,6 +12,10 @@ and a histogram of the client library cost several times as much.
 | `rapport_group_commit_requests`, `..._events`, `..._seconds` | | size and duration of group commits; histograms |
 | `rapport_log_head_position` | | last position of the log, as this process knows it |
 | `rapport_projection_position`, `..._lag_events` | projection | how far each is, and how far behind the head |
+| `rapport_relay_up` | stream | 1 while the relay follows, 0 while it cannot or must not |
+| `rapport_relay_stored_number`, `..._lag_messages` | stream | last number stored by NATS, and how many it lacks |
+| `rapport_relay_holes_messages` | stream | messages missing between the first and the last that NATS holds |
+| `rapport_relay_refusals_total` | stream | publications that NATS refused, left out or did not answer |
 """
 
 from __future__ import annotations
@@ -53,6 +57,21 @@ class Calls:
         self.seconds += seconds
 
 
+class RelayFigures(NamedTuple):
+    """How far the relay of one stream is."""
+
+    up: bool
+    """Whether it follows: connected, and nothing forbids it to publish."""
+    stored: int
+    """Number of the last message that NATS is known to hold."""
+    lag: int
+    """How many messages NATS still lacks at the end."""
+    holes: int
+    """How many are missing between the first and the last that it holds."""
+    refusals: int
+    """Publications that were refused, left out or not answered."""
+
+
 class Metrics:
     """Everything this process counts."""
 
@@ -62,6 +81,7 @@ class Metrics:
         self._calls: list[Calls] = []
         self._head: Callable[[], int] | None = None
         self._projections: dict[str, Callable[[], int]] = {}
+        self._relays: dict[str, Callable[[], RelayFigures]] = {}
         self._group_requests = self._histogram("requests", "Requests of a group commit.", _SIZES)
         self._group_events = self._histogram("events", "Events of a group commit.", _SIZES)
         self._group_seconds = self._histogram("seconds", "Seconds from decision to durability.", BUCKETS_S)
@@ -87,6 +107,10 @@ class Metrics:
         """Let `position` be asked how far a projection is. Called from another thread: it must only read."""
         self._projections[name] = position
 
+    def watch_relay(self, stream: str, figures: Callable[[], RelayFigures]) -> None:
+        """Let `figures` be asked how far a relay is. Called from another thread: it must only read."""
+        self._relays[stream] = figures
+
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(f"rapport_group_commit_{name}", text, buckets=tuple(buckets), registry=self.registry)
 
@@ -105,6 +129,24 @@ class Metrics:
         yield GaugeMetricFamily("rapport_rpc_in_flight", "Unary calls now.", value=self._limits.calls)
         yield GaugeMetricFamily("rapport_streams_open", "Streams now.", value=self._limits.streams)
         yield from self._collect_positions()
+        if self._relays:
+            yield from self._collect_relays()
+
+    def _collect_relays(self) -> Iterable[Metric]:
+        of = ("stream",)
+        up = GaugeMetricFamily("rapport_relay_up", "1 while it follows.", labels=of)
+        stored = GaugeMetricFamily("rapport_relay_stored_number", "Last number that NATS holds.", labels=of)
+        lag = GaugeMetricFamily("rapport_relay_lag_messages", "Messages that NATS lacks at the end.", labels=of)
+        holes = GaugeMetricFamily("rapport_relay_holes_messages", "Messages missing in the middle.", labels=of)
+        refusals = CounterMetricFamily("rapport_relay_refusals", "Publications not stored.", labels=of)
+        for stream, ask in list(self._relays.items()):
+            figures = ask()
+            up.add_metric((stream,), figures.up)
+            stored.add_metric((stream,), figures.stored)
+            lag.add_metric((stream,), figures.lag)
+            holes.add_metric((stream,), figures.holes)
+            refusals.add_metric((stream,), figures.refusals)
+        yield from (up, stored, lag, holes, refusals)
 
     def _collect_positions(self) -> Iterable[Metric]:
         if self._head is None:

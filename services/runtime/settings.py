@@ -119,6 +119,13 @@ def _database(text: str) -> Secret:
     return Secret(text)
 
 
+def _nats(text: str) -> Secret:
+    servers = text.split(",")
+    if text not in {"", "off"} and not all(urlsplit(server).scheme in {"nats", "tls"} for server in servers):
+        raise ValueError("must be off, or one or more nats:// or tls:// addresses with commas between them")
+    return Secret(text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that an operator can set."""
@@ -202,6 +209,42 @@ class Settings:
     """Events folded into the states that are kept in memory, over all relationships; some 150 bytes each. Each
     relationship counts as twenty more. From 0 to 1,000,000,000."""
 
+    nats_url: Annotated[Secret, _nats] = _NOTHING
+    """Where the relay publishes: `nats://HOST:PORT` or `tls://HOST:PORT`, several with commas between them, with user
+    and password where the server wants them. Empty: in development the NATS server of the package is started beside
+    the services, outside it nothing is relayed. `off`: nothing is relayed and no server started."""
+
+    nats_listen: Annotated[str, _address] = "127.0.0.1:0"
+    """HOST:PORT for the NATS server that is started beside the services. Port 0 picks a free one; `nats/url` in
+    data_dir names it."""
+
+    nats_creds_file: Annotated[Path | None, Path] = None
+    """File with the credentials of the relay's NATS account, as `nsc` writes it. Empty: none."""
+
+    nats_ca_file: Annotated[Path | None, Path] = None
+    """File with the certificates that NATS servers are trusted by, in PEM. Empty: those of the machine."""
+
+    nats_cert_file: Annotated[Path | None, Path] = None
+    """File with the relay's own certificate, in PEM, for servers that want one. Empty: none."""
+
+    nats_key_file: Annotated[Path | None, Path] = None
+    """File with the key of nats_cert_file, in PEM. Empty: none."""
+
+    nats_replicas: Annotated[int, _whole(1, 5)] = 1
+    """Copies of each stream that a NATS cluster keeps: 1, 3 or 5. In production 3."""
+
+    nats_max_age_s: Annotated[float, _seconds(60, 366 * 86_400)] = 30.0 * 86_400
+    """Seconds after which NATS forgets a message; the log keeps it. From 60 to 31,622,400."""
+
+    nats_max_bytes: Annotated[int, _whole(1024 * 1024, 1 << 40)] = 4 * 1024 * 1024 * 1024
+    """Bytes that each stream takes on NATS at most, the oldest go first. From 1 MiB to 1 TiB."""
+
+    relay_window: Annotated[int, _whole(1, 4_000)] = 500
+    """Messages that are published before the first of them is acknowledged, at most. From 1 to 4,000."""
+
+    relay_check_interval_s: Annotated[float, _seconds(0.1, 3_600)] = 10.0
+    """Seconds between comparisons of what NATS holds with what was published. From 0.1 to 3,600."""
+
     @property
     def development(self) -> bool:
         """Whether this is a developer's machine rather than a place where data matters."""
@@ -263,6 +306,10 @@ def _contradictions(settings: Settings) -> list[str]:
         faults.append("RAPPORT_DEADLINE_DEFAULT_S must be at most RAPPORT_DEADLINE_MAX_S")
     if not settings.development and settings.kek_file is None:
         faults.append("RAPPORT_KEK_FILE must be set outside development, to a file that is not kept with the keys")
+    if settings.nats_replicas not in {1, 3, 5}:
+        faults.append("RAPPORT_NATS_REPLICAS must be 1, 3 or 5")
+    if bool(settings.nats_cert_file) != bool(settings.nats_key_file):
+        faults.append("RAPPORT_NATS_CERT_FILE and RAPPORT_NATS_KEY_FILE must be set together")
     if settings.store_address == settings.keys_address:
         faults.append("RAPPORT_KEYS_URL must name another database than RAPPORT_STORE_URL")
     if not settings.development and _same_server(settings.store_address, settings.keys_address):
