@@ -16,7 +16,11 @@ from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, Fact, NewFact
 from ledger.domain.fields import field_path
+from ledger.domain.persona import FOLDS as PERSONA_FOLDS
+from ledger.domain.persona import Personae
 from ledger.domain.purposes import PURPOSES_PUBLISHED, PurposeRegistries
+from ledger.domain.relationship_policy import RELATIONSHIP_PUBLISHED, RelationshipPolicies
+from ledger.domain.relationship_types import TYPES_PUBLISHED, TypeCatalogues
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.policy_pb2 import AssetKind, AssetRegistered
@@ -149,7 +153,8 @@ class PolicyState:
 
     __slots__ = (
         "__weakref__", "_highest", "_ranked", "_until", "assets", "attributes", "by_code", "contact",
-        "last_record_time", "latest", "published", "purposes", "valuation_version", "version",
+        "last_record_time", "latest", "personae", "published", "purposes", "relationship", "types",
+        "valuation_version", "version",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -166,6 +171,12 @@ class PolicyState:
         """Versions of the registry of purposes."""
         self.attributes = AttributeCatalogues()
         """Versions of the catalogue of attributes."""
+        self.relationship = RelationshipPolicies()
+        """Versions of the relationship policy."""
+        self.types = TypeCatalogues()
+        """Versions of the catalogue of relationship types."""
+        self.personae = Personae()
+        """Personae and their approvals."""
         self.assets: dict[str, Asset] = {}
         """The registry, by `CODE/scale`."""
         self.by_code: dict[str, str] = {}
@@ -219,3 +230,9 @@ class PolicyState:
             self.purposes.evolve(fact)
         elif fact.topic == ATTRIBUTES_PUBLISHED:
             self.attributes.evolve(fact)
+        elif fact.topic == RELATIONSHIP_PUBLISHED:
+            self.relationship.evolve(fact)
+        elif fact.topic == TYPES_PUBLISHED:
+            self.types.evolve(fact)
+        elif fact.topic in PERSONA_FOLDS:
+            self.personae.evolve(fact)

@@ -1,9 +1,16 @@
 """A relationship policy as measures read it: plain integers, durations in microseconds, ratios in ppm."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
 
+from ledger.domain.decay import decay_table
+from ledger.domain.times import MICROSECONDS
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, TypeRule
+
+_HOUR: Final = 3_600 * MICROSECONDS
+_DAY: Final = 24 * _HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +19,7 @@ class Rules:
 
     version: int
     half_life_days: int
-    decay: tuple[int, ...]
+    decay: tuple[int, ...] = field(repr=False)
     """Decay in ppm by age in whole UTC days; beyond its end 0 (relationship.md 2)."""
     window: int
     session_gap: int
@@ -99,5 +106,148 @@ class Rules:
 
 
 def rules_of(policy: RelationshipPolicy) -> Rules:
-    """Return a filled policy as measures read it."""
-    raise NotImplementedError
+    """Return a filled policy as measures read it; made once for each content."""
+    return _rules_of(policy.SerializeToString(deterministic=True))
+
+
+@lru_cache(maxsize=256)
+def _rules_of(content: bytes) -> Rules:
+    policy = RelationshipPolicy.FromString(content)
+    return Rules(
+        version=policy.version,
+        half_life_days=policy.half_life_days,
+        decay=decay_table(policy.half_life_days),
+        window=policy.window_days * _DAY,
+        persona_approvals=policy.persona_approvals,
+        promise_term=policy.promise_days * _DAY,
+        valuation_policy_id=policy.valuation_policy_id,
+        honouring_systems=frozenset(policy.honouring_systems),
+        **_cadence(policy),
+        **_strength(policy),
+        **_axes(policy),
+        **_types(policy),
+        **_talk(policy),
+        **_contact_shape(policy),
+        **_announcements(policy),
+    )
+
+
+# Values by the names of the fields of `Rules`: a dataclass of a hundred fields is easier to check than to pass.
+
+
+def _cadence(policy: RelationshipPolicy) -> dict[str, Any]:
+    cadence = policy.cadence
+    return {
+        "session_gap": cadence.session_gap_seconds * MICROSECONDS,
+        "gaps_max": cadence.gaps_max,
+        "gaps_min": cadence.gaps_min,
+        "cadence_min": cadence.days_min * _DAY,
+        "cadence_max": cadence.days_max * _DAY,
+        "cadence_default": cadence.days_default * _DAY,
+        "at_risk_factor": cadence.at_risk_factor,
+        "lapsed_factor": cadence.lapsed_factor,
+        "reopening_kinds": frozenset(cadence.reopening_kinds),
+        "session_weight": cadence.session_weight_ppm,
+    }
+
+
+def _strength(policy: RelationshipPolicy) -> dict[str, Any]:
+    strength, weights, penalties = policy.strength, policy.strength.weights, policy.strength.penalties
+    return {
+        "weights": (
+            weights.involvement_ppm,
+            weights.reciprocity_ppm,
+            weights.preference_ppm,
+            weights.balance_ppm,
+            weights.answering_ppm,
+            weights.permission_ppm,
+        ),
+        "kind_weights": {each.kind: each.weight_ppm for each in strength.kind_weights},
+        "day_cap": strength.day_cap_ppm,
+        "half_mass": strength.half_mass_ppm,
+        "partial_attention": strength.partial_attention_ppm,
+        "preference_prior": strength.preference_prior,
+        "incentive_by_legs": strength.incentive_by_legs,
+        "penalty_withdrawal": penalties.withdrawal_ppm,
+        "penalty_spam": penalties.spam_ppm,
+        "penalty_complaint": penalties.complaint_ppm,
+        "penalty_obstacle": penalties.obstacle_ppm,
+        "penalty_promise": penalties.promise_ppm,
+        "penalty_preference": penalties.preference_ppm,
+        "penalty_trust": penalties.trust_ppm,
+        "moderate_from": strength.moderate_from_ppm,
+        "strong_from": strength.strong_from_ppm,
+    }
+
+
+def _axes(policy: RelationshipPolicy) -> dict[str, Any]:
+    axes = policy.axes
+    return {
+        "valence_window": axes.valence_days * _DAY,
+        "valence_min": axes.valence_min,
+        "valence_prior": axes.valence_prior,
+        "positive_from": axes.positive_from_ppm,
+        "negative_from": axes.negative_from_ppm,
+        "sentiment_provenances": frozenset(axes.sentiment_provenances),
+        "intimate_from": axes.intimate_from_ppm,
+        "closeness_min": axes.closeness_min,
+        "intense_from": axes.intense_from_ppm,
+        "intensity_min": axes.intensity_min,
+    }
+
+
+def _types(policy: RelationshipPolicy) -> dict[str, Any]:
+    types, returns = policy.types, policy.returns
+    return {
+        "assessment_term": types.assessment_days * _DAY,
+        "type_rules": tuple(types.rules),
+        "fallback_slug": types.fallback_slug,
+        "return_from_days": returns.from_days,
+        "return_until_days": returns.until_days,
+        "return_members_min": returns.members_min,
+        "return_alarm_below": returns.alarm_below_ppm,
+        "return_clear_from": returns.clear_from_ppm,
+    }
+
+
+def _talk(policy: RelationshipPolicy) -> dict[str, Any]:
+    solicitations, conversation = policy.solicitations, policy.conversation
+    return {
+        "attribution": solicitations.attribution_days * _DAY,
+        "channel_seconds": {each.channel: each.seconds for each in solicitations.attention},
+        "waste_above": solicitations.waste_above_ppm,
+        "waste_clear": solicitations.waste_clear_ppm,
+        "waste_matured_min": solicitations.waste_matured_min,
+        "answer_within": conversation.answer_hours * _HOUR,
+        "broadcast_streak": conversation.broadcast_streak,
+        "broadcast_out_min": conversation.broadcast_out_min,
+        "broadcast_below": conversation.broadcast_below_ppm,
+        "broadcast_left_from": conversation.broadcast_left_from_ppm,
+    }
+
+
+def _contact_shape(policy: RelationshipPolicy) -> dict[str, Any]:
+    shape = policy.contact_shape
+    return {
+        "bow_tie_from": shape.bow_tie_from_ppm,
+        "diamond_persons": shape.diamond_persons,
+        "diamond_functions": shape.diamond_functions,
+        "diamond_up_to": shape.diamond_up_to_ppm,
+        "continuity_from": shape.continuity_from_ppm,
+    }
+
+
+def _announcements(policy: RelationshipPolicy) -> dict[str, Any]:
+    rules = policy.announcements
+    return {
+        "band_gap": rules.band_gap_ppm,
+        "strength_step": rules.strength_step_ppm,
+        "strength_dwell": rules.strength_dwell_seconds * MICROSECONDS,
+        "imbalance_below": rules.imbalance_below_ppm,
+        "imbalance_clear": rules.imbalance_clear_ppm,
+        "imbalance_dwell": rules.imbalance_dwell_seconds * MICROSECONDS,
+        "mismatch_dwell": rules.mismatch_dwell_seconds * MICROSECONDS,
+        "type_dwell": rules.type_dwell_seconds * MICROSECONDS,
+        "shape_dwell": rules.shape_dwell_seconds * MICROSECONDS,
+        "consent_expiring": rules.consent_expiring_days * _DAY,
+    }
