@@ -4,20 +4,28 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ledger.domain import (
+    assessment,
     attribute,
+    common_ground,
     consent,
     contact,
     conversation,
+    ending,
     exchange_state,
     guardian,
     identity,
     notice,
     objection,
+    obstacle,
+    point_of_contact,
     preference,
     profile,
     promise,
     recipient_grant,
+    relationship_type,
     suppression,
+    value_definition,
+    vector,
 )
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED
 from ledger.domain.fact import Fact
@@ -95,6 +103,24 @@ class RelationshipState:
     """Attributes."""
     contacts = _Part(contact.ContactState)
     """Contact decisions."""
+    common_ground = _Part(common_ground.CommonGroundState)
+    """What both sides share."""
+    wishes = _Part(relationship_type.WishState)
+    """Wished and assessed types of the relationship."""
+    assessments = _Part(assessment.AssessmentState)
+    """Answers of surveys, and judgements."""
+    vectors = _Part(vector.VectorStates)
+    """What the customer wants to achieve."""
+    obstacles = _Part(obstacle.ObstacleState)
+    """What stands in the customer's way."""
+    value_questions = _Part(value_definition.ValueQuestionState)
+    """What is of value to the customer, and whether they were asked."""
+    points_of_contact = _Part(point_of_contact.PointOfContactState)
+    """Who takes part; whom interactions name only where it is `conversing`."""
+    shape_wanted = _Part(point_of_contact.ContactShapeState)
+    """The shape of contacts that the organization wants."""
+    ending = _Part(ending.EndingState)
+    """Declared ends."""
 
     def __init__(self, until: int = END_OF_TIME, *, conversing: bool = True) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds.
@@ -115,7 +141,8 @@ class RelationshipState:
         self.exchange_version = 0
         """Version of the last event folded that belongs to the exchanges; 0: there is none."""
         self.known = False
-        """Whether anything but keys and contact decisions is recorded: else nothing is known of the customer."""
+        """Whether anything but keys, contact decisions and a wanted shape is recorded: else nothing is known of the
+        customer."""
         self.erased_position = 0
         """Position of the event from which on the customer's data is erased; 0: it is not."""
         self.key_check: bytes | None = None
@@ -134,6 +161,8 @@ class RelationshipState:
             fold_interaction(self.interactions, fact)
             if self.conversing:
                 self.conversation.evolve(fact)
+                if point_of_contact.names_people(fact):
+                    self.points_of_contact.evolve(fact)
             return
         fold = _FOLDS.get(topic)
         if fold is not None:
@@ -141,7 +170,7 @@ class RelationshipState:
             return
         name = _PART_OF.get(topic)
         if name is not None:
-            if name != "contacts" and fact.occur_time <= self.until:
+            if name not in _OWN_BUSINESS and fact.occur_time <= self.until:
                 self.known = True
             getattr(self, name).evolve(fact)
 
@@ -211,7 +240,18 @@ def _parts() -> Iterator[tuple[str, str]]:
     yield from ((topic, "promises") for topic in promise.TOPICS)
     yield from ((topic, "attributes") for topic in attribute.TOPICS)
     yield from ((topic, "contacts") for topic in contact.TOPICS)
+    yield from ((topic, "common_ground") for topic in common_ground.TOPICS)
+    yield from ((topic, "wishes") for topic in relationship_type.TOPICS)
+    yield from ((topic, "assessments") for topic in assessment.TOPICS)
+    yield from ((topic, "vectors") for topic in vector.TOPICS)
+    yield from ((topic, "obstacles") for topic in obstacle.TOPICS)
+    yield from ((topic, "value_questions") for topic in value_definition.TOPICS)
+    yield from ((topic, "points_of_contact") for topic in point_of_contact.TOPICS)
+    yield from ((topic, "shape_wanted") for topic in point_of_contact.SHAPE_TOPICS)
+    yield from ((topic, "ending") for topic in ending.TOPICS)
 
 
 _PART_OF: Final[dict[str, str]] = dict(_parts())
 """Name of the part that folds a topic."""
+_OWN_BUSINESS: Final = frozenset({"contacts", "shape_wanted"})
+"""Parts that tell of the organization alone, and nothing of the customer."""
