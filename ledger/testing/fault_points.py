@@ -23,6 +23,8 @@ FAULT_POINTS = frozenset(
         "follow.before_deliver",
         "projection.before_commit",
         "projection.after_commit",
+        "changes.before_commit",
+        "changes.after_commit",
     }
 )
 

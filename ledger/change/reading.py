@@ -1,0 +1,157 @@
+"""Reading the changes that were announced: for watchers, lists and the relay, in this process or another one.
+
+Numbers are dense over all organizations, so whoever keeps the last number it dealt with resumes after it and misses
+nothing. In the process that finds changes, readers are woken at once; elsewhere they look at least every `POLL_S`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, NamedTuple, TypeVar
+
+from ledger.change import table
+from ledger.change.table import StoredChange
+from ledger.domain.errors import StoreClosed, StoreFailed
+from ledger.projections.database import Database, Session
+
+__all__ = ["POLL_S", "Changes", "Last", "Page", "StoredChange"]
+
+POLL_S: Final = 0.25
+"""Seconds that silence is trusted, at most."""
+_THREADS: Final = 2
+
+T = TypeVar("T")
+
+
+class Last(NamedTuple):
+    """How far changes are found. All of it from one moment."""
+
+    number: int
+    """Of the last change; 0: there is none."""
+    position: int
+    """Log position up to which changes are found."""
+    log_time: int
+    """The log's own time there: what is due before it was looked at. Microseconds."""
+
+
+class Page(NamedTuple):
+    """Some changes, and how far the table was looked through for them."""
+
+    changes: list[StoredChange]
+    """In order; only wanted ones."""
+    examined: int
+    """Number up to which every wanted change is in this page or an earlier one: where to go on."""
+    last: Last
+
+
+class Changes:
+    """The table of changes. `after`, `page` and `last` may be called from any thread, and wait for a disk or a server.
+
+    They raise StoreFailed where the database does not answer, and StoreClosed once it is closed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """`database`: as `services.runtime.projecting.open_database` opens it; closed by its owner.
+
+        Raises:
+            StoreFailed: the tables cannot be created.
+        """
+        self._database = database
+        table.create(database)
+        self._seen = 0
+        self._moved = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="changes")
+        self._closed = False
+
+    def after(
+        self,
+        number: int,
+        limit: int,
+        organization_id: str | None = None,
+        *,
+        subject_ids: Sequence[str] = (),
+        kinds: Sequence[int] = (),
+    ) -> list[StoredChange]:
+        """Return at most `limit` changes with a greater number, in order of number.
+
+        organization_id: of this organization only; None: of every one. subject_ids, kinds: only these; empty: all.
+        """
+        return self.page(number, limit, organization_id, subject_ids=subject_ids, kinds=kinds).changes
+
+    def page(
+        self,
+        number: int,
+        limit: int,
+        organization_id: str | None = None,
+        *,
+        subject_ids: Sequence[str] = (),
+        kinds: Sequence[int] = (),
+    ) -> Page:
+        """Return what `after` returns, and how far that is, from one moment: a filter that matches nothing moves on."""
+        with self._database.snapshot() as session:
+            last = _last(session)
+            where: dict[str, Sequence[int | str]] = {"subject_id": subject_ids, "kind": kinds}
+            found = table.changes_after(session, number, limit, organization_id, where)
+        examined = found[-1].number if len(found) == limit else max(last.number, number)
+        return Page(found, examined, last)
+
+    def last(self) -> Last:
+        """Return how far changes are found."""
+        with self._database.snapshot() as session:
+            return _last(session)
+
+    # On an event loop, one for each `Changes`.
+
+    async def read(self, call: Callable[[], T]) -> T:
+        """Return what `call` returns, which runs in a thread. Example: `await changes.read(changes.last)`."""
+        if self._closed:
+            raise StoreClosed("the changes are closed")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    async def wait_beyond(self, number: int, timeout_s: float) -> bool:
+        """Return True once there is a change of a greater number; False when there was none in time.
+
+        Any number of readers share one look at the table. While the database does not answer nothing is seen.
+        """
+        self._loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._seen <= number and not self._closed:
+                    if self._looking is None or self._looking.done():
+                        self._looking = self._loop.create_task(self._look())
+                    await self._moved.wait()
+        return self._seen > number
+
+    def tell(self, number: int) -> None:
+        """Say that changes up to a number are there, so that readers here wake at once. Safe from any thread."""
+        if self._loop is not None and not self._closed:
+            with suppress(RuntimeError):  # The loop may be closed while a thread still finds changes.
+                self._loop.call_soon_threadsafe(self._see, number)
+
+    async def close(self) -> None:
+        """Let readers go, and the threads; the database stays open. Calling it twice is the same as calling it once."""
+        self._closed = True
+        self._see(self._seen)
+        if self._looking is not None:
+            self._looking.cancel()
+        await asyncio.to_thread(self._executor.shutdown)
+
+    async def _look(self) -> None:
+        """Look at the table once, and rest: whoever still waits then begins anew."""
+        with suppress(StoreFailed):
+            self._see((await self.read(self.last)).number)
+        await asyncio.sleep(POLL_S)
+        self._see(self._seen)
+
+    def _see(self, number: int) -> None:
+        self._seen = max(self._seen, number)
+        self._moved.set()
+        self._moved.clear()
+
+
+def _last(session: Session) -> Last:
+    progress = table.progress(session)
+    return Last(progress.number, progress.position, progress.log_time)

@@ -1,0 +1,194 @@
+"""How relationships stand, to list them by: the levels that the detector last found, kept in columns.
+
+They are levels of the last event that the answer reflects, crossings of the clock before its record time among them:
+those of the measures themselves, not of what was announced, so nothing waits for a dwell here. Rows belong to
+relationships only, and every relationship that has an event has one.
+"""
+# ruff: noqa: S608  # Names come from this module; values are parameters.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final, NamedTuple
+
+from ledger.change import table
+from ledger.change.reading import Last
+from ledger.change.table import NEVER
+from ledger.projections.database import Database, Session
+
+
+class Order(Enum):
+    """In which order; ties by customer_id, in byte order."""
+
+    CUSTOMER_ID = auto()
+    NEXT_CROSSING = auto()
+    """The earliest first; those that the clock will not change are left out."""
+
+
+class Standing(NamedTuple):
+    """Levels of one relationship."""
+
+    customer_id: str
+    exists: bool
+    lifecycle: int
+    """A `Lifecycle`."""
+    band: int
+    """A `StrengthBand`, without hysteresis."""
+    broadcast: bool
+    imbalanced: bool
+    mismatched: bool
+    shape: int
+    """A `ContactShape`."""
+    desired_slug: str
+    """Empty: not declared."""
+    actual_slug: str
+    next_crossing: int | None
+    """When the clock alone may change one of these. Microseconds. None: it will not."""
+    personae: tuple[str, ...]
+    """Ids in order."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Its place in either order: next_crossing (0: none) and customer_id, to go on after."""
+        return self.next_crossing or 0, self.customer_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which relationships; parts are ANDed, and what is None or empty restricts nothing."""
+
+    organization_id: str
+    customer_id_prefix: str = ""
+    lifecycles: tuple[int, ...] = ()
+    bands: tuple[int, ...] = ()
+    shapes: tuple[int, ...] = ()
+    exists: bool | None = None
+    broadcast: bool | None = None
+    imbalanced: bool | None = None
+    mismatched: bool | None = None
+    desired_slug: str = ""
+    actual_slug: str = ""
+    persona_id: str = ""
+    next_crossing_before: int | None = None
+    """Microseconds."""
+
+
+class StandingPage(NamedTuple):
+    """Some relationships, and what the answer reflects."""
+
+    standings: list[Standing]
+    more: bool
+    """Whether others follow the last of them."""
+    last: Last
+
+
+_COLUMNS: Final = (
+    "customer_id, existing, lifecycle, band, broadcast, imbalanced, mismatched, shape, desired_slug, actual_slug,"
+    " next_crossing, personae"
+)
+_SOME: Final = 500
+
+
+class Standings:
+    """The listing. Every method may be called from any thread, and waits for a disk or a server.
+
+    They raise StoreFailed where the database does not answer, and StoreClosed once it is closed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """`database`: as `services.runtime.projecting.open_database` opens it; closed by its owner.
+
+        Raises:
+            StoreFailed: the tables cannot be created.
+        """
+        self._database = database
+        table.create(database)
+
+    def list(
+        self,
+        which: Filter,
+        order: Order = Order.CUSTOMER_ID,
+        limit: int = 100,
+        after: tuple[int, str] | None = None,
+    ) -> StandingPage:
+        """Return one page; `after`: the `key` of the last of the page before."""
+        clauses, values = _where(which)
+        if order is Order.NEXT_CROSSING:
+            clauses.append(f"next_crossing < {NEVER}")
+        if after is not None:
+            value, customer_id = after
+            if order is Order.CUSTOMER_ID:
+                clauses.append("customer_id > ?")
+                values.append(customer_id)
+            else:
+                clauses.append("(next_crossing, customer_id) > (?, ?)")
+                values += (value, customer_id)
+        by = "customer_id" if order is Order.CUSTOMER_ID else "next_crossing, customer_id"
+        question = f"SELECT {_COLUMNS} FROM watched WHERE {' AND '.join(clauses)} ORDER BY {by} LIMIT ?"
+        with self._database.snapshot() as session:
+            rows = session.rows(question, (*values, limit + 1))
+            last = _last(session)
+        return StandingPage([_standing(row) for row in rows[:limit]], len(rows) > limit, last)
+
+    def of(self, organization_id: str, customer_ids: Sequence[str]) -> tuple[dict[str, Standing], Last]:
+        """Return how some relationships stand, by customer_id; those not seen yet are left out."""
+        found: dict[str, Standing] = {}
+        with self._database.snapshot() as session:
+            last = _last(session)
+            for some in (customer_ids[at : at + _SOME] for at in range(0, len(customer_ids), _SOME)):
+                where = f"organization_id = ? AND customer_id IN ({', '.join('?' * len(some))})"
+                for row in session.rows(f"SELECT {_COLUMNS} FROM watched WHERE {where}", (organization_id, *some)):
+                    found[row[0]] = _standing(row)
+        return found, last
+
+    def last(self) -> Last:
+        """Return what an answer given now would reflect."""
+        with self._database.snapshot() as session:
+            return _last(session)
+
+
+def _where(which: Filter) -> tuple[list[str], list[Any]]:
+    """Return the conditions of a filter, and their parameters."""
+    clauses, values = ["organization_id = ?", "rank = 1"], [which.organization_id]
+    parameters: list[Any] = values
+    if which.customer_id_prefix:
+        clauses.append("customer_id >= ? AND customer_id < ?")
+        parameters += (which.customer_id_prefix, which.customer_id_prefix + "\U0010ffff")
+    for column in ("lifecycle", "band", "shape"):
+        if allowed := getattr(which, f"{column}s"):
+            clauses.append(f"{column} IN ({', '.join('?' * len(allowed))})")
+            parameters += allowed
+    for name in ("exists", "broadcast", "imbalanced", "mismatched"):
+        if (wanted := getattr(which, name)) is not None:
+            clauses.append(f"{'existing' if name == 'exists' else name} = ?")
+            parameters.append(int(wanted))
+    for column in ("desired_slug", "actual_slug"):
+        if slug := getattr(which, column):
+            clauses.append(f"{column} = ?")
+            parameters.append(slug)
+    if which.persona_id:
+        clauses.append("personae LIKE ? ESCAPE '!'")
+        parameters.append(f"% {_plain(which.persona_id)} %")
+    if which.next_crossing_before is not None:
+        clauses.append("next_crossing < ?")
+        parameters.append(min(which.next_crossing_before, NEVER))
+    return clauses, parameters
+
+
+def _plain(persona_id: str) -> str:
+    return "".join(f"!{each}" if each in "!%_" else each for each in persona_id)
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
+    customer_id, exists, lifecycle, band, broadcast, imbalanced, mismatched, shape, desired, actual, crossing, names = (
+        row
+    )
+    return Standing(
+        customer_id, bool(exists), lifecycle, band, bool(broadcast), bool(imbalanced), bool(mismatched), shape,
+        desired, actual, None if crossing == NEVER else crossing, tuple(names.split()),
+    )  # fmt: skip
+
+
+def _last(session: Session) -> Last:
+    progress = table.progress(session)
+    return Last(progress.number, progress.position, progress.log_time)
