@@ -86,7 +86,7 @@ def contact_report(
     """
     report = ContactReport()
     contacts = state.conversation.contacts(after + 1, until + 1)
-    _count_contacts(report, contacts, _Judge(state, policy, purposes, linked))
+    _count_contacts(report, contacts, Judge(state, policy, purposes, linked))
     decisions = [each for each in state.contacts.decisions if after < each.occur_time <= until]
     report.decisions.update(each.message.outcome for each in decisions)
     _count_avoided(report, decisions, state.conversation)
@@ -94,7 +94,7 @@ def contact_report(
     return report
 
 
-class _Judge:
+class Judge:
     """Says how contacts stood when they were made. To be asked in the order of their occur times."""
 
     def __init__(
@@ -154,7 +154,7 @@ def _too_often(declared: Declared, contact: Contact, zones: Zones, conversation:
     return False
 
 
-def _count_contacts(report: ContactReport, contacts: Iterable[Contact], judge: _Judge) -> None:
+def _count_contacts(report: ContactReport, contacts: Iterable[Contact], judge: Judge) -> None:
     dishonoured = []
     for contact in contacts:
         report.contacts += 1

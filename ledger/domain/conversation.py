@@ -414,6 +414,28 @@ class Conversation:
             return None
         return self._rows.row(place)
 
+    def judged_by(self, reference: int) -> int:
+        """Return the earliest occur time of what is judged by an interaction, in microseconds; END_OF_TIME: of nothing.
+
+        That is itself, what it reports on, what answers it, and what names the same decision.
+        """
+        original = self._original(reference)
+        row, rows = self.row_of(original), self._rows
+        times = [rows.times[place] for place in rows.replying_to({original, *self._corrections.get(original, ())})]
+        if row is not None:
+            times.append(row.time)
+            about = self.row_of(row.refers_to) if row.refers_to else None
+            times += [] if about is None else [about.time]
+            if row.decision_id:
+                first, last = self._decided.before(row.decision_id), self._decided.until(row.decision_id)
+                others = (self.row_of(position) for position in self._decided.positions[first:last])
+                times += [other.time for other in others if other is not None]
+        return min(times, default=END_OF_TIME)
+
+    def acts_of(self, kind: int) -> Moments:
+        """Return the customer's acts of a kind. Not to be changed."""
+        return self._lookups.of_kind(kind, self._rows, self._passing)
+
     def _solicitation(self, position: int) -> Row | None:
         row = self.row_of(position)
         return row if row is not None and self._solicitations.has(row.time, position) else None

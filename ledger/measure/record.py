@@ -5,13 +5,14 @@ It knows nothing of policies and instants, so one record answers for every polic
 record of a person (relationship.md 14).
 """
 
-from typing import Final
+from typing import Any, Final
 
 from ledger.balance.book import Book
 from ledger.domain.fact import Fact
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME
 from ledger.measure.acts import Acts
+from ledger.measure.faults import Faults
 from ledger.measure.talk import Talk
 
 _RECORD_PIECES: Final = 20
@@ -21,7 +22,7 @@ _RECORD_PIECES: Final = 20
 class Record:
     """Fold of one relationship, or of one person."""
 
-    __slots__ = ("acts", "book", "first_position", "state", "talk")
+    __slots__ = ("acts", "book", "faults", "first_position", "memo", "state", "talk")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
@@ -33,6 +34,10 @@ class Record:
         """What the customer did."""
         self.talk = Talk(until)
         """What was said between the two."""
+        self.faults = Faults(until)
+        """What went wrong between the two."""
+        self.memo: dict[str, Any] = {}
+        """What measures found out and may use again, each with what it holds for."""
         self.first_position = 0
         """Position of the first event; 0: there is none."""
 
@@ -50,7 +55,9 @@ class Record:
         """Fold one fact, in position order."""
         if not self.first_position:
             self.first_position = fact.position
+        self.faults.foresee(fact, self.state)
         self.state.evolve(fact)
+        self.faults.evolve(fact, self.state)
         self.book.evolve(fact)
         self.acts.evolve(fact)
         self.talk.evolve(fact)
