@@ -14,8 +14,10 @@ from ledger.domain.amounts import half_even
 from ledger.domain.decider import Setting, occurrence
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, Fact
+from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.interaction import HasInteractions
 from ledger.domain.recording import new_fact
+from ledger.domain.relationship_policy import RelationshipPolicies
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import contact_pb2, identity_pb2
@@ -32,6 +34,7 @@ TOPICS: Final = (PROMISE_MADE, PROMISE_TRIGGERED, PROMISE_KEPT, PROMISE_CANCELLE
 """What this subject folds."""
 
 SLA_SECONDS_DEFAULT: Final = 7 * 86_400
+"""Of promises recorded before policies said how long one may take."""
 FULL: Final = 1_000_000
 _DUE: Final = Struct(">q")
 
@@ -69,6 +72,11 @@ class _Contacts(Protocol):
     def find(self, decision_id: int) -> _Decided | None: ...
 
 
+class _Published(Protocol):
+    @property
+    def relationship(self) -> RelationshipPolicies: ...
+
+
 class HasPromisesAndContacts(HasPromises, Protocol):
     """State of a relationship, as far as giving up a promise reads it."""
 
@@ -82,7 +90,6 @@ class HasPromisesAndContacts(HasPromises, Protocol):
 class MakePromise:
     """Record a promise."""
 
-    reads: ClassVar[tuple[str, ...]] = ()
     needs_state: ClassVar[bool] = True
 
     stream_id: str
@@ -92,8 +99,13 @@ class MakePromise:
     """Microseconds. None: now."""
     context: EventContext | None = None
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The organization's policy stream, for how long promises may take."""
+        return (policy_stream(organization_of(self.stream_id)),)
+
     def decide(self, state: HasPromises, setting: Setting) -> Decision:
-        """Return the fact.
+        """Return the fact. It carries how long the promise may take: what later policies say does not move it.
 
         Raises:
             Rejected: PROMISE_ID_TAKEN, OCCUR_TIME_IN_FUTURE.
@@ -107,7 +119,18 @@ class MakePromise:
                 promise_id=self.promise.promise_id,
                 position=known.position,
             )
-        return Decision((new_fact(PROMISE_MADE, self.promise, when, self.context),))
+        return Decision((new_fact(PROMISE_MADE, self._with_term(when.time, setting), when, self.context),))
+
+    def _with_term(self, at: int, setting: Setting) -> PromiseMade:
+        """Return the promise with the term of the policy in force, where it names none."""
+        if self.promise.sla_seconds:
+            return self.promise
+        (stream_id,) = self.reads
+        published: _Published = setting.others[stream_id]
+        whole = PromiseMade()
+        whole.CopyFrom(self.promise)
+        whole.sla_seconds = published.relationship.in_force(at).policy.promise_days * 86_400
+        return whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,19 +15,20 @@ from ledger.domain.promise import (
     TriggerPromise,
     noted_due,
 )
-from ledger.domain.times import MICROSECONDS, text
+from ledger.domain.times import MICROSECONDS, text, timestamp
 from rapport.events.v1 import contact_pb2, identity_pb2
 from rapport.events.v1.contact_pb2 import ContactDecided
 from rapport.events.v1.identity_pb2 import PromiseCancelled, PromiseKept, PromiseMade, PromiseTriggered
 from rapport.events.v1.interaction_pb2 import InteractionRecorded
 from rapport.events.v1.metadata_pb2 import EventMetadata
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished
 from tests.stepping import Steps
 
 DAY = 86_400 * MICROSECONDS
 MAY_1 = 1_777_593_600 * MICROSECONDS
 """2026-05-01T00:00Z."""
 NOW = MAY_1 + 30 * DAY
-STREAM = "acme/c-1"
+STREAM, POLICY = "acme/c-1", "acme/@policy"
 IMPOSSIBLE = identity_pb2.PROMISE_CANCEL_REASON_IMPOSSIBLE
 
 
@@ -57,6 +58,11 @@ def cancel(
 ) -> CancelPromise:
     event = PromiseCancelled(promise_id=promise_id, reason=reason, decision_id=decision_id)
     return CancelPromise(STREAM, event, at)
+
+
+def published(version: int, promise_days: int, since: int) -> RelationshipPolicyPublished:
+    policy = RelationshipPolicy(version=version, promise_days=promise_days, effective_from_time=timestamp(since))
+    return RelationshipPolicyPublished(policy=policy)
 
 
 def decided(steps: Steps, outcome: Any) -> int:
@@ -118,6 +124,19 @@ def test_the_time_that_a_promise_allows_itself_is_its_own(steps: Steps) -> None:
 
     assert "TRIGGERED" == standing(steps, MAY_1 + 60 * MICROSECONDS - 1)
     assert "BROKEN" == standing(steps, MAY_1 + 60 * MICROSECONDS)
+
+
+def test_a_promise_without_a_time_of_its_own_has_that_of_the_policy_in_force_and_keeps_it(steps: Steps) -> None:
+    steps.put(POLICY, "policy.relationship_published.v1", published(1, promise_days=3, since=MAY_1 - 2 * DAY))
+    steps.do(make("before", at=MAY_1 - 3 * DAY), make("since"), make("own", sla_seconds=60))
+    steps.put(POLICY, "policy.relationship_published.v1", published(2, promise_days=9, since=MAY_1 - 2 * DAY))
+
+    found = {name: steps.state(STREAM).promises.find(name) for name in ("before", "since", "own")}
+
+    days = 86_400
+    assert {"before": 7 * days, "since": 3 * days, "own": 60} == {
+        name: promise.message.sla_seconds for name, promise in found.items() if promise is not None
+    }
 
 
 def test_the_rate_counts_what_was_kept_in_time_of_what_fell_due(steps: Steps) -> None:

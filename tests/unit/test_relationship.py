@@ -71,7 +71,7 @@ def test_each_fact_goes_to_its_subject(history: History) -> None:
 
 def test_every_fact_moves_the_version_also_one_that_nobody_knows_or_that_comes_later(history: History) -> None:
     history.add("interaction.recorded.v1", VISIT, NOON)
-    history.add("vector.opened.v1", LedgerCreated(), NOON)
+    history.add("unheard.of.v1", LedgerCreated(), NOON)
 
     assert 2 == history.state().version
     assert 2 == history.state(until=NOON - DAY).version
