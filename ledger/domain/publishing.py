@@ -46,6 +46,8 @@ _TOLD_FIRST: Final[dict[ErrorReason.ValueType, int]] = {
         (
             reasons.ERROR_REASON_REQUEST_INVALID,
             reasons.ERROR_REASON_POLICY_RULES_CONFLICT,
+            reasons.ERROR_REASON_ATTRIBUTE_UNKNOWN,
+            reasons.ERROR_REASON_TYPE_UNKNOWN,
             reasons.ERROR_REASON_EVENT_TOO_LARGE,
             reasons.ERROR_REASON_POLICY_VERSION_TAKEN,
         )
@@ -78,7 +80,7 @@ class PublishContactPolicy:
         asked = _contact(self.policy, state)
         faults = asked.faults(faults_of_policy(self.policy, state.purposes.current.by_slug, setting.now))
         event = ContactPolicyPublished(policy=asked.whole)
-        return _published(asked, faults, _new(self, CONTACT_PUBLISHED, event, setting), self.path)
+        return decided(asked, faults, publication(self, CONTACT_PUBLISHED, event, setting), self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class PublishPurposes:
         asked = _purposes(self.registry, state)
         faults = asked.faults(faults_of_registry(self.registry))
         event = PurposesPublished(registry=asked.whole)
-        return _published(asked, faults, _new(self, PURPOSES_PUBLISHED, event, setting), self.path)
+        return decided(asked, faults, publication(self, PURPOSES_PUBLISHED, event, setting), self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class PublishAttributeCatalogue:
         asked = _attributes(self.catalogue, state)
         faults = asked.faults(faults_of_catalogue(self.catalogue, state.purposes.current.by_slug))
         event = AttributesPublished(catalogue=asked.whole)
-        return _published(asked, faults, _new(self, ATTRIBUTES_PUBLISHED, event, setting), self.path)
+        return decided(asked, faults, publication(self, ATTRIBUTES_PUBLISHED, event, setting), self.path)
 
 
 def checked(policy: ContactPolicy, state: PolicyState, now: int) -> tuple[list[Fault], ContactPolicy]:
@@ -132,8 +134,8 @@ def checked(policy: ContactPolicy, state: PolicyState, now: int) -> tuple[list[F
     return asked.faults(faults_of_policy(policy, state.purposes.current.by_slug, now)), asked.whole
 
 
-class _Asked(NamedTuple):
-    """What is to be published, and what of its kind stands."""
+class Asked(NamedTuple):
+    """What is to be published, and what of its kind stands. What else is published whole uses it too."""
 
     kind: str
     whole: Any
@@ -180,46 +182,53 @@ class _Asked(NamedTuple):
         yield Fault(Violation("version", description, reason), {"version": version, "latest": self.latest})
 
 
-def _contact(policy: ContactPolicy, state: PolicyState) -> _Asked:
+def _contact(policy: ContactPolicy, state: PolicyState) -> Asked:
     whole = filled(policy)
-    whole.version = _number(policy.version, state.contact.latest)
+    whole.version = next_number(policy.version, state.contact.latest)
     known = state.contact.version(whole.version)
     stored, version = (known.stored, known.stream_version) if known else (None, 0)
-    return _Asked(CONTACT, whole, stored, version, state.contact.latest, "sources")
+    return Asked(CONTACT, whole, stored, version, state.contact.latest, "sources")
 
 
-def _purposes(registry: PurposeRegistry, state: PolicyState) -> _Asked:
+def _purposes(registry: PurposeRegistry, state: PolicyState) -> Asked:
     slugs = {each.slug for each in registry.purposes}
     ordered = sorted(registry.purposes, key=lambda each: each.slug)
-    whole = PurposeRegistry(version=_number(registry.version, state.purposes.latest), purposes=ordered)
+    whole = PurposeRegistry(version=next_number(registry.version, state.purposes.latest), purposes=ordered)
     for purpose in whole.purposes:
         above = purpose.slug.rpartition(".")[0]
         if above in slugs and not purpose.parent:
             purpose.parent = above
     known = state.purposes.version(whole.version)
     stored, version = (known.message, known.stream_version) if known else (None, 0)
-    return _Asked(PURPOSES, whole, stored, version, state.purposes.latest, "purposes")
+    return Asked(PURPOSES, whole, stored, version, state.purposes.latest, "purposes")
 
 
-def _attributes(catalogue: AttributeCatalogue, state: PolicyState) -> _Asked:
+def _attributes(catalogue: AttributeCatalogue, state: PolicyState) -> Asked:
     ordered = sorted(catalogue.attributes, key=lambda each: each.key)
-    whole = AttributeCatalogue(version=_number(catalogue.version, state.attributes.latest), attributes=ordered)
+    whole = AttributeCatalogue(version=next_number(catalogue.version, state.attributes.latest), attributes=ordered)
     known = state.attributes.version(whole.version)
     stored, version = (known.message, known.stream_version) if known else (None, 0)
-    return _Asked(ATTRIBUTES, whole, stored, version, state.attributes.latest, "attributes")
+    return Asked(ATTRIBUTES, whole, stored, version, state.attributes.latest, "attributes")
 
 
-def _number(asked: int, latest: int) -> int:
+def next_number(asked: int, latest: int) -> int:
+    """Return the number that a version gets: what is asked, else the next."""
     # After the last number there is none: the last is offered again, and refused.
     return asked or min(latest + 1, _VERSION_MAX)
 
 
-def _new(step: Any, topic: str, event: Message, setting: Setting) -> NewFact:
+def publication(step: Any, topic: str, event: Message, setting: Setting) -> NewFact:
+    """Return what a step publishes, as a fact of now."""
     # From when on it counts is in the policy; it is published now, whichever time that names.
     return NewFact(topic=topic, event=event, occur_time=setting.now, defaulted=True, context=step.context)
 
 
-def _published(asked: _Asked, faults: Sequence[Fault], fact: NewFact, path: str) -> Decision:
+def decided(asked: Asked, faults: Sequence[Fault], fact: NewFact, path: str) -> Decision:
+    """Return the publication; a note where it stands already.
+
+    Raises:
+        Rejected: there are faults; the reason is the first of `_TOLD_FIRST` that applies, and every fault is named.
+    """
     if asked.stands:
         return unchanged(asked.known_version)
     if faults:
@@ -227,7 +236,7 @@ def _published(asked: _Asked, faults: Sequence[Fault], fact: NewFact, path: str)
     return Decision((fact,))
 
 
-def _refusal(asked: _Asked, faults: Sequence[Fault], path: str) -> Rejected:
+def _refusal(asked: Asked, faults: Sequence[Fault], path: str) -> Rejected:
     told = min(faults, key=lambda fault: _TOLD_FIRST[fault.violation.reason])
     violations = [v._replace(field=field_path(path, v.field)) for v, _ in faults]
     message = f"{field_path(path, told.violation.field)}: {told.violation.description}"
