@@ -190,12 +190,21 @@ class Conversation:
         `attribution`: within how long an act of the customer answers one, in microseconds, at least 1. `opt_outs`:
         withdrawals and objections, which are no interactions; they make no difference to how many are answered.
         """
+        return self.responses(attribution).at(at, opt_outs)
+
+    def responses(self, attribution: int) -> Responses:
+        """Return the outcomes under an attribution, in microseconds, at least 1. Not to be changed."""
         responses = self._responses.get(attribution)
         if responses is None:
             if len(self._responses) > 1:  # One policy asks at a time; a simulation may bring a second.
                 self._responses.clear()
             responses = self._responses[attribution] = self._weighed(attribution)
-        return responses.at(at, opt_outs)
+        return responses
+
+    @property
+    def solicitations(self) -> Moments:
+        """Solicitations by the times at which they were sent. Not to be changed."""
+        return self._solicitations
 
     # How facts are folded.
 

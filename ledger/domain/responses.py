@@ -60,6 +60,7 @@ class Responses:
         "_redo",
         "_row",
         "_sent",
+        "_touched",
     )
 
     def __init__(self, attribution: int, row: Callable[[int], Row | None]) -> None:
@@ -82,6 +83,41 @@ class Responses:
         """(occur_time, position) of the last act that is credited."""
         self._redo = END_OF_TIME
         """Acts later than this are to be credited again."""
+        self._touched = START_OF_TIME
+        """The earliest delivery of which something changed since `changed` was last asked."""
+
+    @property
+    def sent(self) -> Moments:
+        """Solicitations by the times of their delivery. Not to be changed."""
+        return self._sent
+
+    def changed(self) -> int:
+        """Return the earliest delivery of which anything changed since this was last asked; END_OF_TIME: nothing did.
+
+        At first everything did. For one reader, who keeps what follows from outcomes and mends it from there on.
+        """
+        self._credit()
+        touched, self._touched = self._touched, END_OF_TIME
+        return touched
+
+    def outcome(self, position: int) -> int:
+        """Return what is known so far of the outcome of a solicitation, without opt-outs that are no interactions."""
+        self._credit()
+        return self._outcomes.get(position, NO_RESPONSE)
+
+    def delivered(self, position: int) -> int | None:
+        """Return when a solicitation was delivered, in microseconds; None: there is no such solicitation."""
+        row = self._row(position)
+        delivered = self._delivery(row)
+        return delivered if row is not None and self._sent.has(delivered, row.position) else None
+
+    def credited(self, time: int, position: int, act: Row | None) -> int:
+        """Return the position of the solicitation that an act of a time and position is credited to; 0: none.
+
+        `act`: its row, which tells what it names; None: it names nothing.
+        """
+        found = self._credited_to(time, position, act)
+        return 0 if found is None else found[1]
 
     def at(self, at: int, opt_outs: Iterable[OptOut] = ()) -> Response:
         """Return how many outcomes are final at an instant, in microseconds."""
@@ -135,12 +171,14 @@ class Responses:
 
     def _put(self, row: Row, delivered: int) -> None:
         self._sent.add(delivered, row.position)
+        self._touched = min(self._touched, delivered)
         if row.words[4]:
             self._campaigns.setdefault(row.words[4], Moments()).add(delivered, row.position)
         self._disturb(min(delivered, row.time), row.position)
 
     def _take(self, row: Row, delivered: int) -> None:
         self._sent.remove(delivered, row.position)
+        self._touched = min(self._touched, delivered)
         if row.words[4]:
             self._campaigns[row.words[4]].remove(delivered, row.position)
         self._forget(delivered, row.position)
@@ -186,18 +224,25 @@ class Responses:
         outcome = self._outcomes.pop(position, NO_RESPONSE)
         if outcome:
             self._by_outcome[outcome].remove(delivered, position)
+            self._touched = min(self._touched, delivered)
 
     def _credit_one(self, time: int, position: int) -> None:
         act = self._row(position)
         assert act is not None, "an act has a row"
-        found = self._named(act) or self._latest(self._sent, time, position)
-        if found is None or time - found[0] >= self._attribution:
+        found = self._credited_to(time, position, act)
+        if found is None:
             return
         outcome, delivered, solicitation = act.shape.outcome, *found
         if outcome > self._outcomes.get(solicitation, NO_RESPONSE):
             self._forget(delivered, solicitation)
             self._outcomes[solicitation] = outcome
             self._by_outcome[outcome].add(delivered, solicitation)
+            self._touched = min(self._touched, delivered)
+
+    def _credited_to(self, time: int, position: int, act: Row | None) -> tuple[int, int] | None:
+        """Return delivery and position of what an act is credited to, or None."""
+        found = (act and self._named(act)) or self._latest(self._sent, time, position)
+        return None if found is None or time - found[0] >= self._attribution else found
 
     def _named(self, act: Row) -> tuple[int, int] | None:
         """Return delivery and position of the solicitation that an act names, or None."""
