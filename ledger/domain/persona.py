@@ -20,6 +20,15 @@ class Approval(NamedTuple):
 
     message: PersonaApproved
     position: int
+    record_time: int
+    stream_version: int
+
+
+class Retirement(NamedTuple):
+    """It is used no more."""
+
+    position: int
+    record_time: int
     stream_version: int
 
 
@@ -36,8 +45,8 @@ class Persona(NamedTuple):
     """That event's version in the policy stream."""
     approvals: Mapping[int, Approval] = {}
     """Of this version, by `OurFunction`; the first of each."""
-    retired: int = 0
-    """Version in the policy stream of the event that retired it; 0: it is not retired."""
+    retired: Retirement | None = None
+    """None: it is not."""
 
     @property
     def functions(self) -> tuple[int, ...]:
@@ -67,6 +76,10 @@ class Personae:
         """Return a version of a persona, or None where it is not defined."""
         return self._versions.get((persona_id, version))
 
+    def versions(self, persona_id: str) -> tuple[Persona, ...]:
+        """Return the versions of a persona, ascending."""
+        return tuple(each for (known, _), each in self._versions.items() if known == persona_id)
+
     def get(self, persona_id: str) -> Persona | None:
         """Return the latest version of a persona, or None where there is none."""
         return self._versions.get((persona_id, self.latest(persona_id)))
@@ -93,14 +106,15 @@ class Personae:
         key = (event.persona_id, event.version)
         found = self._versions.get(key)
         if found is not None and event.our_function not in found.approvals:
-            approval = Approval(event, fact.position, fact.version)
+            approval = Approval(event, fact.position, fact.record_time, fact.version)
             self._versions[key] = found._replace(approvals={**found.approvals, event.our_function: approval})
 
     def _retire(self, fact: Fact) -> None:
         event: PersonaRetired = fact.event  # type: ignore[assignment]
         found = self.get(event.persona_id)
         if found is not None and not found.retired:
-            self._versions[event.persona_id, found.message.version] = found._replace(retired=fact.version)
+            retired = Retirement(fact.position, fact.record_time, fact.version)
+            self._versions[event.persona_id, found.message.version] = found._replace(retired=retired)
 
 
 FOLDS: Final[Mapping[str, Callable[[Personae, Fact], None]]] = {

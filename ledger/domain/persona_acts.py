@@ -107,7 +107,7 @@ class RetirePersona:
         if found is None:
             raise unknown_persona(self.retirement.persona_id, 0)
         if found.retired:
-            return unchanged(found.retired)
+            return unchanged(found.retired.stream_version)
         return Decision((publication(self, PERSONA_RETIRED, self.retirement, setting),))
 
 

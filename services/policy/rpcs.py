@@ -15,6 +15,7 @@ from ledger.requests import Receipt, Request
 from ledger.views import Look, View
 from rapport.policy.v1 import contact_policies_pb2 as contacts
 from rapport.policy.v1 import policy_service_pb2 as pb
+from rapport.policy.v1 import relationship_policies_pb2 as relationships
 from services.runtime.app import App
 from services.runtime.validation import check, request_id
 
@@ -25,8 +26,13 @@ Publication = (
     | contacts.PublishContactPolicyRequest
     | contacts.PublishPurposesRequest
     | contacts.PublishAttributeCatalogueRequest
+    | relationships.PublishRelationshipPolicyRequest
+    | relationships.PublishTypesRequest
+    | relationships.DefinePersonaRequest
+    | relationships.ApprovePersonaRequest
+    | relationships.RetirePersonaRequest
 )
-"""Requests to publish one version of something."""
+"""Requests to publish one thing."""
 
 Query = (
     pb.ListAssetsRequest
@@ -36,6 +42,10 @@ Query = (
     | contacts.GetContactPolicyRequest
     | contacts.ListContactPoliciesRequest
     | contacts.ListAttributeDefinitionsRequest
+    | relationships.GetRelationshipPolicyRequest
+    | relationships.ListRelationshipPoliciesRequest
+    | relationships.ListTypesRequest
+    | relationships.ListPersonaeRequest
 )
 """Requests with a point of view."""
 

@@ -14,9 +14,12 @@ from rapport.policy.v1 import policy_service_pb2_grpc as stubs
 from services.policy import translate, valuations
 from services.policy.attributes import Attributes
 from services.policy.contact import ContactPolicies
+from services.policy.personae import Personae
 from services.policy.purposes import Purposes
+from services.policy.relationship import RelationshipPolicies
 from services.policy.rpcs import SERVICE as _SERVICE
 from services.policy.rpcs import Context
+from services.policy.types import Types
 from services.runtime.app import App
 from services.runtime.validation import check_size, request_id
 
@@ -30,7 +33,9 @@ def mount(server: grpc.aio.Server, app: App) -> None:
     stubs.add_PolicyServiceServicer_to_server(Servicer(app), server)
 
 
-class Servicer(ContactPolicies, Purposes, Attributes, stubs.PolicyServiceServicer):
+class Servicer(
+    ContactPolicies, Purposes, Attributes, RelationshipPolicies, Types, Personae, stubs.PolicyServiceServicer
+):
     """Publishes what an organization goes by; of it assets and valuation policies here, the rest where its bases are.
 
     Errors are listed in `policy_service.proto`.
