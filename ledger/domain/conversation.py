@@ -161,6 +161,11 @@ class Conversation:
         """Return the positions of complaints that nothing resolved, the latest first, at most `most`."""
         return list(reversed(self._complaints.positions[-most:]))
 
+    @property
+    def complaints(self) -> Moments:
+        """Complaints that nothing resolved. Not to be changed."""
+        return self._complaints
+
     def checkout_before(self, at: int) -> tuple[int, int] | None:
         """Return position and occur time of the latest checkout begun at or before an instant, or None."""
         return self.latest_fact(_CHECKOUT, at)

@@ -1,0 +1,141 @@
+"""Involvement: how much a customer does, fading with age, with a cap for each day (relationship.md 5).
+
+Of each UTC day `raw = sum(weight * attention)` over the acts of the customer; `mass = min(raw, cap) * decay(age)`; M is
+the sum of the masses, and x = M / (M + K). A rational saturation, so it is exact: half of full involvement at K.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ledger.domain.decay import FULL
+from ledger.domain.times import MICROSECONDS
+from ledger.measure.act_shapes import code_of
+from ledger.measure.results import Ratio, unknown
+from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE
+
+if TYPE_CHECKING:
+    from ledger.measure.acts import Acts
+    from ledger.measure.measured import Measured
+    from ledger.measure.rules import Rules
+
+DAY: Final = 86_400 * MICROSECONDS
+
+Weights = Mapping[int, int]
+"""Weight * attention in 10^-12 by the code of an act (`act_shapes.code_of`); what weighs nothing is missing."""
+
+
+class Day(NamedTuple):
+    """What the customer did on one day."""
+
+    day: int
+    """UTC days since the epoch."""
+    raw: int
+    """Above 0. In 10^-12, as `capped`."""
+    capped: int
+    """At most the cap of a day."""
+
+
+class _Weighed(NamedTuple):
+    """Weights under one policy."""
+
+    rules: Rules
+    weights: Weights
+
+
+def involvement(m: Measured) -> Ratio:
+    """Return x = M / (M + K); unknown where the customer never did anything of weight.
+
+    Costs a look at each day on which they did something, as far back as decay reaches.
+    """
+    mass = mass_at(m, m.at // DAY)
+    if not mass and not _ever(m):
+        return unknown(UNKNOWN_REASON_NO_EVIDENCE)
+    return Ratio(mass, mass + half_mass(m.outlook.rules))
+
+
+def half_mass(rules: Rules) -> int:
+    """Return K: the mass that makes half of full involvement, in 10^-18."""
+    return rules.half_mass * FULL * FULL
+
+
+def mass_at(m: Measured, today: int) -> int:
+    """Return M in 10^-18 on a UTC day that is no earlier than that of the measure, if nothing more happens."""
+    rules, acts = m.outlook.rules, m.record.acts
+    weights, cap, table = weights_of(m), rules.day_cap * FULL, rules.decay
+    days, mass = acts.days, 0
+    first = bisect_left(acts.day_numbers, today - len(table) + 1)
+    for day in islice(acts.day_numbers, first, None):
+        raw = 0
+        for code, count in days[day].items():
+            if code in weights:
+                raw += count * weights[code]
+        mass += min(raw, cap) * table[today - day]
+    return mass
+
+
+def falls_below(m: Measured, n: int, d: int) -> int | None:
+    """Return the first later midnight, in microseconds, at which x < n / d by the clock alone; None: never, or it is.
+
+    x never rises by the clock, so the day is found by bisection.
+    """
+    half, today = half_mass(m.outlook.rules), m.at // DAY
+    oldest = today + len(m.outlook.rules.decay)  # By then whatever was done weighs nothing.
+
+    def below(day: int) -> bool:
+        mass = mass_at(m, day)
+        return mass * d < n * (mass + half)
+
+    if below(today) or not below(oldest):
+        return None
+    return bisect_left(range(oldest + 1), True, lo=today + 1, key=below) * DAY
+
+
+def days_of(m: Measured) -> Iterator[Day]:
+    """Yield the days that have mass, the earliest first."""
+    rules, acts = m.outlook.rules, m.record.acts
+    weights, cap = weights_of(m), rules.day_cap * FULL
+    for day in islice(acts.day_numbers, bisect_left(acts.day_numbers, m.at // DAY - len(rules.decay) + 1), None):
+        raw = sum(count * weights.get(code, 0) for code, count in acts.days[day].items())
+        if raw:
+            yield Day(day, raw, min(raw, cap))
+
+
+def evidence(m: Measured, most: int) -> tuple[int, ...]:
+    """Return the positions of the latest acts that have weight, ascending, at most `most`."""
+    weights, acts = weights_of(m), m.record.acts
+    found: list[int] = []
+    for place in range(len(acts.codes) - 1, -1, -1):
+        if acts.codes[place] in weights:
+            found.append(acts.positions[place])
+            if len(found) == most:
+                break
+    return tuple(sorted(found))
+
+
+def weights_of(m: Measured) -> Weights:
+    """Return what an act of each code weighs with its attention."""
+    rules, memo = m.outlook.rules, m.record.memo
+    known: _Weighed | None = memo.get("weights")
+    if known is None or known.rules is not rules:
+        known = memo["weights"] = _Weighed(rules, dict(_weights(rules)))
+    return known.weights
+
+
+def _weights(rules: Rules) -> Iterator[tuple[int, int]]:
+    for kind, weight in rules.kind_weights.items():
+        for partial, attention in ((False, FULL), (True, rules.partial_attention)):
+            if weight * attention:
+                yield code_of(kind, partial=partial), weight * attention
+
+
+def _ever(m: Measured) -> bool:
+    weights, acts = weights_of(m), m.record.acts
+    return any(_weighs(acts, day, weights) for day in acts.day_numbers)
+
+
+def _weighs(acts: Acts, day: int, weights: Weights) -> bool:
+    return not weights.keys().isdisjoint(acts.days[day])
