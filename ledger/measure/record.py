@@ -30,7 +30,7 @@ class Record:
         """Facts by subject."""
         self.book = Book()
         """Exchanges; it bounds nothing by `until`: whoever reads it asks as of an instant."""
-        self.acts = Acts(until)
+        self.acts = Acts(until, self.book)
         """What the customer did."""
         self.talk = Talk(until)
         """What was said between the two."""

@@ -1,0 +1,204 @@
+"""Purchases and what they are counted by: returns, incentives, purchases elsewhere, exchanges (relationship.md 3, 6).
+
+A purchase is the interaction; what it was worth is an exchange, joined to it by the order: `order_id` of the one is
+`cause_ref` of the other. Counts are kept as facts come, so that they cost nothing to read however many there are.
+"""
+
+from typing import Final, NamedTuple
+
+from ledger.balance.book import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED, Book, Exchange
+from ledger.domain.fact import Fact
+from ledger.domain.moments import Moments
+from ledger.domain.times import END_OF_TIME
+from rapport.events.v1.exchange_pb2 import (
+    CATEGORY_DISCOUNT,
+    CATEGORY_POINTS_REDEEM,
+    PARTY_CUSTOMER,
+    PARTY_ORGANIZATION,
+    ExchangePosted,
+    ExchangeRecorded,
+    ExchangeReversed,
+)
+from rapport.events.v1.interaction_pb2 import InteractionRecorded
+
+EXCHANGES: Final = (EXCHANGE_RECORDED, EXCHANGE_POSTED, EXCHANGE_REVERSED)
+"""Topics that are folded here."""
+
+_INCENTIVES: Final = frozenset({CATEGORY_DISCOUNT, CATEGORY_POINTS_REDEEM})
+
+
+class Purchase(NamedTuple):
+    """A purchase, returned or not."""
+
+    time: int
+    """Microseconds."""
+    incentivised: bool | None
+    """What the caller said; None: nothing."""
+    order_id: str
+    """By which its exchanges are found; empty: not said, or of no use."""
+
+
+class Buying:
+    """Fold of the purchases of one customer."""
+
+    __slots__ = (
+        "_book", "_by_order", "_discounts", "_elsewhere", "_orders", "_purchases", "_returned", "_returns", "_until",
+        "both", "by_legs", "counting", "elsewhere", "said",
+    )  # fmt: skip
+
+    def __init__(self, until: int = END_OF_TIME, book: Book | None = None) -> None:
+        """Start empty; admit what occurred at or before `until`, in microseconds.
+
+        `book`: has folded each fact before it comes here; None: exchanges pass by.
+        """
+        self._until = until
+        self._book = book
+        self.counting = Moments()
+        """Purchases without a full return."""
+        self.said: set[int] = set()
+        """Positions of those that the caller said had an incentive."""
+        self.by_legs: set[int] = set()
+        """Positions of those of which the caller said nothing, and an exchange of the order had an incentive."""
+        self.elsewhere = Moments()
+        """What the customer says they bought elsewhere."""
+        self.both = Moments()
+        """Exchanges in force with a leg from each side, by when they took effect."""
+        self._purchases: dict[int, Purchase] = {}
+        self._elsewhere: dict[int, int] = {}
+        """Occur times by position."""
+        self._returns: dict[int, int] = {}
+        """Which purchase a full return names, by the position of the return."""
+        self._returned: dict[int, int] = {}
+        """How many full returns name a purchase."""
+        self._by_order: dict[str, list[int]] = {}
+        """Positions of purchases of which the caller said nothing, by their order."""
+        self._orders: dict[str, str] = {}
+        """Orders of the exchanges that have an incentive among their legs, by exchange."""
+        self._discounts: dict[str, int] = {}
+        """How many exchanges with an incentive are in force, by order."""
+
+    def incentivised(self, *, by_legs: bool) -> int:
+        """Return how many of the counting purchases had an incentive. `by_legs`: their exchanges tell, too."""
+        return len(self.said) + (len(self.by_legs) if by_legs else 0)
+
+    def had_incentive(self, position: int, *, by_legs: bool) -> bool:
+        """Tell whether a counting purchase had an incentive."""
+        return position in self.said or (by_legs and position in self.by_legs)
+
+    # Interactions.
+
+    def buy(self, time: int, position: int, event: InteractionRecorded) -> None:
+        """Fold a purchase."""
+        said = event.incentivised if event.HasField("incentivised") else None
+        order_id = event.order_id if said is None else ""
+        self._purchases[position] = Purchase(time, said, order_id)
+        if order_id:
+            self._by_order.setdefault(order_id, []).append(position)
+        if position not in self._returned:
+            self._count(position)
+
+    def buy_elsewhere(self, time: int, position: int) -> None:
+        """Fold a purchase at another shop."""
+        self._elsewhere[position] = time
+        self.elsewhere.add(time, position)
+
+    def give_back(self, position: int, purchase: int) -> None:
+        """Fold a full return of the purchase at some position, where it is one."""
+        self._returns[position] = purchase
+        times = self._returned[purchase] = self._returned.get(purchase, 0) + 1
+        if times == 1 and purchase in self._purchases:
+            self._uncount(purchase)
+
+    def take_back(self, position: int) -> None:
+        """Let an interaction count no more, whichever of these it was."""
+        purchase = self._purchases.get(position)
+        if purchase is not None:
+            if position not in self._returned:
+                self._uncount(position)
+            self._forget(position, purchase.order_id)
+        elif position in self._elsewhere:
+            self.elsewhere.remove(self._elsewhere.pop(position), position)
+        elif position in self._returns:
+            returned = self._returns.pop(position)
+            self._returned[returned] -= 1
+            if not self._returned[returned]:
+                del self._returned[returned]
+                if returned in self._purchases:
+                    self._count(returned)
+
+    def _count(self, position: int) -> None:
+        purchase = self._purchases[position]
+        self.counting.add(purchase.time, position)
+        if purchase.incentivised:
+            self.said.add(position)
+        elif purchase.order_id in self._discounts:
+            self.by_legs.add(position)
+
+    def _uncount(self, position: int) -> None:
+        self.counting.remove(self._purchases[position].time, position)
+        self.said.discard(position)
+        self.by_legs.discard(position)
+
+    def _forget(self, position: int, order_id: str) -> None:
+        del self._purchases[position]
+        if order_id:
+            self._by_order[order_id].remove(position)
+            if not self._by_order[order_id]:
+                del self._by_order[order_id]
+
+    # Exchanges.
+
+    def evolve(self, fact: Fact) -> None:
+        """Fold one fact of `EXCHANGES`."""
+        book = self._book
+        if book is None or fact.occur_time > self._until:
+            return
+        event: ExchangeRecorded | ExchangePosted | ExchangeReversed = fact.event  # type: ignore[assignment]  # By topic.
+        exchange = book.exchanges.get(event.exchange_id)
+        if exchange is None:
+            return
+        # What the book let pass, such as a second posting, has no place in the exchange.
+        if exchange.position == fact.position:
+            self._record(exchange, event)  # type: ignore[arg-type]  # The event at this position recorded it.
+        elif exchange.resolution is not None and exchange.resolution.position == fact.position:
+            self._settle(exchange, comes=True)
+        elif exchange.reversal_position == fact.position and exchange.reversal_time <= self._until:
+            self._settle(exchange, comes=False)
+
+    def _record(self, exchange: Exchange, event: ExchangeRecorded) -> None:
+        for leg in exchange.legs:
+            if leg.category in _INCENTIVES:
+                if event.cause_ref:
+                    self._orders[exchange.exchange_id] = event.cause_ref
+                break
+        if exchange.pending_until is None:
+            self._settle(exchange, comes=True)
+
+    def _settle(self, exchange: Exchange, *, comes: bool) -> None:
+        """Let an exchange be in force from now on, or no more."""
+        legs = [leg for leg, units in zip(exchange.legs, exchange.posted_units(), strict=False) if units]
+        givers = {leg.giver for leg in legs}
+        if PARTY_CUSTOMER in givers and PARTY_ORGANIZATION in givers:
+            place = self.both.add if comes else self.both.remove
+            place(*taken_effect(exchange))
+        order = self._orders.get(exchange.exchange_id)
+        if order is not None and any(leg.category in _INCENTIVES for leg in legs):
+            self._change_discounts(order, 1 if comes else -1)
+
+    def _change_discounts(self, order: str, change: int) -> None:
+        before = self._discounts.pop(order, 0)
+        if before + change:
+            self._discounts[order] = before + change
+            if before:
+                return
+        purchases = [position for position in self._by_order.get(order, ()) if position not in self._returned]
+        if before:
+            self.by_legs.difference_update(purchases)
+        else:
+            self.by_legs.update(purchases)
+
+
+def taken_effect(exchange: Exchange) -> tuple[int, int]:
+    """Return when a posted exchange took effect, in microseconds, and the position of the event that says so."""
+    resolution = exchange.resolution
+    return (exchange.time, exchange.position) if resolution is None else (resolution.time, resolution.position)

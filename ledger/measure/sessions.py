@@ -1,0 +1,148 @@
+"""Sessions: what the customer did without a long break, and the personal cadence that follows (relationship.md 4)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from ledger.domain.moments import Moments
+from ledger.measure.act_shapes import kind_of
+from ledger.measure.rules import Rules
+from rapport.type.v1 import levels_pb2 as levels
+
+
+class Cadence(NamedTuple):
+    """The usual gap between two sessions."""
+
+    length: int
+    """Microseconds, at least 1."""
+    source: levels.CadenceSource.ValueType
+    gaps: int
+    """How many gaps it was made of, or would have been if they had been enough."""
+
+
+class Sessions:
+    """Acts that the customer began and that are strong enough to date involvement, under one policy."""
+
+    __slots__ = ("_active", "_gap", "_kinds", "acts", "rules", "seen", "starts")
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        """The policy that it was last asked under."""
+        self._gap, self._kinds = _key(rules)
+        self.acts = Moments()
+        """By (occur time, position)."""
+        self.starts = Moments()
+        """First acts of sessions."""
+        self.seen = 0
+        """How many acts of the customer were looked at."""
+        self._active: tuple[tuple[int, ...], int, int] | None = None
+        """Terms of the lifecycle, up to which act, and since when it was active then."""
+
+    def serves(self, rules: Rules) -> bool:
+        """Tell whether a policy sees the same acts and sessions; if so, remember that it does."""
+        if rules is not self.rules:
+            if _key(rules) != (self._gap, self._kinds):
+                return False
+            self.rules = rules
+        return True
+
+    def follow(self, times: Sequence[int], positions: Sequence[int], codes: Sequence[int]) -> None:
+        """Look at the acts that came after those seen, at the end of all."""
+        acts, kinds = self.acts, self._kinds
+        for at in range(self.seen, len(times)):
+            if kinds is None or kind_of(codes[at]) in kinds:
+                time = times[at]
+                if not acts.times or time - acts.times[-1] >= self._gap:
+                    self.starts.add(time, positions[at])
+                acts.add(time, positions[at])
+        self.seen = len(times)
+
+    def add(self, time: int, position: int, code: int) -> None:
+        """Take note of an act that came late, when all others are seen."""
+        self.seen += 1
+        if self._kinds is not None and kind_of(code) not in self._kinds:
+            return
+        self._active = None
+        place = self.acts.place(time, position)
+        self._settle(place, counts=False)
+        self.acts.add(time, position)
+        self._settle(place, counts=True)
+        self._settle(place + 1, counts=True)
+
+    def remove(self, time: int, position: int, code: int) -> None:
+        """Take note that an act counts no more, when all others are seen."""
+        self.seen -= 1
+        if self._kinds is not None and kind_of(code) not in self._kinds:
+            return
+        self._active = None
+        place = self.acts.place(time, position)
+        self._settle(place, counts=False)
+        self._settle(place + 1, counts=False)
+        self.acts.remove(time, position)
+        self._settle(place, counts=True)
+
+    def _settle(self, place: int, *, counts: bool) -> None:
+        """Let the act at a place be the first of a session as it stands now, or not be one."""
+        acts = self.acts
+        if place >= len(acts):
+            return
+        time, position = acts.times[place], acts.positions[place]
+        begins = counts and (place == 0 or time - acts.times[place - 1] >= self._gap)
+        if begins == self.starts.has(time, position):
+            return
+        if begins:
+            self.starts.add(time, position)
+        else:
+            self.starts.remove(time, position)
+
+    def cadence(self, rules: Rules, sessions: int | None = None) -> Cadence:
+        """Return the cadence after some number of sessions; None: all of them."""
+        count = len(self.starts) if sessions is None else sessions
+        gaps = min(max(count - 1, 0), rules.gaps_max)
+        if gaps < max(rules.gaps_min, 1):
+            return Cadence(rules.cadence_default, levels.CADENCE_SOURCE_DEFAULT, gaps)
+        times = self.starts.times[count - gaps - 1 : count]
+        median = _median(sorted(later - earlier for earlier, later in pairwise(times)))
+        length = min(max(median, rules.cadence_min), rules.cadence_max)
+        return Cadence(length, levels.CADENCE_SOURCE_PERSONAL, gaps)
+
+    def active_since(self, rules: Rules) -> int:
+        """Return when the last run of acts began of which none came after the customer was at risk. Microseconds.
+
+        There is an act. What was found is remembered, so that a longer run is not walked anew.
+        """
+        terms = (
+            rules.at_risk_factor, rules.gaps_max, rules.gaps_min, rules.cadence_min, rules.cadence_max,
+            rules.cadence_default,
+        )  # fmt: skip
+        times = self.acts.times
+        known, since = (0, times[0])
+        if self._active is not None and self._active[0] == terms:
+            _, known, since = self._active
+        # No cadence is shorter than these, so a shorter silence is none.
+        least = rules.at_risk_factor * min(rules.cadence_min, rules.cadence_default)
+        for place in range(len(times) - 1, known, -1):
+            silence = times[place] - times[place - 1]
+            if silence >= least and silence >= rules.at_risk_factor * self._cadence_before(place, rules):
+                since = times[place]
+                break
+        self._active = terms, len(times) - 1, since
+        return since
+
+    def _cadence_before(self, place: int, rules: Rules) -> int:
+        acts = self.acts
+        return self.cadence(rules, self.starts.place(acts.times[place], acts.positions[place])).length
+
+
+def _key(rules: Rules) -> tuple[int, frozenset[int] | None]:
+    """Return what sessions depend on: the gap, and the kinds that count; None: all do."""
+    least = rules.session_weight
+    if least <= 0:
+        return rules.session_gap, None
+    return rules.session_gap, frozenset(kind for kind, weight in rules.kind_weights.items() if weight >= least)
+
+
+def _median(values: Sequence[int]) -> int:
+    """Return the middle of sorted values; of an even number the mean of the middle two, rounded down."""
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) // 2
