@@ -99,6 +99,7 @@ class Server(Process):
         self.data_dir = data_dir
         settings = {
             "RAPPORT_DATA_DIR": str(data_dir),
+            "RAPPORT_NATS_URL": "off",
             "RAPPORT_LISTEN": "127.0.0.1:0",
             "RAPPORT_LOG_FORMAT": "json",
             **environment,

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 async def serving() -> AsyncIterator[str]:
     """Yield HOST:PORT of a server that runs until the block is left."""
     with TemporaryDirectory() as folder:
-        settings = {"RAPPORT_DATA_DIR": f"{folder}/data", "RAPPORT_LISTEN": "127.0.0.1:0"}
+        settings = {"RAPPORT_DATA_DIR": f"{folder}/data", "RAPPORT_LISTEN": "127.0.0.1:0", "RAPPORT_NATS_URL": "off"}
         process = await asyncio.create_subprocess_exec(
             *[sys.executable, "-m", "services.standalone"],
             env={**os.environ, **settings},

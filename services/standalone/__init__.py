@@ -10,6 +10,7 @@ from services.exchange import servicer as exchange
 from services.interaction import servicer as interaction
 from services.policy import servicer as policy
 from services.relationship import servicer as relationship
+from services.relay import servicer as relay
 from services.runtime.run import ServiceModule
 
 SERVICES: Final[tuple[ServiceModule, ...]] = (
@@ -21,5 +22,6 @@ SERVICES: Final[tuple[ServiceModule, ...]] = (
     policy,
     relationship,
     audit,
+    relay,
 )
 """What a standalone process serves, in the order in which it is mounted."""
