@@ -31,7 +31,7 @@ import grpc
 from services.runtime.app import App
 from services.runtime.logs import configure
 from services.runtime.run import ServiceModule, serve
-from services.runtime.settings import Settings
+from services.runtime.settings import Secret, Settings
 from services.standalone import SERVICES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +65,8 @@ async def serving(
     data_dir: Path, modules: Sequence[ServiceModule] = SERVICES, **settings: Any
 ) -> AsyncIterator[Serving]:
     """Serve `modules` in this event loop, with `settings` as fields of Settings; drained and closed at the end."""
-    chosen = Settings(**{"listen": "127.0.0.1:0", "data_dir": data_dir, "shutdown_grace_s": 5.0, **settings})
+    given = {"listen": "127.0.0.1:0", "data_dir": data_dir, "shutdown_grace_s": 5.0, "nats_url": Secret("off")}
+    chosen = Settings(**{**given, **settings})
     log, stop = io.StringIO(), asyncio.Event()
     logging = configure("json", "info", log)
     started: asyncio.Future[tuple[str, App]] = asyncio.get_running_loop().create_future()
@@ -187,6 +188,7 @@ class ServerProcess:
         mine = {
             "RAPPORT_DATA_DIR": str(self._data_dir),
             "RAPPORT_LISTEN": self.target or "127.0.0.1:0",
+            "RAPPORT_NATS_URL": "off",
             "PYTHONPATH": paths,
         }
         return {**clean, **mine, **self._settings}
