@@ -1,4 +1,4 @@
-"""Contact policies, purposes and attributes as TOML files. `docs/concepts/contact-policy.md` shows one.
+"""What an organization publishes as TOML files. `docs/concepts/contact-policy.md` shows one.
 
 Keys are the names of the messages' fields, and values of enums go without their prefix: `legal_basis = "SOFT_OPT_IN"`.
 Two things are written as people write them. Hours: `window = { start = "08:00", end = "21:00" }`. And where a number of
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 _M = TypeVar("_M", bound=Message)
 
 _SOURCE: Final = ("source", "checked_on", "note")
-_NEEDED: Final = {"FrequencyCap": ("count",), "ChannelAttention": ("seconds",), "LocalWindow": ("start", "end")}
+_NEEDED: Final = {
+    "FrequencyCap": ("count",),
+    "ChannelAttention": ("seconds",),
+    "LocalWindow": ("start", "end"),
+    "KindWeight": ("kind", "weight_ppm"),
+}
 """Keys whose absence would be taken for a 0 that nobody wrote."""
 _HOURS: Final = {"start": "start_minute", "end": "end_minute"}
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
@@ -142,6 +147,8 @@ class _Filler:
         """Return the value of a field that is no message; None, and a fault, where it is none."""
         if field.type == FieldDescriptor.TYPE_ENUM:
             return self._number_of(field, value, place)
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return self._bytes_of(value, place)
         kind = {FieldDescriptor.TYPE_STRING: str, FieldDescriptor.TYPE_BOOL: bool}.get(field.type, int)
         if field.name == "checked_on" and type(value) is date:
             return value.isoformat()
@@ -151,6 +158,13 @@ class _Filler:
             self._fault(place, f"must be {_wanted(field)}{floats}")
             return None
         return value
+
+    def _bytes_of(self, value: Any, place: str) -> bytes | None:
+        try:
+            return bytes.fromhex(value)
+        except (TypeError, ValueError):
+            self._fault(place, "must be hexadecimal digits in quotes")
+            return None
 
     def _number_of(self, field: FieldDescriptor, value: Any, place: str) -> int | None:
         enum = cast(EnumDescriptor, field.enum_type)

@@ -9,7 +9,10 @@ from rapport.events.v1 import (
     contact_policy_pb2,
     exchange_pb2,
     interaction_pb2,
+    persona_pb2,
     policy_pb2,
+    relationship_policy_pb2,
+    relationship_types_pb2,
     valuation_pb2,
 )
 from services.cli import customer_facts
@@ -64,6 +67,24 @@ def _publication(fact: Message) -> str:
             return f"version {fact.registry.version}, {len(fact.registry.purposes)} purposes"
         case contact_policy_pb2.AttributesPublished():
             return f"version {fact.catalogue.version}, {len(fact.catalogue.attributes)} attributes"
+        case _:
+            return _of_measures(fact)
+
+
+def _of_measures(fact: Message) -> str:
+    match fact:
+        case relationship_policy_pb2.RelationshipPolicyPublished():
+            since = time_cell(fact.policy.effective_from_time)
+            return f"version {fact.policy.version}, from {since or 'its publication'} on"
+        case relationship_types_pb2.TypesPublished():
+            return f"version {fact.catalogue.version}, {len(fact.catalogue.types)} types"
+        case persona_pb2.PersonaDefined():
+            return f"{fact.persona_id} version {fact.version}, {len(fact.clauses)} clauses"
+        case persona_pb2.PersonaApproved():
+            function = enum_cell(interaction_pb2.OurFunction.DESCRIPTOR, fact.our_function)
+            return f"{fact.persona_id} version {fact.version}, by {function}"
+        case persona_pb2.PersonaRetired():
+            return _words([f"{fact.persona_id} retired", fact.reason])
         case _:
             return customer_facts.summary(fact)
 

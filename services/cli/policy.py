@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION, Category, Party
 from rapport.events.v1.policy_pb2 import AssetKind
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, Side, ValuationMethod, ValuationPolicy, ValuationRule
-from services.cli import exits, policy_contact, policy_registries
+from services.cli import exits, policy_contact, policy_persona, policy_registries, policy_relationship, policy_types
 from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, count, view_of
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
 from services.cli.policy_file import PolicyFile, per_whole_unit, read_policy, units_of_account
@@ -47,6 +47,9 @@ def add(commands: Commands) -> None:
     show.set_defaults(run=run_show)
     policy_contact.add(kinds)
     policy_registries.add(kinds)
+    policy_relationship.add(kinds)
+    policy_types.add(kinds)
+    policy_persona.add(kinds)
 
 
 def _add_command(verbs: Commands, name: str, text: str) -> Parser:

@@ -45,10 +45,10 @@ def add_command(verbs: Commands, name: str, text: str) -> Parser:
     return command
 
 
-def add_file(verbs: Commands, name: str, text: str) -> Parser:
-    """Add a command that reads a file."""
+def add_file(verbs: Commands, name: str, text: str, page: str = "see docs/concepts/contact-policy.md") -> Parser:
+    """Add a command that reads a file; `page` shows one."""
     command = add_command(verbs, name, text)
-    command.add_argument("file", metavar="FILE.toml", type=Path, help="see docs/concepts/contact-policy.md")
+    command.add_argument("file", metavar="FILE.toml", type=Path, help=page)
     return command
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import EnumDescriptor
 
-    from rapport.policy.v1.contact_policies_pb2 import PublishAttributeCatalogueResponse, PublishPurposesResponse
-
 
 def add(kinds: Commands) -> None:
     """Add the commands below `rapport policy`."""
@@ -49,8 +47,8 @@ async def run_publish_purposes(arguments: Namespace) -> int:
         try:
             answer = await client.publish_purposes(arguments.organization, file.message)
         except Refused as refusal:
-            return _refused(file, refusal)
-    return _published(answer, f"{len(file.message.purposes)} purposes", as_json=arguments.json)
+            return refused(file, refusal)
+    return published(answer, f"{len(file.message.purposes)} purposes", as_json=arguments.json)
 
 
 async def run_publish_attributes(arguments: Namespace) -> int:
@@ -62,8 +60,8 @@ async def run_publish_attributes(arguments: Namespace) -> int:
         try:
             answer = await client.publish_attribute_catalogue(arguments.organization, file.message)
         except Refused as refusal:
-            return _refused(file, refusal)
-    return _published(answer, f"{len(file.message.attributes)} attributes", as_json=arguments.json)
+            return refused(file, refusal)
+    return published(answer, f"{len(file.message.attributes)} attributes", as_json=arguments.json)
 
 
 async def run_list_purposes(arguments: Namespace) -> int:
@@ -108,7 +106,7 @@ async def run_list_attributes(arguments: Namespace) -> int:
     return exits.OK
 
 
-def _refused(file: MessageFile[Any], refusal: Refused) -> int:
+def refused(file: MessageFile[Any], refusal: Refused) -> int:
     """Tell where in the file the faults are that a server found; raise what is not about fields."""
     if not refusal.violations:
         raise refusal
@@ -118,7 +116,8 @@ def _refused(file: MessageFile[Any], refusal: Refused) -> int:
     return exits.REFUSED
 
 
-def _published(answer: PublishPurposesResponse | PublishAttributeCatalogueResponse, what: str, *, as_json: bool) -> int:
+def published(answer: Any, what: str, *, as_json: bool) -> int:
+    """Tell what was published: any answer with a version and a record time."""
     if as_json:
         print_json(answer)
     else:

@@ -9,6 +9,7 @@ from rapport.consent.v1.consent_cell_pb2 import CellStatus
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as messages
 from rapport.type.v1.as_of_pb2 import AsOf
+from services.cli import policy_types
 from services.cli.arguments import Commands, add_common, add_relationship, add_view, client_of, position, view_of
 from services.cli.balance_filter import HEADINGS, ORDERS, add_balance_filter, by_balance, cells, fill
 from services.cli.output import Rows, amount_cell, enum_cell, print_json, print_pairs, time_cell
@@ -52,6 +53,7 @@ def add(commands: Commands) -> None:
     add_view(listing)
     add_common(listing)
     listing.set_defaults(run=run_list)
+    policy_types.add_list(verbs, "types", "list the types of relationship that there are")
 
 
 async def run_get(arguments: Namespace) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rapport.policy.v1 import policy_service_pb2 as messages
 from services.client.calls import request_id_or_new
 from services.client.contact_policies import ContactPolicies
+from services.client.relationship_policies import RelationshipPolicies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rapport.type.v1.event_context_pb2 import EventContext
 
 
-class Policies(ContactPolicies):
+class Policies(ContactPolicies, RelationshipPolicies):
     """PolicyService. Reads take a point of view (`values.view` makes one) and a `min_position`."""
 
     async def register_assets(
