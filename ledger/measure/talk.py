@@ -34,7 +34,7 @@ _BEGINS: Final = 16
 _JUDGES: Final = 32
 """Says something of another interaction that is counted here."""
 _OUTBOUND: Final = 64
-"""It may bounce."""
+"""OUTBOUND, and no bounce itself: it may bounce."""
 _TOGETHER: Final = 128
 """Addressed, and both take part at the same time (relationship.md 7)."""
 _SPEAKS: Final = _IN | _OUT
@@ -323,10 +323,15 @@ class Talk:
             if len(bounces) == 1 and bounced is not None and bounced.way & _OUTBOUND:
                 self._discount(said.about, bounced)
             return
-        about, judgements = self._judgements(position, said)
-        if said.favourable is not None:
-            insort(judgements.setdefault(about, []), Judged(said.time, position, said.favourable))
-            self._tell(said)
+        if said.favourable is None:
+            return
+        judged = Judged(said.time, position, said.favourable)
+        if said.kind == _RATED:
+            insort(self.ratings.setdefault(said.about, []), judged)
+            self._tell_rated(said.about)
+        else:
+            insort(self.verdicts.setdefault(said.about or position, []), judged)
+            self.decided.add(said.time, position)
 
     def _unjudge(self, position: int, said: Said) -> None:
         """Undo `_judge`."""
@@ -339,19 +344,19 @@ class Talk:
                 if bounced is not None and bounced.way & _OUTBOUND:
                     self._count(said.about, bounced)
             return
-        about, judgements = self._judgements(position, said)
-        if said.favourable is not None:
-            judgements[about].remove(Judged(said.time, position, said.favourable))
-            self._tell(said)
-
-    def _judgements(self, position: int, said: Said) -> tuple[int, dict[int, list[Judged]]]:
-        """Return what is judged, and where judgements of its kind are kept."""
-        return (said.about, self.ratings) if said.kind == _RATED else (said.about or position, self.verdicts)
-
-    def _tell(self, said: Said) -> None:
+        if said.favourable is None:
+            return
+        judged = Judged(said.time, position, said.favourable)
         if said.kind == _RATED:
-            for watcher in self.watchers:
-                watcher.rated(said.about)
+            self.ratings[said.about].remove(judged)
+            self._tell_rated(said.about)
+        else:
+            self.verdicts[said.about or position].remove(judged)
+            self.decided.remove(said.time, position)
+
+    def _tell_rated(self, position: int) -> None:
+        for watcher in self.watchers:
+            watcher.rated(position)
 
     def _original(self, reference: int, told: int) -> int:
         """Return the original that a reference names; 0 where it names nothing that was there before."""
@@ -389,7 +394,7 @@ def _way(kind: int, direction: int) -> int:
         (_ASKS, inbound),
         (_BEGINS, addressed and not outbound),
         (_JUDGES, kind in _JUDGEMENTS),
-        (_OUTBOUND, outbound),
+        (_OUTBOUND, outbound and kind != _BOUNCED),
         (_TOGETHER, kind in _AT_ONCE and (inbound or outbound)),
     )
     return sum(flag for flag, holds in flags if holds)
