@@ -28,15 +28,10 @@ class RecordAssessment(Relate):
 
     def refuse(self, state: object, at: int, setting: Setting) -> None:  # noqa: ARG002  # As others take it.
         """Refuse with SCALE_INVALID a scale that is empty, and an answer outside of it."""
-        reason, event = reasons.ERROR_REASON_SCALE_INVALID, self.event
-        if event.scale_max <= event.scale_min:
-            violation = Violation("assessment.scale_max", "must be above scale_min", reason)
-        elif not event.scale_min <= event.score <= event.scale_max:
-            violation = Violation("assessment.score", "must lie on the scale", reason)
-        else:
-            return
-        values = {"score": event.score, "scale_min": event.scale_min, "scale_max": event.scale_max}
-        raise Rejected(reason, f"{violation.field}: {violation.description}", [violation], **values)
+        event, fault = self.event, scale_fault(self.event)
+        if fault is not None:
+            values = {"score": event.score, "scale_min": event.scale_min, "scale_max": event.scale_max}
+            raise Rejected(fault.reason, f"{fault.field}: {fault.description}", [fault], **values)
 
 
 class Assessment(NamedTuple):
@@ -73,3 +68,13 @@ class AssessmentState:
     def latest(self) -> tuple[Assessment, ...]:
         """Return the latest answer of each dimension, by instrument and dimension."""
         return tuple(answer for _, answer in sorted(self._latest.items()))
+
+
+def scale_fault(event: AssessmentRecorded) -> Violation | None:
+    """Return what is wrong with a scale and the answer on it, as a field of a request; None: nothing is."""
+    reason = reasons.ERROR_REASON_SCALE_INVALID
+    if event.scale_max <= event.scale_min:
+        return Violation("assessment.scale_max", "must be above scale_min", reason)
+    if not event.scale_min <= event.score <= event.scale_max:
+        return Violation("assessment.score", "must lie on the scale", reason)
+    return None

@@ -16,6 +16,7 @@ from services.client.policies import Policies
 from services.client.promises import Promises
 from services.client.reading import Audit
 from services.client.receipts import Receipts
+from services.client.relationship_facts import RelationshipFacts
 from services.client.relationships import Projections, Relationships
 from services.client.retry import RetryPolicy
 from services.client.targets import DEFAULT_TARGET
@@ -34,6 +35,7 @@ class Client(
     Customers,
     Attributes,
     Promises,
+    RelationshipFacts,
     Contacts,
     Receipts,
     Exchanges,

@@ -23,6 +23,7 @@ from rapport.customer.v1 import customer_service_pb2_grpc as stubs
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from services.customer import answers, translate
 from services.customer.answers import Asked
+from services.customer.relationship_acts import RelationshipActs
 from services.customer.zones import time_zones
 from services.runtime.app import App
 from services.runtime.validation import check, request_id
@@ -40,7 +41,7 @@ def mount(server: grpc.aio.Server, app: App) -> None:
     stubs.add_CustomerServiceServicer_to_server(Servicer(app), server)
 
 
-class Servicer(stubs.CustomerServiceServicer):
+class Servicer(RelationshipActs):
     """Records and shows what concerns a customer as a person. Errors are listed in `customer_service.proto`."""
 
     def __init__(self, app: App) -> None:
