@@ -14,15 +14,18 @@ from rapport.consent.v1 import consent_service_pb2 as consent
 from rapport.consent.v1 import receipt_pb2 as receipt
 from rapport.contact.v1 import contact_service_pb2 as contact
 from rapport.customer.v1 import customer_service_pb2 as customer
+from rapport.customer.v1 import relationship_acts_pb2 as facts
 from rapport.events.v1 import attribute_pb2 as a
 from rapport.events.v1 import consent_pb2 as c
 from rapport.events.v1 import contact_pb2 as d
 from rapport.events.v1 import contact_policy_pb2 as p
-from rapport.events.v1 import disclosure_pb2
+from rapport.events.v1 import disclosure_pb2, exchange_pb2
 from rapport.events.v1 import identity_pb2 as who
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import preference_pb2 as pref
+from rapport.events.v1 import relationship_pb2 as r
 from rapport.policy.v1 import contact_policies_pb2 as policies
+from rapport.type.v1 import levels_pb2
 from rapport.type.v1.window_pb2 import Window
 
 ORGANIZATION: dict[str, Any] = {"organization_id": "acme"}
@@ -195,6 +198,57 @@ CUSTOMERS: dict[str, Callable[[], Message]] = {
     "GetPromises": lambda: customer.GetPromisesRequest(**IDS),
 }
 
+RELATIONSHIP_ACTS: dict[str, Callable[[], Message]] = {
+    "DeclareCommonGround": records(
+        facts.DeclareCommonGroundRequest,
+        ground=r.CommonGroundDeclared(
+            item_id="g-1", ground="gardens", provenance=disclosure_pb2.PROVENANCE_DECLARED, text="we both grow tulips"
+        ),
+    ),
+    "EndCommonGround": records(facts.EndCommonGroundRequest, ending=r.CommonGroundEnded(item_id="g-1")),
+    "DeclareRelationshipType": records(
+        facts.DeclareRelationshipTypeRequest, wish=r.RelationshipTypeDeclared(slug="hbr:basic-exchange")
+    ),
+    "AssessRelationshipType": records(
+        facts.AssessRelationshipTypeRequest,
+        assessment=r.RelationshipTypeAssessed(
+            slug="hbr:buddies", assessor_id="ben", until=Timestamp(seconds=4_000_000_000)
+        ),
+    ),
+    "RecordAssessment": records(
+        facts.RecordAssessmentRequest,
+        assessment=r.AssessmentRecorded(instrument="survey.2026", dimension="trust", score=4, scale_max=5),
+    ),
+    "OpenVector": records(
+        facts.OpenVectorRequest, vector=r.VectorOpened(vector_id="v-1", goal="garden.laid.out", next_reason="bulbs")
+    ),
+    "RenewVector": records(facts.RenewVectorRequest, renewal=r.VectorRenewed(vector_id="v-1", next_reason="hedges")),
+    "FulfilVector": records(facts.FulfilVectorRequest, fulfilment=r.VectorFulfilled(vector_id="v-1")),
+    "ReportObstacle": records(
+        facts.ReportObstacleRequest, obstacle=r.ObstacleReported(obstacle_id="o-1", obstacle="no.parking")
+    ),
+    "RemoveObstacle": records(facts.RemoveObstacleRequest, removal=r.ObstacleRemoved(obstacle_id="o-1")),
+    "AskValueDefinition": records(
+        facts.AskValueDefinitionRequest, question=r.ValueDefinitionAsked(channel=i.CHANNEL_EMAIL)
+    ),
+    "DeclareValueDefinition": records(
+        facts.DeclareValueDefinitionRequest, definition=r.ValueDefinitionDeclared(values=["advice", "time"])
+    ),
+    "OpenPointOfContact": records(
+        facts.OpenPointOfContactRequest,
+        point_of_contact=r.PointOfContactOpened(point_of_contact_id="eve", side=exchange_pb2.PARTY_CUSTOMER),
+    ),
+    "ClosePointOfContact": records(
+        facts.ClosePointOfContactRequest, closing=r.PointOfContactClosed(point_of_contact_id="eve")
+    ),
+    "WantContactShape": records(
+        facts.WantContactShapeRequest, wish=r.ContactShapeWanted(shape=levels_pb2.CONTACT_SHAPE_DIAMOND)
+    ),
+    "EndRelationship": records(
+        facts.EndRelationshipRequest, ending=r.RelationshipEnded(by=exchange_pb2.PARTY_CUSTOMER)
+    ),
+}
+
 POLICIES: dict[str, Callable[[], Message]] = {
     "PublishPurposes": lambda: policies.PublishPurposesRequest(**ORGANIZATION, **key(), registry=REGISTRY),
     "ListPurposes": lambda: policies.ListPurposesRequest(**ORGANIZATION),
@@ -210,5 +264,5 @@ POLICIES: dict[str, Callable[[], Message]] = {
     "ListAttributeDefinitions": lambda: policies.ListAttributeDefinitionsRequest(**ORGANIZATION),
 }
 
-GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | POLICIES
+GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | RELATIONSHIP_ACTS | POLICIES
 """By the name of the rpc."""
