@@ -85,7 +85,7 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_IDENTIFIER_UNKNOWN: "see `rapport customer show` for the contact points",
     reasons.ERROR_REASON_IDENTIFIERS_TOO_MANY: "have a person decide, and name them with --actor",
     reasons.ERROR_REASON_NOTICE_UNKNOWN: "name the position at which the notice was served",
-    reasons.ERROR_REASON_TYPE_UNKNOWN: "see `rapport relationship types`, or publish it: `rapport policy types publish`",
+    reasons.ERROR_REASON_TYPE_UNKNOWN: "see `rapport relationship types`; `rapport policy types publish` adds one",
     reasons.ERROR_REASON_PERSONA_UNKNOWN: "see `rapport policy persona list`",
     reasons.ERROR_REASON_PERSONA_NOT_ACTIVE: "have other functions approve it, see `rapport policy persona approve`",
     reasons.ERROR_REASON_CONCURRENCY_CONFLICT: "run the command again: nothing was recorded",
