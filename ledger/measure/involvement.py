@@ -46,12 +46,18 @@ class _Weighed(NamedTuple):
     weights: Weights
 
 
-def involvement(m: Measured) -> Ratio:
-    """Return x = M / (M + K); unknown where the customer never did anything of weight.
+class Mass(NamedTuple):
+    """M, and what it would be without decay."""
 
-    Costs a look at each day on which they did something, as far back as decay reaches.
-    """
-    mass = mass_at(m, m.at // DAY)
+    mass: int
+    """In 10^-18."""
+    fresh: int
+    """In 10^-12."""
+
+
+def involvement(m: Measured) -> Ratio:
+    """Return x = M / (M + K); unknown where the customer never did anything of weight."""
+    mass = m.mass.mass
     if not mass and not _ever(m):
         return unknown(UNKNOWN_REASON_NO_EVIDENCE)
     return Ratio(mass, mass + half_mass(m.outlook.rules))
@@ -62,19 +68,24 @@ def half_mass(rules: Rules) -> int:
     return rules.half_mass * FULL * FULL
 
 
-def mass_at(m: Measured, today: int) -> int:
-    """Return M in 10^-18 on a UTC day that is no earlier than that of the measure, if nothing more happens."""
+def mass_on(m: Measured, today: int) -> Mass:
+    """Return M as of a UTC day that is no earlier than that of the measure, if nothing more happens.
+
+    Costs a look at each day on which the customer did something, as far back as decay reaches.
+    """
     rules, acts = m.outlook.rules, m.record.acts
     weights, cap, table = weights_of(m), rules.day_cap * FULL, rules.decay
-    days, mass = acts.days, 0
+    days, mass, fresh = acts.days, 0, 0
     first = bisect_left(acts.day_numbers, today - len(table) + 1)
     for day in islice(acts.day_numbers, first, None):
         raw = 0
         for code, count in days[day].items():
             if code in weights:
                 raw += count * weights[code]
-        mass += min(raw, cap) * table[today - day]
-    return mass
+        raw = min(raw, cap)
+        fresh += raw
+        mass += raw * table[today - day]
+    return Mass(mass, fresh)
 
 
 def falls_below(m: Measured, n: int, d: int) -> int | None:
@@ -86,7 +97,7 @@ def falls_below(m: Measured, n: int, d: int) -> int | None:
     oldest = today + len(m.outlook.rules.decay)  # By then whatever was done weighs nothing.
 
     def below(day: int) -> bool:
-        mass = mass_at(m, day)
+        mass = mass_on(m, day).mass
         return mass * d < n * (mass + half)
 
     if below(today) or not below(oldest):

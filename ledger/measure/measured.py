@@ -12,11 +12,15 @@ from ledger.measure import (
     contacts,
     conversation,
     existence,
+    involvement,
     knowledge,
     lifecycle,
     open_hours,
+    penalties,
+    permission,
     preference,
     promises,
+    reciprocity,
     solicitations,
     strength,
     tactics,
@@ -51,6 +55,26 @@ class Measured:
     def strength(self) -> r.Strength:
         """Strength: a published sum (relationship.md 5)."""
         return strength.strength(self)
+
+    @cached_property
+    def mass(self) -> involvement.Mass:
+        """What the customer did, weighed by kind and age (relationship.md 5)."""
+        return involvement.mass_on(self, self.at // involvement.DAY)
+
+    @cached_property
+    def reciprocity(self) -> reciprocity.Weighed:
+        """What the customer got and gave, weighed by age (relationship.md 5)."""
+        return reciprocity.weighed(self)
+
+    @cached_property
+    def permission(self) -> permission.Permission:
+        """The consent cells that the customer was asked about (relationship.md 5)."""
+        return permission.permission(self)
+
+    @cached_property
+    def penalties(self) -> tuple[penalties.Penalty, ...]:
+        """What lowers the strength (relationship.md 5)."""
+        return penalties.penalties(self)
 
     @cached_property
     def preference(self) -> r.PreferenceMeasure:

@@ -29,12 +29,12 @@ _EVER: Final = START_OF_TIME - 1
 
 
 class Weighed(NamedTuple):
-    """What the customer got and gave, in nanos of the unit of account * ppm of decay, and the same without decay."""
+    """What the customer got and gave, in nanos of the unit of account * ppm of decay."""
 
     got: int = 0
     gave: int = 0
     got_fresh: int = 0
-    """In nanos: what it would be if all of it were of today, in millionths of `got`."""
+    """In nanos: the same without decay."""
     gave_fresh: int = 0
     legs: int = 0
     """Legs of any age, valued or not."""
@@ -47,17 +47,16 @@ class Weighed(NamedTuple):
         return self.got > 0 == self.gave
 
 
-def weighed(m: Measured, at: int | None = None) -> Weighed:
-    """Return what was got and given as of an instant, in microseconds, not before that of the measure; None: its own.
+def weighed(m: Measured) -> Weighed:
+    """Return what was got and given.
 
     Costs a few look-ups for each kind of leg, and for each day as far back as decay reaches.
     """
-    opinion, book = m.outlook.opinion, m.record.book
-    instant = m.at if at is None else at
+    opinion, book, at = m.outlook.opinion, m.record.book, m.at
     if opinion is None:
-        return Weighed(legs=sum(bisect_right(lane.times, instant) for lane in book.lanes.values()))
-    view = BalanceView(instant, PARTY_CUSTOMER, half_life_days=m.outlook.rules.half_life_days)
-    return _added(slices_of(book, opinion, view, Span(_EVER, instant, instant)))
+        return Weighed(legs=sum(bisect_right(lane.times, at) for lane in book.lanes.values()))
+    view = BalanceView(at, PARTY_CUSTOMER, half_life_days=m.outlook.rules.half_life_days)
+    return _added(slices_of(book, opinion, view, Span(_EVER, at, at)))
 
 
 def ratio(of: Weighed) -> Ratio:
@@ -78,18 +77,13 @@ def share(of: Weighed) -> Ratio:
     return found if found.unknown is not None else Ratio(min(found.n, found.d), found.d)
 
 
-def reciprocity(m: Measured) -> Ratio:
-    """Return got / gave with decay, not bounded by 1; see `ratio`."""
-    return ratio(weighed(m))
-
-
 def exact_index(m: Measured) -> tuple[int | None, int | None]:
     """Return the customer's index without half-life in ppm, and when the clock alone may change it, in microseconds.
 
     None: there is no index, as nothing has a value; None: it will not change.
     """
     opinion, book, at = m.outlook.opinion, m.record.book, m.at
-    changes_at = min(_next_effects(m), default=None)
+    changes_at = takes_effect_at(m)
     if opinion is None or opinion.closing is None:
         return None, changes_at
     slices = slices_of(book, opinion, BalanceView(at, PARTY_CUSTOMER), Span(_EVER, at, at))
@@ -98,6 +92,11 @@ def exact_index(m: Measured) -> tuple[int | None, int | None]:
         return None, changes_at
     prior = 2 * opinion.closing.kappa_nanos * FULL
     return half_even(FULL * (found.got - found.gave), found.got + found.gave + prior), changes_at
+
+
+def takes_effect_at(m: Measured) -> int | None:
+    """Return when something recorded takes effect next that has not yet, in microseconds; None: nothing waits."""
+    return min(_next_effects(m), default=None)
 
 
 def evidence(m: Measured, most: int) -> tuple[int, ...]:

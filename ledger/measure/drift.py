@@ -1,0 +1,209 @@
+"""How the strength drifts by the clock alone, and when it may next cross a level (settled.md 18).
+
+Nobody is to be looked at every midnight, and no crossing may be missed. So the score is enclosed: from the sums of now
+follows, without a look at any day between, how low and how high it can be until some day. As long as no level lies
+between, there is no crossing. Where that proves nothing further, and a crossing may be near, the score of the very next
+instant of change is made exactly, and the enclosure begins anew from there.
+
+What bounds a sum that fades: a weight is the floor of 10^6 * 2^(-age/H), so k days later it is the floor of q times the
+exact one, with q = 2^(-k/H). With A the sum of now and V the same without weights, the sum of then is above qA - V and
+below q(A + V). Of a ratio of two such sums q falls out, but for what floors cost: that is V / q.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ledger.domain.amounts import half_even
+from ledger.domain.decay import FULL
+from ledger.measure import conversation, involvement, penalties, reciprocity
+from ledger.measure.involvement import DAY
+from ledger.measure.results import Ratio
+from ledger.measure.score import balance_of, clamped, portion, score_of
+
+if TYPE_CHECKING:
+    from ledger.measure.measured import Measured
+
+LOOKS_MAX: Final = 64
+"""Most instants at which the score is made exactly, and days that they reach: then a look in vain costs less."""
+
+
+class Bounds(NamedTuple):
+    """The least and the most that something can be, in ppm."""
+
+    low: int
+    high: int
+
+
+class _Cell(NamedTuple):
+    """Between which levels the score is: from the first on, below the second; None: there is none."""
+
+    floor: int | None
+    ceiling: int | None
+
+    def holds(self, low: int, high: int) -> bool:
+        """Tell whether scores from the least to the most are all in here."""
+        return (self.floor is None or low >= self.floor) and (self.ceiling is None or high < self.ceiling)
+
+
+def crosses_at(m: Measured, score: int, levels: Sequence[int]) -> int | None:
+    """Return the earliest later instant at which the clock alone may carry the score over a level, in microseconds.
+
+    A level is crossed where the score comes to be at or above it, or below it. None: none will be. Never later than a
+    crossing. Earlier only at an instant at which much may change at once, such as the end of a consent, or after as
+    many days as LOOKS_MAX.
+    """
+    cell = _Cell(
+        max((each for each in levels if each <= score), default=None),
+        min((each for each in levels if each > score), default=None),
+    )
+    leap, near, at = leaps_at(m), m.at + LOOKS_MAX * DAY, m
+    for _ in range(LOOKS_MAX):
+        until = _Enclosure(at).holds_until(cell)
+        if until is None or (leap is not None and leap <= until):
+            return leap
+        if until >= near:
+            return until
+        at = type(m)(m.record, m.outlook, until)
+        found = score_of(at)
+        if not cell.holds(found, found):
+            return until
+    return at.at
+
+
+def leaps_at(m: Measured) -> int | None:
+    """Return the next instant at which more than fading and the window moves the score, in microseconds, or None.
+
+    A consent begins or ends, a promise is due, or, in a view of the past, an exchange takes effect.
+    """
+    leaps = m.permission.changes_at, m.promises.changes_at, reciprocity.takes_effect_at(m)
+    return min((leap for leap in leaps if leap is not None), default=None)
+
+
+class _Enclosure:
+    """Bounds of the score from an instant on, as long as nothing leaps."""
+
+    __slots__ = ("_m", "_requests", "_steady", "_today", "_weights")
+
+    def __init__(self, m: Measured) -> None:
+        self._m = m
+        self._today = m.at // DAY
+        self._weights = m.outlook.rules.weights
+        self._requests = _Requests.of(m)
+        steady = (self._weights[2], m.preference.preference), (self._weights[5], m.permission.ratio)
+        self._steady = sum(portion(weight, ratio) for weight, ratio in steady)
+        """What does not move at all."""
+
+    def holds_until(self, cell: _Cell) -> int | None:
+        """Return the first instant that is not proved to be in a cell, in microseconds; None: all are.
+
+        Days are doubled until the proof fails, so the end is found within a factor of two.
+        """
+        proved, days, end = 0, 1, self._ends_after()
+        while self._is_in(cell, days):
+            if days >= end:
+                return None
+            proved, days = days, days * 2
+        if proved:
+            return (self._today + proved) * DAY
+        midnight, moves_at = (self._today + 1) * DAY, conversation.moves_at(self._m)
+        return midnight if moves_at is None else min(midnight, moves_at)
+
+    def _ends_after(self) -> int:
+        """Return after how many days nothing fades, leaves the window or is waited for any more."""
+        rules = self._m.outlook.rules
+        return max(len(rules.decay), (rules.window + rules.answer_within) // DAY) + 2
+
+    def _is_in(self, cell: _Cell, days: int) -> bool:
+        """Tell whether the score is in a cell for so many days, the rest of today among them."""
+        lines = [
+            self._involvement(days - 1),
+            self._reciprocity(days - 1),
+            self._penalties(days - 1),
+            *self._spoken((self._today + days) * DAY - 1),
+        ]
+        low = self._steady + sum(line.low for line in lines)
+        high = self._steady + sum(line.high for line in lines)
+        return cell.holds(clamped(low), clamped(high))
+
+    def _involvement(self, days: int) -> Bounds:
+        """It never rises."""
+        weight, rules, (high, fresh) = self._weights[0], self._m.outlook.rules, self._m.mass
+        half = involvement.half_mass(rules)
+        low = max(high * rules.decay_of(days) // FULL - fresh, 0) if days else high
+        return Bounds(half_even(weight * low, low + half), half_even(weight * high, high + half))
+
+    def _reciprocity(self, days: int) -> Bounds:
+        weight, (got, gave, got_fresh, gave_fresh, *_) = self._weights[1], self._m.reciprocity
+        now = reciprocity.share(self._m.reciprocity)
+        if not days or not got + gave:
+            return Bounds(*[portion(weight, now)] * 2)
+        kept = self._m.outlook.rules.decay_of(days)
+        if not kept:
+            return Bounds(0, weight)
+        lost_got, lost_gave = (-(-fresh * FULL // kept) for fresh in (got_fresh, gave_fresh))
+        low, high = Ratio(0, 1), Ratio(1, 1)
+        if got > lost_got:
+            low = Ratio(min(got - lost_got, gave + gave_fresh), gave + gave_fresh) if gave else high
+        if gave > lost_gave:
+            high = Ratio(min(got + got_fresh, gave - lost_gave), gave - lost_gave)
+        return Bounds(portion(weight, low), portion(weight, high))
+
+    def _penalties(self, days: int) -> Bounds:
+        """They only fade."""
+        rules, day = self._m.outlook.rules, self._today + days
+        now = self._m.penalties
+        later = sum(penalties.faded(base, event, day, rules) for event, base, _ in now)
+        return Bounds(-sum(ppm for _, _, ppm in now), -later)
+
+    def _spoken(self, until: int) -> Iterator[Bounds]:
+        """Balance and answering up to an instant, inclusive: what is in the window only leaves it."""
+        talk, (_, _, _, balance, answering, _) = self._m.record.talk, self._weights
+        start, end = (instant - self._m.outlook.rules.window for instant in (self._m.at, until))
+        first_in, last_in = talk.inbound.until(start), talk.inbound.until(self._m.at)
+        first_out, last_out = talk.outbound.until(start), talk.outbound.until(self._m.at)
+        less_in, less_out = last_in - talk.inbound.until(end), last_out - talk.outbound.until(end)
+        less_in, less_out = max(less_in, 0), max(less_out, 0)
+        more_in, more_out = last_in - first_in, last_out - first_out
+        yield Bounds(
+            portion(balance, balance_of(less_in, more_out)) if less_in else 0,
+            portion(balance, balance_of(more_in, less_out)),
+        )
+        yield self._requests.bounds(answering, end, until)
+
+
+class _Requests(NamedTuple):
+    """Times of the requests of the window, ascending, in microseconds."""
+
+    answered: Sequence[int]
+    unanswered: Sequence[int]
+    """Too late to be answered in time."""
+    open_until: Sequence[int]
+    """When those that may still be answered in time no longer may."""
+
+    @classmethod
+    def of(cls, m: Measured) -> _Requests:
+        talk, rules = m.record.talk, m.outlook.rules
+        requests, within = talk.requests, rules.answer_within
+        answered, unanswered, open_until = [], [], []
+        for place in range(requests.until(m.at - rules.window), requests.until(m.at)):
+            time = requests.times[place]
+            if talk.replied_within(requests.positions[place], time, within):
+                answered.append(time)
+            elif time + within <= m.at:
+                unanswered.append(time)
+            else:
+                open_until.append(time + within)
+        return cls(answered, unanswered, open_until)
+
+    def bounds(self, weight: int, end: int, until: int) -> Bounds:
+        """Return bounds of answering up to an instant, inclusive. `end`: what is not later has left the window then."""
+        most, least = len(self.answered), len(self.answered) - bisect_right(self.answered, end)
+        if not most:
+            return Bounds(0, 0)
+        silent = len(self.unanswered) + bisect_right(self.open_until, until)
+        left = len(self.unanswered) - bisect_right(self.unanswered, end)
+        low = half_even(weight * least, least + silent) if least else 0
+        return Bounds(low, half_even(weight * most, most + left))
