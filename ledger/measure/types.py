@@ -1,15 +1,235 @@
-"""Wished and actual types, and how they differ (relationship.md 8)."""
+"""Wished and actual types, and how they differ (relationship.md 8).
+
+Three provenances, kept apart: what the customer declared, what named persons assessed, and what the first matching rule
+of the policy infers. None of them ever stands in for the wish. What is not known matches no rule.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.measure.results import Types
+from ledger.domain.decay import FULL
+from ledger.domain.times import MICROSECONDS
+from ledger.measure import reciprocity
+from ledger.measure.results import AssessedType, Axes, Mismatch, TypeClause, Types
+from rapport.events.v1.disclosure_pb2 import PROVENANCE_ASSESSED, PROVENANCE_INFERRED
+from rapport.events.v1.relationship_policy_pb2 import TypeRule
+from rapport.events.v1.relationship_types_pb2 import RelationshipType
+from rapport.relationship.v1.measures_pb2 import (
+    UNKNOWN_REASON_NOT_COMPARABLE,
+    UNKNOWN_REASON_NOT_DECLARED,
+    UnknownReason,
+)
+from rapport.type.v1 import levels_pb2 as levels
 
 if TYPE_CHECKING:
     from ledger.measure.measured import Measured
+    from ledger.measure.rules import Rules
+
+EVIDENCE_MAX: Final = 64
+
+_DAY: Final = 86_400 * MICROSECONDS
+_SCAN_DAYS: Final = 64
+"""So many days are looked at one by one, where no bound tells how long a ratio stays where it is."""
+
+_LEVELS: Final = {
+    "valence": levels.Valence.DESCRIPTOR,
+    "closeness": levels.Closeness.DESCRIPTOR,
+    "intensity": levels.Intensity.DESCRIPTOR,
+}
+"""Axes that are measured, and what their levels are called."""
+_VALENCES: Final = (levels.VALENCE_NEGATIVE, levels.VALENCE_NEUTRAL, levels.VALENCE_POSITIVE)
+"""From bad to good."""
+
+
+class _Inferred(NamedTuple):
+    """What the rules say."""
+
+    slug: str
+    rule: int
+    """From 1; 0: the fallback."""
+    clauses: tuple[TypeClause, ...]
+    changes_at: int | None
+    """When a ratio that decided could leave its bounds, or enter them."""
 
 
 def types(m: Measured) -> Types:
-    """Return the measure."""
-    raise NotImplementedError
+    """Return the measure. Cheap: a ratio is asked for only where nothing else of its rule is left open."""
+    wishes, term = m.record.state.wishes, m.outlook.rules.assessment_term
+    wish = wishes.desired
+    live = wishes.assessed(m.at, term)
+    inferred = _infer(m)
+    desired = None if wish is None else m.outlook.types.get(wish.slug)
+    mismatches, why = ((), UNKNOWN_REASON_NOT_DECLARED) if wish is None else differences(desired, m.axes)
+    changes = (wishes.changes_after(m.at, term), m.lifecycle.changes_at, m.axes.changes_at, inferred.changes_at)
+    return Types(
+        desired_slug="" if wish is None else wish.slug,
+        desired_position=0 if wish is None else wish.position,
+        # The latest judgement, whoever made it; that others differ is told beside it.
+        actual_slug=live[-1].slug if live else inferred.slug,
+        actual_provenance=PROVENANCE_ASSESSED if live else PROVENANCE_INFERRED,
+        assessed=tuple(
+            AssessedType(each.slug, each.our_function, each.assessor_id, each.until, each.position)
+            for each in sorted(live, key=lambda each: each.our_function)
+        ),
+        inferred_slug=inferred.slug,
+        inferred_rule=inferred.rule,
+        clauses=inferred.clauses,
+        mismatches=mismatches,
+        mismatch_unknown=why,
+        changes_at=min((each for each in changes if each is not None), default=None),
+    )
+
+
+def differences(
+    desired: RelationshipType | None, axes: Axes
+) -> tuple[tuple[Mismatch, ...], UnknownReason.ValueType | None]:
+    """Return the axes that are set in a type, known of the relationship, and different; or why none can be compared.
+
+    `desired`: None where the catalogue no longer has the type.
+    """
+    if desired is None:
+        return (), UNKNOWN_REASON_NOT_COMPARABLE
+    wished = desired.axes
+    pairs = (
+        ("valence", axes.valence, wished.valence),
+        ("closeness", axes.closeness, wished.closeness),
+        ("intensity", axes.intensity, wished.intensity),
+    )
+    compared = [(axis, found, wanted) for axis, found, wanted in pairs if found and wanted]
+    if not compared:
+        return (), UNKNOWN_REASON_NOT_COMPARABLE
+    differing = (each for each in compared if each[1] != each[2])
+    return tuple(Mismatch(axis, _direction(axis, found, wanted)) for axis, found, wanted in differing), None
+
+
+def level_name(axis: str, level: int) -> str:
+    """Return a level of an axis without its prefix. Example: `POSITIVE`."""
+    found = _LEVELS[axis].values_by_number[level].name
+    return found.removeprefix(f"{axis.upper()}_")
+
+
+def _direction(axis: str, found: int, wanted: int) -> levels.MismatchDirection.ValueType:
+    if axis == "closeness":
+        closer = found == levels.CLOSENESS_INTIMATE
+        return (
+            levels.MISMATCH_DIRECTION_CLOSER_THAN_WISHED
+            if closer
+            else levels.MISMATCH_DIRECTION_MORE_DISTANT_THAN_WISHED
+        )
+    if axis == "intensity":
+        more = found == levels.INTENSITY_INTENSE
+        return (
+            levels.MISMATCH_DIRECTION_MORE_INTENSE_THAN_WISHED if more else levels.MISMATCH_DIRECTION_WEAKER_THAN_WISHED
+        )
+    better = _VALENCES.index(found) > _VALENCES.index(wanted)
+    return levels.MISMATCH_DIRECTION_BETTER_THAN_WISHED if better else levels.MISMATCH_DIRECTION_WORSE_THAN_WISHED
+
+
+def _infer(m: Measured) -> _Inferred:
+    rules = m.outlook.rules
+    changes: list[int] = []
+    for number, rule in enumerate(rules.type_rules, 1):
+        if not _levels_hold(rule, m):
+            continue
+        if not _bounded(rule):
+            return _Inferred(rule.slug, number, tuple(_clauses(rule, m)), min(changes, default=None))
+        weighed = reciprocity.weighed(m)
+        changes += _ratio_changes(rule, weighed, m)
+        if _within(rule, weighed):
+            return _Inferred(rule.slug, number, tuple(_clauses(rule, m, weighed)), min(changes, default=None))
+    return _Inferred(rules.fallback_slug, 0, (), min(changes, default=None))
+
+
+def _levels_hold(rule: TypeRule, m: Measured) -> bool:
+    """Tell whether every condition holds but that of reciprocity; what is not known is no level that a rule names."""
+    if rule.lifecycles and m.lifecycle.lifecycle not in rule.lifecycles:
+        return False
+    return (
+        (not rule.valence or m.axes.valence == rule.valence)
+        and (not rule.closeness or m.axes.closeness == rule.closeness)
+        and (not rule.intensity or m.axes.intensity == rule.intensity)
+    )
+
+
+def _bounded(rule: TypeRule) -> bool:
+    return rule.HasField("reciprocity_min_ppm") or rule.HasField("reciprocity_max_ppm")
+
+
+def _within(rule: TypeRule, of: reciprocity.Weighed) -> bool:
+    """Tell whether got / gave lies within the bounds of a rule: exactly, as nothing is reported here."""
+    if of.got == of.gave == 0:
+        return False
+    least = FULL * of.got >= rule.reciprocity_min_ppm * of.gave
+    if not rule.HasField("reciprocity_max_ppm"):
+        return least
+    return least and bool(of.gave) and FULL * of.got <= rule.reciprocity_max_ppm * of.gave
+
+
+def _clauses(rule: TypeRule, m: Measured, weighed: reciprocity.Weighed | None = None) -> Iterator[TypeClause]:
+    if rule.lifecycles:
+        name = levels.Lifecycle.Name(m.lifecycle.lifecycle).removeprefix("LIFECYCLE_")
+        yield TypeClause("lifecycle", name, m.lifecycle.evidence[-EVIDENCE_MAX:])
+    for axis in _LEVELS:
+        if getattr(rule, axis):
+            yield TypeClause(axis, level_name(axis, getattr(m.axes, axis)), m.axes.evidence.get(axis, ()))
+    if weighed is not None:
+        value = "UNBOUNDED" if weighed.unbounded else str(reciprocity.ratio(weighed).ppm)
+        yield TypeClause("reciprocity", value, reciprocity.evidence(m, EVIDENCE_MAX))
+
+
+def _ratio_changes(rule: TypeRule, of: reciprocity.Weighed, m: Measured) -> Iterator[int]:
+    """Yield when the clock could first move got / gave over a bound of a rule.
+
+    With age all sums shrink by one factor, so their ratio stays where it is but for the rounding of each weight: a ppm
+    of the fresh sum at most. So long as that does not reach a bound, nobody needs to look (settled.md 18).
+    """
+    _, effect = reciprocity.exact_index(m)
+    if effect is not None:
+        yield effect
+    if of.got == of.gave == 0:
+        return
+    within = _within(rule, of)
+    today = m.at - m.at % _DAY
+    safe = _safe_days(rule, of, m.outlook.rules, within=within)
+    if safe:
+        yield today + (safe + 1) * _DAY
+        return
+    for day in range(1, _SCAN_DAYS):
+        then = today + day * _DAY
+        if _within(rule, reciprocity.weighed(type(m)(m.record, m.outlook, then))) != within:
+            yield then
+            return
+    yield today + _SCAN_DAYS * _DAY
+
+
+def _safe_days(rule: TypeRule, of: reciprocity.Weighed, rules: Rules, *, within: bool) -> int:
+    """Return for how many days from today it is certain that the ratio stays on its side of every bound."""
+    low, high = 0, len(rules.decay) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _stays(rule, of, rules.decay[middle], within=within):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _stays(rule: TypeRule, of: reciprocity.Weighed, weight: int, *, within: bool) -> bool:
+    """Tell whether the ratio is where it is after so many days that a fact of today weighs `weight` ppm."""
+    if not weight:
+        return False
+    # What is true lies up to a ppm of the fresh sum above what was added up, and what will be, below what is true then.
+    least = of.got * weight - of.got_fresh * FULL, (of.gave + of.gave_fresh) * weight
+    most = (of.got + of.got_fresh) * weight, of.gave * weight - of.gave_fresh * FULL
+    over_min = FULL * least[0] >= rule.reciprocity_min_ppm * least[1]
+    if not rule.HasField("reciprocity_max_ppm"):
+        under_max, over_max = True, False
+    else:
+        under_max = most[1] > 0 and FULL * most[0] <= rule.reciprocity_max_ppm * most[1]
+        over_max = FULL * least[0] > rule.reciprocity_max_ppm * least[1]
+    if within:
+        return over_min and under_max
+    under_min = most[1] > 0 and FULL * most[0] < rule.reciprocity_min_ppm * most[1]
+    return under_min or over_max
