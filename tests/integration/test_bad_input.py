@@ -24,7 +24,7 @@ from rapport.audit.v1 import audit_service_pb2 as audit
 from rapport.consent.v1 import consent_acts_pb2, receipt_pb2
 from rapport.consent.v1 import consent_service_pb2 as consent
 from rapport.contact.v1 import contact_service_pb2
-from rapport.customer.v1 import customer_service_pb2
+from rapport.customer.v1 import customer_service_pb2, relationship_acts_pb2
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy_pb2, valuation_pb2
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Posting, Reversal, Voiding
@@ -43,7 +43,8 @@ from tests.refusals import status_of
 from tests.server import Serving, serving
 
 MODULES = (
-    *(audit, consent, consent_acts_pb2, receipt_pb2, contact_service_pb2, customer_service_pb2, exchange, interaction),
+    *(audit, consent, consent_acts_pb2, receipt_pb2, contact_service_pb2, customer_service_pb2),
+    *(relationship_acts_pb2, exchange, interaction),
     *(policy, contact_policies_pb2, projection, relationship),
 )
 IDS: dict[str, Any] = {"organization_id": "acme", "customer_id": "anna"}
