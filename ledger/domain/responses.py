@@ -8,7 +8,7 @@ Nothing is weighed until somebody asks, and then only what is new. What arrives 
 outcomes of its own time uncertain: those are weighed again when next asked for.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ledger.domain.conversation_rows import Row
@@ -110,6 +110,13 @@ class Responses:
         row = self._row(position)
         delivered = self._delivery(row)
         return delivered if row is not None and self._sent.has(delivered, row.position) else None
+
+    def answering(self) -> Iterator[tuple[int, int]]:
+        """Yield times, in microseconds, and positions of the acts whose outcome is BOUGHT or REPLIED, in order."""
+        for time, position in zip(self._acts.times, self._acts.positions, strict=True):
+            act = self._row(position)
+            if act is not None and act.shape.outcome >= REPLIED:
+                yield time, position
 
     def credited(self, time: int, position: int, act: Row | None) -> int:
         """Return the position of the solicitation that an act of a time and position is credited to; 0: none.

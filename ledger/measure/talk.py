@@ -38,6 +38,8 @@ _OUTBOUND: Final = 64
 _TOGETHER: Final = 128
 """Addressed, and both take part at the same time (relationship.md 7)."""
 _SPEAKS: Final = _IN | _OUT
+_MAY_BE_INCITED: Final = 256
+"""An act of the customer for which somebody may have been given something; of purchases others know."""
 _COUNTS: Final = _SPEAKS | _BEGINS | _JUDGES
 
 _BOUNCED: Final = i.INTERACTION_KIND_BOUNCED
@@ -46,6 +48,10 @@ _ACCEPTED: Final = i.INTERACTION_KIND_CONTRIBUTION_ACCEPTED
 _AT_ONCE: Final = frozenset({i.INTERACTION_KIND_CALL, i.INTERACTION_KIND_MEETING, i.INTERACTION_KIND_CHAT_SESSION})
 _FACE_TO_FACE: Final = frozenset({i.CHANNEL_IN_PERSON, i.CHANNEL_VIDEO})
 _JUDGEMENTS: Final = frozenset({_BOUNCED, _RATED, _ACCEPTED, i.INTERACTION_KIND_CONTRIBUTION_REJECTED})
+_NEVER_INCITED: Final = frozenset({
+    i.INTERACTION_KIND_PURCHASE, i.INTERACTION_KIND_VIEW, i.INTERACTION_KIND_CLICK, *_JUDGEMENTS,
+})  # fmt: skip
+"""Purchases, of which others know, and what is too weak to be asked about."""
 _CUSTOMER: Final = i.INITIATOR_CUSTOMER
 _TRANSACTIONAL: Final = i.MESSAGE_CLASS_TRANSACTIONAL
 
@@ -119,8 +125,8 @@ class Talk:
 
     __slots__ = (
         "_bounces", "_known", "_originals", "_retracted", "_said", "_until", "answers", "decided", "edges", "inbound",
-        "mutual", "named", "opt_outs", "ours", "outbound", "ratings", "requests", "sent", "spoken", "together",
-        "verdicts", "watchers",
+        "incited", "mutual", "named", "opt_outs", "ours", "outbound", "ratings", "requests", "sent", "spoken",
+        "together", "verdicts", "watchers",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -157,6 +163,8 @@ class Talk:
         """Acceptances and rejections, by contribution; one that names none stands for itself."""
         self.decided = Moments()
         """The same."""
+        self.incited: set[int] = set()
+        """Acts of the customer that were given for an incentive, as was said; purchases are not among them."""
         self.opt_outs = Moments()
         """Withdrawals and objections."""
         self.edges: dict[Edge, Moments] = {}
@@ -200,6 +208,8 @@ class Talk:
         function, ours, person = event.our_function, event.point_of_contact_id, event.customer_person_id
         if way & _COUNTS or function or ours or person or (way & _ASKS and event.needs_reply):
             self._enter(position, time, event, position)
+        if way & _MAY_BE_INCITED and event.incentivised:
+            self.incited.add(position)
 
     def _correct(self, fact: Fact) -> None:
         """Let a replacement count instead of an original; after a retraction nothing does."""
@@ -210,7 +220,10 @@ class Talk:
         self._leave(position)
         self._originals[fact.position] = position
         if fact.occur_time <= self._until:
-            self._enter(position, fact.occur_time, event.replacement, fact.position)
+            new = event.replacement
+            self._enter(position, fact.occur_time, new, fact.position)
+            if _WAYS.get(new.kind << 3 | new.direction, 0) & _MAY_BE_INCITED and new.incentivised:
+                self.incited.add(position)
 
     def _retract(self, fact: Fact) -> None:
         event: InteractionRetracted = fact.event  # type: ignore[assignment]  # The topic says so.
@@ -256,6 +269,7 @@ class Talk:
 
     def _leave(self, position: int) -> None:
         """Let nothing count for an original."""
+        self.incited.discard(position)
         said = self._said.pop(position, None)
         if said is None:
             return
@@ -394,6 +408,7 @@ def _way(kind: int, direction: int) -> int:
         (_ASKS, inbound),
         (_BEGINS, addressed and not outbound),
         (_JUDGES, kind in _JUDGEMENTS),
+        (_MAY_BE_INCITED, not outbound and kind not in _NEVER_INCITED),
         (_OUTBOUND, outbound and kind != _BOUNCED),
         (_TOGETHER, kind in _AT_ONCE and (inbound or outbound)),
     )

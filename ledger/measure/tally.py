@@ -102,6 +102,12 @@ class Tally:
         found = ((key, self.sum(name, key, first)) for key in self._sums.get(name, ()))
         return {key: total for key, total in found if total}
 
+    def next_place(self, name: str, key: Key, first: int) -> int | None:
+        """Return the first place, from some place on, at which something was added under a name and key, or None."""
+        places, _ = self._sums.get(name, {}).get(key, ([], []))
+        place = bisect_left(places, first)
+        return places[place] if place < len(places) else None
+
     def opted_out(self, time: int, position: int) -> None:
         """Take note of a withdrawal or an objection."""
         self._disturbed.append((time, position))
