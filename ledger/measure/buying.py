@@ -4,12 +4,14 @@ A purchase is the interaction; what it was worth is an exchange, joined to it by
 `cause_ref` of the other. Counts are kept as facts come, so that they cost nothing to read however many there are.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from ledger.balance.book import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED, Book, Exchange
+from ledger.balance.book import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED, Book, BookLeg, Exchange
 from ledger.domain.fact import Fact
 from ledger.domain.moments import Moments
 from ledger.domain.times import END_OF_TIME
+from ledger.measure.ties import Interval
 from rapport.events.v1.exchange_pb2 import (
     CATEGORY_DISCOUNT,
     CATEGORY_POINTS_REDEEM,
@@ -84,6 +86,21 @@ class Buying:
     def had_incentive(self, position: int, *, by_legs: bool) -> bool:
         """Tell whether a counting purchase had an incentive."""
         return position in self.said or (by_legs and position in self.by_legs)
+
+    def ever(self) -> bool:
+        """Tell whether anything was bought, returned or not."""
+        return bool(self._purchases)
+
+    def first_time(self) -> int | None:
+        """Return when something was bought first, returned or not, in microseconds; None: nothing was."""
+        return min((purchase.time for purchase in self._purchases.values()), default=None)
+
+    def incited(self, position: int, *, by_legs: bool) -> bool:
+        """Tell whether a purchase, returned or not, had an incentive. `by_legs`: its exchanges tell, too."""
+        purchase = self._purchases.get(position)
+        return purchase is not None and bool(
+            purchase.incentivised or (by_legs and purchase.order_id and purchase.order_id in self._discounts)
+        )
 
     # Interactions.
 
@@ -165,6 +182,14 @@ class Buying:
         elif exchange.reversal_position == fact.position and exchange.reversal_time <= self._until:
             self._settle(exchange, comes=False)
 
+    def spans(self) -> Iterator[Interval]:
+        """Yield when the exchanges with a leg from each side were in force, also of those taken back since."""
+        for exchange in [] if self._book is None else self._book.exchanges.values():
+            since = exchange.posted_time
+            if since is not None and since <= self._until and _has_both(_posted_legs(exchange)):
+                taken = exchange.reversal_position and exchange.reversal_time <= self._until
+                yield since, exchange.reversal_time if taken else END_OF_TIME
+
     def _record(self, exchange: Exchange, event: ExchangeRecorded) -> None:
         for leg in exchange.legs:
             if leg.category in _INCENTIVES:
@@ -176,9 +201,8 @@ class Buying:
 
     def _settle(self, exchange: Exchange, *, comes: bool) -> None:
         """Let an exchange be in force from now on, or no more."""
-        legs = [leg for leg, units in zip(exchange.legs, exchange.posted_units(), strict=False) if units]
-        givers = {leg.giver for leg in legs}
-        if PARTY_CUSTOMER in givers and PARTY_ORGANIZATION in givers:
+        legs = _posted_legs(exchange)
+        if _has_both(legs):
             place = self.both.add if comes else self.both.remove
             place(*taken_effect(exchange))
         order = self._orders.get(exchange.exchange_id)
@@ -196,6 +220,17 @@ class Buying:
             self.by_legs.difference_update(purchases)
         else:
             self.by_legs.update(purchases)
+
+
+def _posted_legs(exchange: Exchange) -> list[BookLeg]:
+    """Return the legs of which something was posted; a hold that was voided has none."""
+    return [leg for leg, units in zip(exchange.legs, exchange.posted_units(), strict=False) if units]
+
+
+def _has_both(legs: Iterable[BookLeg]) -> bool:
+    """Tell whether each side gave something."""
+    givers = {leg.giver for leg in legs}
+    return PARTY_CUSTOMER in givers and PARTY_ORGANIZATION in givers
 
 
 def taken_effect(exchange: Exchange) -> tuple[int, int]:

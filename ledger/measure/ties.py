@@ -1,19 +1,19 @@
-"""When contact points and common ground held: what the first instant of a relationship is looked up in.
+"""When contact points and common ground held, and when an end was declared: history that the subjects do not keep.
 
-States of the subjects know what holds now. When something held before it was revoked, replaced or ended, only this
-tells; it is read for answers, and kept for the few facts of these topics that a relationship has.
+Their states know what holds now. When something held before it was revoked, replaced or ended, only this tells; a
+relationship has few facts of these topics.
 """
 
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from ledger.domain.common_ground import COMMON_GROUND_DECLARED, COMMON_GROUND_ENDED
+from ledger.domain.ending import RELATIONSHIP_ENDED
 from ledger.domain.fact import Fact
 from ledger.domain.profile import IDENTIFIER_REVOKED, IDENTIFIER_VERIFIED
 from ledger.domain.times import END_OF_TIME
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_DECLARED
-
-GROUND_DECLARED: Final = "common_ground.declared.v1"
-GROUND_ENDED: Final = "common_ground.ended.v1"
 
 Interval = tuple[int, int]
 """From when, and from when no more, in microseconds."""
@@ -22,9 +22,9 @@ Word = tuple[int, int, bool]
 
 
 class Ties:
-    """Fold of the contact points and the common ground of one customer."""
+    """Fold of the contact points, the common ground and the declared ends of one relationship."""
 
-    __slots__ = ("_until", "grounds", "identifiers")
+    __slots__ = ("_until", "ends", "grounds", "identifiers")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
@@ -33,27 +33,33 @@ class Ties:
         """Words on each contact point, in the order in which they were recorded."""
         self.grounds: dict[str, list[Word]] = {}
         """Words on each common ground; only declared ground holds (relationship.md 3)."""
+        self.ends: list[tuple[int, int]] = []
+        """Occur times and positions of the declared ends, in order."""
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact of `TIES`."""
-        if fact.occur_time > self._until:
+        _, _, _, time, topic, _, _ = fact
+        if time > self._until:
             return
         event: Any = fact.event  # The topic says which.
-        match fact.topic:
-            case "identifier.verified.v1" | "identifier.revoked.v1":
-                words, holds = self.identifiers, fact.topic == IDENTIFIER_VERIFIED
-                key = event.contact_point_id
-            case _:
-                words, key = self.grounds, event.item_id
-                holds = fact.topic == GROUND_DECLARED and event.provenance == PROVENANCE_DECLARED
+        if topic == RELATIONSHIP_ENDED:
+            insort(self.ends, (time, fact.position))
+        elif topic in _IDENTIFIERS:
+            self._say(self.identifiers, event.contact_point_id, fact, holds=topic == IDENTIFIER_VERIFIED)
+        else:
+            declared = topic == COMMON_GROUND_DECLARED and event.provenance == PROVENANCE_DECLARED
+            self._say(self.grounds, event.item_id, fact, holds=declared)
+
+    def _say(self, words: dict[str, list[Word]], key: str, fact: Fact, *, holds: bool) -> None:
         words.setdefault(key, []).append((fact.occur_time, fact.position, holds))
 
 
-TIES: Final = (IDENTIFIER_VERIFIED, IDENTIFIER_REVOKED, GROUND_DECLARED, GROUND_ENDED)
+_IDENTIFIERS: Final = frozenset({IDENTIFIER_VERIFIED, IDENTIFIER_REVOKED})
+TIES: Final = (*sorted(_IDENTIFIERS), COMMON_GROUND_DECLARED, COMMON_GROUND_ENDED, RELATIONSHIP_ENDED)
 """Topics that are folded here."""
 
 
-def spans(words: list[Word]) -> Iterator[Interval]:
+def spans(words: Iterable[Word]) -> Iterator[Interval]:
     """Yield when something held, by what was said of it; each word holds until the next by (occur time, position)."""
     since: int | None = None
     for time, _, holds in sorted(words):
