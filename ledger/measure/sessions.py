@@ -17,22 +17,24 @@ class Cadence(NamedTuple):
     """Microseconds, at least 1."""
     source: levels.CadenceSource.ValueType
     gaps: int
-    """How many gaps it was made of, or would have been if they had been enough."""
+    """How many gaps it was made of; 0: there are too few, and the policy says it."""
 
 
 class Sessions:
     """Acts that the customer began and that are strong enough to date involvement, under one policy."""
 
-    __slots__ = ("_active", "_gap", "_kinds", "acts", "rules", "seen", "starts")
+    __slots__ = ("_active", "_gap", "_kinds", "_reopening", "acts", "reopenings", "rules", "seen", "starts")
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         """The policy that it was last asked under."""
-        self._gap, self._kinds = _key(rules)
+        self._gap, self._kinds, self._reopening = _key(rules)
         self.acts = Moments()
         """By (occur time, position)."""
         self.starts = Moments()
         """First acts of sessions."""
+        self.reopenings = Moments()
+        """Acts of the kinds that reopen what had ended."""
         self.seen = 0
         """How many acts of the customer were looked at."""
         self._active: tuple[tuple[int, ...], int, int] | None = None
@@ -41,7 +43,7 @@ class Sessions:
     def serves(self, rules: Rules) -> bool:
         """Tell whether a policy sees the same acts and sessions; if so, remember that it does."""
         if rules is not self.rules:
-            if _key(rules) != (self._gap, self._kinds):
+            if _key(rules) != (self._gap, self._kinds, self._reopening):
                 return False
             self.rules = rules
         return True
@@ -55,6 +57,8 @@ class Sessions:
                 if not acts.times or time - acts.times[-1] >= self._gap:
                     self.starts.add(time, positions[at])
                 acts.add(time, positions[at])
+                if kind_of(codes[at]) in self._reopening:
+                    self.reopenings.add(time, positions[at])
         self.seen = len(times)
 
     def add(self, time: int, position: int, code: int) -> None:
@@ -68,6 +72,8 @@ class Sessions:
         self.acts.add(time, position)
         self._settle(place, counts=True)
         self._settle(place + 1, counts=True)
+        if kind_of(code) in self._reopening:
+            self.reopenings.add(time, position)
 
     def remove(self, time: int, position: int, code: int) -> None:
         """Take note that an act counts no more, when all others are seen."""
@@ -80,6 +86,8 @@ class Sessions:
         self._settle(place + 1, counts=False)
         self.acts.remove(time, position)
         self._settle(place, counts=True)
+        if kind_of(code) in self._reopening:
+            self.reopenings.remove(time, position)
 
     def _settle(self, place: int, *, counts: bool) -> None:
         """Let the act at a place be the first of a session as it stands now, or not be one."""
@@ -100,7 +108,7 @@ class Sessions:
         count = len(self.starts) if sessions is None else sessions
         gaps = min(max(count - 1, 0), rules.gaps_max)
         if gaps < max(rules.gaps_min, 1):
-            return Cadence(rules.cadence_default, levels.CADENCE_SOURCE_DEFAULT, gaps)
+            return Cadence(rules.cadence_default, levels.CADENCE_SOURCE_DEFAULT, 0)
         times = self.starts.times[count - gaps - 1 : count]
         median = _median(sorted(later - earlier for earlier, later in pairwise(times)))
         length = min(max(median, rules.cadence_min), rules.cadence_max)
@@ -134,12 +142,12 @@ class Sessions:
         return self.cadence(rules, self.starts.place(acts.times[place], acts.positions[place])).length
 
 
-def _key(rules: Rules) -> tuple[int, frozenset[int] | None]:
-    """Return what sessions depend on: the gap, and the kinds that count; None: all do."""
-    least = rules.session_weight
-    if least <= 0:
-        return rules.session_gap, None
-    return rules.session_gap, frozenset(kind for kind, weight in rules.kind_weights.items() if weight >= least)
+def _key(rules: Rules) -> tuple[int, frozenset[int] | None, frozenset[int]]:
+    """Return what sessions depend on: the gap, the kinds that count (None: all do), and those that reopen."""
+    least, kinds = rules.session_weight, None
+    if least > 0:
+        kinds = frozenset(kind for kind, weight in rules.kind_weights.items() if weight >= least)
+    return rules.session_gap, kinds, rules.reopening_kinds
 
 
 def _median(values: Sequence[int]) -> int:
