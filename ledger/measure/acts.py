@@ -96,6 +96,10 @@ class Acts:
         """Return the places, in the columns, of the acts of a UTC day."""
         return range(self._moments.before(day * DAY), self._moments.before((day + 1) * DAY))
 
+    def since(self, time: int) -> "array[int]":
+        """Return the occur times of the acts at or after a time, ascending. Microseconds."""
+        return self.times[self._moments.before(time) :]
+
     # How facts are folded.
 
     def evolve(self, fact: Fact) -> None:
