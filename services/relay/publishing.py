@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from time import monotonic
+from typing import Final
 
 import nats.errors
 from nats.js import JetStreamContext
-from nats.js.api import PubAck
 
+from services.relay.acknowledging import Answer, Sender
 from services.relay.source import MESSAGE_ID, Message, Source
 from services.relay.standing import Standing
 from services.relay.streams import holds
@@ -21,6 +22,7 @@ from services.relay.streams import holds
 PATIENCE_S: Final = 5.0
 """Seconds within which a window is acknowledged, or is taken for not stored."""
 
+_LOOK_S: Final = 0.05
 _STREAM: Final = "Nats-Expected-Stream"
 _AFTER_MESSAGE: Final = "Nats-Expected-Last-Msg-Id"
 _AFTER_SEQUENCE: Final = "Nats-Expected-Last-Sequence"
@@ -39,21 +41,23 @@ class Forgotten(Refused):
     """The server takes a message for a repetition, and does not hold it. It has forgotten it after its window."""
 
 
-async def publish(js: JetStreamContext, source: Source, at: Standing, messages: Sequence[Message]) -> Standing:
+async def publish(
+    js: JetStreamContext, sender: Sender, source: Source, at: Standing, messages: Sequence[Message]
+) -> Standing:
     """Publish messages that follow `at`, all at once; return where the stream stands then.
 
     Raises:
         Refused: not all of them are stored.
     """
-    answers = await _send(js, source, at, messages)
+    answers: list[Answer] = []
     try:
-        await asyncio.wait(answers, timeout=PATIENCE_S)
+        await _send(sender, source, at, messages, answers)
+        await _wait(sender, answers)
         for message, answer in zip(messages, answers, strict=False):
             at = await _stored(js, source, at, message, answer)
     finally:
         for answer in answers:
-            answer.cancel()  # What was not answered is not waited for, whatever comes of it.
-            if not answer.cancelled():
+            if not answer.cancel():  # What was not answered is not waited for, whatever comes of it.
                 answer.exception()  # Looked at, so that nobody is told that it was not.
     if len(answers) < len(messages):
         raise Refused(at, "the connection takes no more")
@@ -61,28 +65,30 @@ async def publish(js: JetStreamContext, source: Source, at: Standing, messages: 
 
 
 async def _send(
-    js: JetStreamContext, source: Source, at: Standing, messages: Sequence[Message]
-) -> list[asyncio.Future[PubAck]]:
-    answers: list[asyncio.Future[PubAck]] = []
+    sender: Sender, source: Source, at: Standing, messages: Sequence[Message], answers: list[Answer]
+) -> None:
     previous = at.message_id
     for message in messages:
         link = {_AFTER_MESSAGE: previous} if previous else {_AFTER_SEQUENCE: str(at.sequence)}
-        headers: dict[str, Any] = {**message.headers, MESSAGE_ID: message.message_id, _STREAM: source.stream, **link}
+        headers = {**message.headers, MESSAGE_ID: message.message_id, _STREAM: source.stream, **link}
         try:
-            answers.append(await js.publish_async(message.subject, message.body, headers=headers))
+            answers.append(await sender.send(message.subject, message.body, headers))
         except (nats.errors.Error, OSError):
-            break
+            return
         previous = message.message_id
-    if not answers:
-        raise Refused(at, "the connection takes nothing")
-    return answers
 
 
-async def _stored(
-    js: JetStreamContext, source: Source, at: Standing, message: Message, answer: asyncio.Future[PubAck]
-) -> Standing:
+async def _wait(sender: Sender, answers: Sequence[Answer]) -> None:
+    """Wait until all are answered, for as long as answers can come."""
+    until = monotonic() + PATIENCE_S
+    waiting = {answer for answer in answers if not answer.done()}
+    while waiting and sender.connected and monotonic() < until:
+        _, waiting = await asyncio.wait(waiting, timeout=_LOOK_S)
+
+
+async def _stored(js: JetStreamContext, source: Source, at: Standing, message: Message, answer: Answer) -> Standing:
     if not answer.done():
-        raise Refused(at, f"message {message.number} was not acknowledged within {PATIENCE_S:g} s")
+        raise Refused(at, f"message {message.number} was not acknowledged")
     error = answer.exception()
     if error is not None:
         raise Refused(at, f"message {message.number} was refused: {error}")

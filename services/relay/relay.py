@@ -19,6 +19,7 @@ from nats.js import JetStreamContext
 from ledger.domain.errors import StoreFailed
 from ledger.domain.times import MICROSECONDS
 from ledger.testing.fault_points import reach
+from services.relay.acknowledging import Sender
 from services.relay.publishing import Forgotten, Refused, publish
 from services.relay.source import Kept, Source, UnknownMessage
 from services.relay.standing import Ahead, Halted, Standing, View, standing
@@ -29,6 +30,9 @@ POLL_S: Final = 1.0
 
 BACK_OFF_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Seconds to wait after the first, the second … turn in a row that did not come to its end."""
+
+API_S: Final = 2.0
+"""Seconds within which the server says how a stream stands; a question that was lost on the way is asked again."""
 
 LATE_AFTER_S: Final = 10.0
 """Seconds without a message stored, while some wait, after which the relay is not healthy."""
@@ -105,7 +109,8 @@ class Relay:
         self._window = window
         self._check_interval_s = check_interval_s
         self._tell = tell
-        self._js = JetStreamContext(client)
+        self._js = JetStreamContext(client, timeout=API_S)
+        self._sender = Sender(client)
         self._at: Standing | None = None
         self._check_at = 0.0
         self._connection = -1
@@ -116,8 +121,10 @@ class Relay:
         Raises:
             LogDamaged, StoreClosed: the source cannot be read any more.
         """
+        task = asyncio.current_task()
+        assert task is not None
         failed = 0
-        while True:
+        while not task.cancelling():  # The client library may have swallowed it.
             try:
                 await self._turn()
             except (Refused, StoreFailed, UnknownMessage, Ahead, Halted, nats.errors.Error, OSError) as error:
@@ -126,6 +133,7 @@ class Relay:
                 failed = min(failed + 1, len(BACK_OFF_S) - 1)
             else:
                 failed = 0
+        raise asyncio.CancelledError
 
     async def _turn(self) -> None:
         """Publish one window, or wait for something to publish."""
@@ -139,7 +147,7 @@ class Relay:
         if messages:
             self.status.last = max(self.status.last, messages[-1].number)
             reach("relay.before_publish")
-            self._at = await publish(self._js, self._source, self._at, messages)
+            self._at = await publish(self._js, self._sender, self._source, self._at, messages)
             reach("relay.after_publish")
         self._follows(self._at.number)
         if len(messages) < self._window:
