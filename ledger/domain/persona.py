@@ -1,7 +1,7 @@
 """Personae of an organization: what it published, who approved it, and which are active (relationship.md 11).
 
-The latest version of a persona is the persona: it takes the place of the one before when it is defined, and nobody
-belongs to it until enough functions approved that very version. A retired persona comes back by a new version only.
+A version counts once enough different functions approved that very version; of several that do, the latest. Until then
+the one before goes on counting, if it did. A retired persona comes back by a new version only.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,13 +84,19 @@ class Personae:
         """Return the latest version of a persona, or None where there is none."""
         return self._versions.get((persona_id, self.latest(persona_id)))
 
+    def counting(self, persona_id: str, approvals_needed: int) -> Persona | None:
+        """Return the latest version that is active, or None where none is."""
+        active = [each for each in self.versions(persona_id) if each.is_active(approvals_needed)]
+        return active[-1] if active else None
+
     def all(self) -> tuple[Persona, ...]:
         """Return the latest version of each persona, by id."""
         return tuple(self._versions[key] for key in sorted(self._latest.items()))
 
     def active(self, approvals_needed: int) -> tuple[Persona, ...]:
-        """Return the personae that are active, by id."""
-        return tuple(each for each in self.all() if each.is_active(approvals_needed))
+        """Return the latest active version of each persona that has one, by id."""
+        found = (self.counting(persona_id, approvals_needed) for persona_id in sorted(self._latest))
+        return tuple(each for each in found if each is not None)
 
     def evolve(self, fact: Fact) -> None:
         """Fold a fact of one of the three topics; an approval or retirement of what is not defined counts nothing."""
@@ -111,10 +117,10 @@ class Personae:
 
     def _retire(self, fact: Fact) -> None:
         event: PersonaRetired = fact.event  # type: ignore[assignment]
-        found = self.get(event.persona_id)
-        if found is not None and not found.retired:
-            retired = Retirement(fact.position, fact.record_time, fact.version)
-            self._versions[event.persona_id, found.message.version] = found._replace(retired=retired)
+        retired = Retirement(fact.position, fact.record_time, fact.version)
+        for found in self.versions(event.persona_id):
+            if found.retired is None:
+                self._versions[event.persona_id, found.message.version] = found._replace(retired=retired)
 
 
 FOLDS: Final[Mapping[str, Callable[[Personae, Fact], None]]] = {

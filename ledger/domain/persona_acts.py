@@ -122,6 +122,23 @@ def faults_of_persona(persona: PersonaDefined, state: PolicyState) -> Iterator[F
             yield unknown_type(f"expected_types[{index}]", slug)
 
 
+def required(state: PolicyState, persona_id: str, version: int, needed: int) -> Persona:
+    """Return a version of a persona that is active; version 0: the latest that is. `needed`: as the policy asks.
+
+    Raises:
+        Rejected: PERSONA_UNKNOWN, PERSONA_NOT_ACTIVE.
+    """
+    latest = state.personae.get(persona_id)
+    found = state.personae.version(persona_id, version) if version else latest
+    if found is None or latest is None:
+        raise unknown_persona(persona_id, version)
+    if not version:
+        found = state.personae.counting(persona_id, needed) or latest
+    if not found.is_active(needed):
+        raise not_active(found, needed)
+    return found
+
+
 def unknown_persona(persona_id: str, version: int) -> Rejected:
     """Return the refusal of a persona, or a version of it, that is not defined; version 0: any."""
     which = f"version {version} of persona" if version else "persona"

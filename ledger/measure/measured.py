@@ -136,6 +136,11 @@ class Measured:
         """When the customer usually acts, the heaviest hours first (relationship.md 10)."""
         return open_hours.open_hours(self)
 
+    @cached_property
+    def personae(self) -> tuple[personae.Membership, ...]:
+        """Active personae that the customer belongs to, by id (relationship.md 11)."""
+        return personae.memberships(self)
+
     @property
     def next_crossing(self) -> int | None:
         """The earliest later instant at which a level could differ by the clock alone; None: none will."""
@@ -143,4 +148,5 @@ class Measured:
             self.existence, self.lifecycle, self.strength, self.axes, self.types, self.conversation, self.promises,
             self.contacts,
         )  # fmt: skip
-        return min((each.changes_at for each in timed if each.changes_at is not None), default=None)
+        crossings = (*(each.changes_at for each in timed), personae.changes_at(self))
+        return min((each for each in crossings if each is not None), default=None)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+from ledger.domain.attribute_catalogue import NO_CATALOGUE, Catalogue
 from ledger.domain.policy import PolicyState
 from ledger.domain.relationship_policy import RELATIONSHIP
 from ledger.domain.relationship_policy_rules import well_formed
@@ -44,6 +45,8 @@ class Outlook(NamedTuple):
     types_version: int
     personae: tuple[ActivePersona, ...]
     what_if: bool = False
+    attributes: Catalogue = NO_CATALOGUE
+    """The same as `catalogue`, as the domain reads it: version 0 admits any key."""
 
 
 class _Known(NamedTuple):
@@ -127,6 +130,7 @@ def _outlook(published: PolicyState, at: int, rules: Rules, *, what_if: bool = F
             ActivePersona(each.message, each.functions) for each in published.personae.active(rules.persona_approvals)
         ),
         what_if=what_if,
+        attributes=attributes,
     )
 
 

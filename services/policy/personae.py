@@ -44,12 +44,11 @@ class Personae(Rpcs):
         receipt, state = await self._publish(request, partial(approve_steps, request))
         asked = request.approval
         found = state.personae.version(asked.persona_id, asked.version)
-        latest = state.personae.get(asked.persona_id)
         assert found is not None, "what is not defined is not approved"
-        assert latest is not None, "of what is defined there is a latest version"
+        needed = _needed(state, receipt.record_time)
         return pb.ApprovePersonaResponse(
             approvals_count=len(found.approvals),
-            active=latest.is_active(_needed(state, receipt.record_time)),
+            active=state.personae.counting(asked.persona_id, needed) is not None,
             position=receipt.position,
             record_time=timestamp(found.approvals[asked.our_function].record_time),
             replayed=receipt.replayed,
