@@ -18,6 +18,7 @@ from ledger.measure import (
     open_hours,
     penalties,
     permission,
+    personae,
     preference,
     promises,
     reciprocity,
