@@ -16,6 +16,7 @@ from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, Fact
 from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.interaction import HasInteractions
+from ledger.domain.moments import Moments
 from ledger.domain.recording import new_fact
 from ledger.domain.relationship_policy import RelationshipPolicies
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
@@ -301,12 +302,20 @@ class KeptRate(NamedTuple):
 class PromiseState:
     """Fold of the promises of one relationship. Where they stand is asked with an instant."""
 
-    __slots__ = ("_promises", "_until")
+    __slots__ = ("_due", "_late", "_promises", "_until", "kept", "running")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
         self._promises: dict[str, Promise] = {}
+        self._late: list[Promise] = []
+        """Promises that ended after their time was over."""
+        self._due: dict[int, Promise] = {}
+        """Promises that were triggered and have not ended, by position."""
+        self.running = Moments()
+        """The same by when they are due. Not to be changed."""
+        self.kept = 0
+        """How many were kept in time."""
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: what follows no promise, or an ended one, changes nothing."""
@@ -323,9 +332,35 @@ class PromiseState:
         elif isinstance(event, PromiseTriggered):
             if promise.triggered_time is None:
                 promise.triggered_time = fact.occur_time
+                self._due[promise.position] = promise
+                self.running.add(promise.triggered_time + promise.sla, promise.position)
         else:
             promise.ended_time, promise.ended_position = fact.occur_time, fact.position
             promise.cancel_reason = event.reason if isinstance(event, PromiseCancelled) else 0
+            self._end(promise)
+
+    def _end(self, promise: Promise) -> None:
+        due, ended = promise.due_time, promise.ended_time
+        assert ended is not None, "it has ended"
+        if due is not None:
+            del self._due[promise.position]
+            self.running.remove(due, promise.position)
+        standing = promise.standing(ended)
+        if standing is Standing.KEPT:
+            self.kept += 1
+        elif standing is not Standing.CANCELLED:
+            self._late.append(promise)
+
+    def broken_count(self, at: int) -> int:
+        """Return how many were broken by an instant, in microseconds, at or after every fact: what `broken` would."""
+        return len(self._late) + self.running.until(at)
+
+    def broken(self, at: int) -> list[Promise]:
+        """Return the promises that were broken by an instant, in microseconds, at or after every fact, in any order.
+
+        Those kept late, or given up when broken, are among them.
+        """
+        return [*self._late, *(self._due[position] for position in self.running.positions[: self.running.until(at)])]
 
     def find(self, promise_id: str) -> Promise | None:
         """Return a promise by its id."""
