@@ -135,7 +135,7 @@ def _infer(m: Measured) -> _Inferred:
             continue
         if not _bounded(rule):
             return _Inferred(rule.slug, number, tuple(_clauses(rule, m)), min(changes, default=None))
-        weighed = reciprocity.weighed(m)
+        weighed = m.reciprocity
         changes += _ratio_changes(rule, weighed, m)
         if _within(rule, weighed):
             return _Inferred(rule.slug, number, tuple(_clauses(rule, m, weighed)), min(changes, default=None))
@@ -185,7 +185,7 @@ def _ratio_changes(rule: TypeRule, of: reciprocity.Weighed, m: Measured) -> Iter
     With age all sums shrink by one factor, so their ratio stays where it is but for the rounding of each weight: a ppm
     of the fresh sum at most. So long as that does not reach a bound, nobody needs to look (settled.md 18).
     """
-    _, effect = reciprocity.exact_index(m)
+    effect = reciprocity.takes_effect_at(m)
     if effect is not None:
         yield effect
     if of.got == of.gave == 0:
