@@ -68,6 +68,7 @@ def test_samples_of_a_relationship_fold_to_the_state_they_folded_to() -> None:
     found = {name: summary(fold(until)) for name, until in VIEWS.items()}
     found |= {name: holds_and_points(until) for name, until in VIEWS_OF_HOLDS.items()}
     found |= {name: consents_and_wishes(until) for name, until in VIEWS_OF_CONSENTS.items()}
+    found |= {name: facts_of_relationships(until) for name, until in VIEWS_OF_FACTS.items()}
     assert expected == found
 
 
@@ -115,6 +116,22 @@ def test_sealed_parts_of_consent_acts_promises_and_attributes_open_too() -> None
     assert "Decision 7/2026." == personal["consent.invalidated.v1"].reason_text
 
 
+def test_sealed_parts_of_what_is_recorded_of_relationships_open_too() -> None:
+    personal = personal_of("acme/c-5")
+
+    assert {
+        "common_ground.declared.v1": "We both grow tulips.",
+        "relationship_type.declared.v1": "Just neighbours.",
+        "relationship_type.assessed.v1": "She always waves.",
+        "assessment.recorded.v1": "Not quite yet.",
+        "vector.opened.v1": "A garden by June.",
+        "vector.renewed.v1": "Now the hedges.",
+        "obstacle.reported.v1": "Nowhere to park.",
+        "value_definition.declared.v1": "Good advice, quickly.",
+        "relationship.ended.v1": "We moved away.",
+    } == {topic: event.text for topic, event in personal.items()}
+
+
 def test_the_stream_tells_which_key_its_personal_parts_are_sealed_under() -> None:
     assert key_check(DATA_KEY) == fold(END_OF_TIME).key_check
 
@@ -151,6 +168,10 @@ VIEWS_OF_CONSENTS = {
     "consents now": END_OF_TIME,
     "consents before the suppression": 1_772_498_540_000_000,
     "consents before the guardian left": 1_772_496_960_000_000,
+}
+VIEWS_OF_FACTS = {
+    "facts now": END_OF_TIME,
+    "facts before the garden was laid out": 1_772_669_579_000_000,
 }
 CELLS = [
     Cell("marketing.direct", CHANNEL_EMAIL, "cp-1", "acme-one"),
@@ -217,6 +238,24 @@ def consents_and_wishes(until: int) -> dict[str, Any]:
         "decisions": [each.position for each in state.contacts.decisions],
         "erased": [state.erased_position, identity.erased_position],
     }
+
+
+def facts_of_relationships(until: int) -> dict[str, Any]:
+    """What is told of the facts that measures of relationships read, as JSON."""
+    state = fold(until, "acme/c-5")
+    at = min(until, 1_798_761_600_000_000)
+    told: dict[str, Any] = {
+        "version": state.version,
+        "ground": state.common_ground.live(),
+        "wishes": [state.wishes.history(), state.wishes.assessed(at, 180 * 86_400_000_000)],
+        "assessments": [(each.message.dimension, each.message.score) for each in state.assessments.latest()],
+        "vectors": state.vectors.all(),
+        "obstacles": state.obstacles.open(),
+        "value": [state.value_questions.asked, state.value_questions.declared],
+        "points of contact": [state.points_of_contact.open(), state.points_of_contact.closed()],
+        "shape and end": [state.shape_wanted.shape, state.shape_wanted.position, state.ending.latest],
+    }
+    return {name: _plain(value) for name, value in told.items()}
 
 
 def _plain(value: object) -> object:
