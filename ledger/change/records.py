@@ -1,0 +1,73 @@
+"""Records of relationships in memory, each folded up to the place that the log was looked through to.
+
+A record that is not there is folded from its stream. They are bounded by what they weigh, and the least used go first.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from ledger.domain.fact import Fact
+from ledger.log import reading
+from ledger.log.store import Store
+from ledger.measure.record import Record
+
+PIECES_MAX: Final = 200_000
+"""Events folded into the records kept, and what counts like them: a few hundred bytes each."""
+_PAGE_EVENTS: Final = 2_000
+
+
+class Records:
+    """Records by stream."""
+
+    def __init__(self, store: Store, pieces_max: int = PIECES_MAX) -> None:
+        self._store = store
+        self._pieces_max = pieces_max
+        self._kept: OrderedDict[str, Record] = OrderedDict()
+        self._counted: dict[str, int] = {}
+        self.pieces = 0
+        """For how many events the records count."""
+
+    def at(self, stream_id: str, position: int) -> Record:
+        """Return the record of a stream with every event up to a position, which was looked through to."""
+        record = self._kept.get(stream_id)
+        if record is None:
+            record = self._folded(stream_id, position)
+            self._keep(stream_id, record)
+        else:
+            self._kept.move_to_end(stream_id)
+        return record
+
+    def after(self, stream_id: str, fact: Fact) -> Record:
+        """Return the record of a stream with a fact that is its next one."""
+        record = self._kept.get(stream_id)
+        if record is None:
+            record = Record() if fact.version == 1 else self._folded(stream_id, fact.position - 1)
+        record.evolve(fact)
+        self._keep(stream_id, record)
+        return record
+
+    def clear(self) -> None:
+        """Forget everything: some of it may be ahead of what was stored."""
+        self._kept.clear()
+        self._counted.clear()
+        self.pieces = 0
+
+    def _folded(self, stream_id: str, position: int) -> Record:
+        record, version = Record(), 0
+        while rows := self._store.read_stream(stream_id, version, _PAGE_EVENTS, position):
+            for fact in reading.facts(rows):
+                record.evolve(fact)
+            version = rows[-1].version
+            if len(rows) < _PAGE_EVENTS:
+                break
+        return record
+
+    def _keep(self, stream_id: str, record: Record) -> None:
+        self._kept[stream_id] = record
+        self._kept.move_to_end(stream_id)
+        pieces = record.pieces
+        self.pieces += pieces - self._counted.get(stream_id, 0)
+        self._counted[stream_id] = pieces
+        while self.pieces > self._pieces_max and len(self._kept) > 1:
+            dropped, _ = self._kept.popitem(last=False)
+            self.pieces -= self._counted.pop(dropped)

@@ -1,0 +1,162 @@
+"""A new policy: levels that it moves are set silently, and at most one change says so (relationship.md 15).
+
+A relationship is measured twice at one instant, under the old policy and the new. What both agree on stays as it is, a
+dwell that is under way too: the policy did not touch it. What differs is set to what the new one says, without dwell,
+as the customer did nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from ledger.change import contacting, living, strengthening
+from ledger.change.balancing import imbalanced
+from ledger.change.breaching import breaching
+from ledger.change.conversing import has_left
+from ledger.change.detecting import add_up
+from ledger.change.levels import Levels
+from ledger.change.look import Draft, Look
+from ledger.change.permissions import permissions
+from ledger.change.promising import promising
+from ledger.change.types import ACTUAL, MISMATCH, mismatches
+from ledger.measure.measured import Measured
+from ledger.measure.reciprocity import exact_index
+from rapport.change.v1 import change_pb2 as pb
+
+MEASURE: Final = "policy"
+
+
+class _Level(NamedTuple):
+    """A level that a policy may move."""
+
+    name: str
+    pending: str
+    """Under which measure a dwell may be under way; empty: it has none."""
+    plain: Callable[[Measured], object]
+    """What is compared between the two policies."""
+    move: Callable[[Levels, Measured], None]
+    """Sets the level to what the new policy says."""
+    word: Callable[[Levels], str]
+    """The announced level, as text."""
+
+
+def reevaluated(look: Look, before: Measured) -> Draft | None:
+    """Set the levels of a look, whose measures are under the new policy; return what is announced, if anything is.
+
+    `before`: the same record at the same instant under the old policy.
+    """
+    levels, moved, lines = look.levels, [], dict(look.levels.lines)
+    for level in _LEVELS:
+        if level.plain(before) == level.plain(look.measured):
+            continue
+        known = level.word(levels)
+        level.move(levels, look.measured)
+        levels.pending.pop(level.pending, None)
+        if level.word(levels) != known:
+            moved.append((level.name, known, level.word(levels)))
+    moved += _permissions(look)
+    for family in (promising, breaching):
+        for _ in family(look):
+            pass
+    levels.sums_due = look.at  # Windows may be others: what it adds is made anew, though no event came.
+    add_up(look)
+    if not moved:
+        return None
+    return Draft(
+        pb.CHANGE_KIND_POLICY_REEVALUATED,
+        MEASURE,
+        " ".join(f"{name}={was}" for name, was, _ in moved),
+        " ".join(f"{name}={now}" for name, _, now in moved),
+        look.cause,
+        deltas=strengthening.deltas(lines, levels.lines),
+    )
+
+
+def _permissions(look: Look) -> Iterator[tuple[str, str, str]]:
+    """Set the permissions, and yield those that the policy moved."""
+    look.levels.cells_due = look.at  # The terms may be others: they are looked at, though no event came.
+    for draft in list(permissions(look)):
+        if draft.kind != pb.CHANGE_KIND_CONSENT_EXPIRING:
+            yield draft.measure, draft.before, draft.after
+
+
+def _move_existence(levels: Levels, measured: Measured) -> None:
+    levels.exists = measured.existence.exists
+
+
+def _move_lifecycle(levels: Levels, measured: Measured) -> None:
+    levels.lifecycle = measured.lifecycle.lifecycle
+
+
+def _move_strength(levels: Levels, measured: Measured) -> None:
+    now, rules = measured.strength, measured.outlook.rules
+    levels.band = strengthening.band_of(now.score, levels.band, rules)
+    levels.score, levels.lines = now.score, strengthening.lines_of(now)
+
+
+def _move_balance(levels: Levels, measured: Measured) -> None:
+    index, _ = exact_index(measured)
+    if imbalanced(measured):
+        levels.imbalanced = True
+    elif index is None or index >= measured.outlook.rules.imbalance_clear:
+        levels.imbalanced = False
+
+
+def _move_conversation(levels: Levels, measured: Measured) -> None:
+    if measured.conversation.broadcast:
+        levels.broadcast = True
+    elif has_left(measured.conversation, measured.outlook.rules):
+        levels.broadcast = False
+
+
+def _move_mismatch(levels: Levels, measured: Measured) -> None:
+    levels.mismatched = mismatches(measured.types.mismatches)
+
+
+def _move_type(levels: Levels, measured: Measured) -> None:
+    levels.actual = measured.types.actual_slug
+
+
+def _move_shape(levels: Levels, measured: Measured) -> None:
+    levels.shape = measured.contacts.shape
+
+
+def _has_left(measured: Measured) -> tuple[bool, bool]:
+    return measured.conversation.broadcast, has_left(measured.conversation, measured.outlook.rules)
+
+
+def _balance(measured: Measured) -> tuple[bool, bool]:
+    index, _ = exact_index(measured)
+    return imbalanced(measured), index is None or index >= measured.outlook.rules.imbalance_clear
+
+
+_LEVELS: Final = (
+    _Level(
+        "existence", "", lambda m: m.existence.exists, _move_existence,
+        lambda levels: "EXISTS" if levels.exists else "MISSING",
+    ),
+    _Level(
+        "lifecycle", "", lambda m: m.lifecycle.lifecycle, _move_lifecycle,
+        lambda levels: living.name(levels.lifecycle),
+    ),
+    _Level(
+        "band", strengthening.MEASURE, lambda m: m.strength.score, _move_strength,
+        lambda levels: strengthening.name(levels.band),
+    ),
+    _Level(
+        "reciprocity", "reciprocity", _balance, _move_balance,
+        lambda levels: "IMBALANCED" if levels.imbalanced else "BALANCED",
+    ),
+    _Level(
+        "conversation", "", _has_left, _move_conversation,
+        lambda levels: "BROADCAST" if levels.broadcast else "CONVERSATION",
+    ),
+    _Level(
+        "mismatch", MISMATCH, lambda m: mismatches(m.types.mismatches), _move_mismatch,
+        lambda levels: levels.mismatched or "NONE",
+    ),
+    _Level("actual", ACTUAL, lambda m: m.types.actual_slug, _move_type, lambda levels: levels.actual),
+    _Level(
+        "contact_shape", contacting.MEASURE, lambda m: m.contacts.shape, _move_shape,
+        lambda levels: contacting.name(levels.shape),
+    ),
+)  # fmt: skip
