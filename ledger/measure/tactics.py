@@ -1,4 +1,4 @@
-"""What followed the solicitations of each tactic (relationship.md 10). Descriptive: it does not say what caused what."""
+"""What followed the solicitations of each tactic (relationship.md 10). Descriptive: it says nothing of causes."""
 
 from __future__ import annotations
 
