@@ -14,7 +14,7 @@ from ledger.balance.book import Book
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
 from ledger.domain.moments import Moments
-from ledger.domain.times import END_OF_TIME, MICROSECONDS
+from ledger.domain.times import END_OF_TIME, MICROSECONDS, START_OF_TIME
 from ledger.measure.act_shapes import KNOWN, ActShape, shape_of
 from ledger.measure.buying import EXCHANGES, Buying
 from ledger.measure.memberships import Memberships
@@ -43,8 +43,9 @@ class Acts:
     """
 
     __slots__ = (
-        "_corrections", "_counts", "_day", "_moments", "_originals", "_retracted", "_sessions", "_tones", "_until",
-        "_where", "buying", "codes", "day_numbers", "days", "memberships", "positions", "ties", "times", "tones",
+        "_corrections", "_counts", "_day_end", "_last", "_moments", "_originals", "_retracted", "_sessions", "_tones",
+        "_until", "_where", "buying", "codes", "day_numbers", "days", "memberships", "positions", "ties", "times",
+        "tones",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME, book: Book | None = None) -> None:
@@ -70,8 +71,10 @@ class Acts:
         """Joins and leaves by programme."""
         self.ties = Ties(until)
         """When contact points and common ground held."""
-        self._day, self._counts = END_OF_TIME, dict[int, int]()
-        """The day of the act that came last, with its counts."""
+        self._last = START_OF_TIME
+        """No act is later. Microseconds."""
+        self._day_end, self._counts = START_OF_TIME, dict[int, int]()
+        """The end of the day of the act that came last in order, and the counts of that day."""
         self._originals = array("q")
         """Positions of all interactions, ascending: what may be corrected."""
         self._corrections: dict[int, int] = {}
@@ -117,24 +120,26 @@ class Acts:
         event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
         fields = event.kind, event.direction, event.initiator
         shape = KNOWN.get(fields) or shape_of(fields)
-        if shape.special or event.HasField("sentiment"):
+        _, by_customer, special, _, code, partial = shape
+        if special or event.HasField("sentiment"):
             self._tell(time, position, shape, event, position)
-        if not shape.by_customer:
+        if not by_customer:
             return
-        code = shape.partial if event.attention == _PARTIAL else shape.full
-        times = self.times
-        if times and time < times[-1]:
+        if event.attention == _PARTIAL:
+            code = partial
+        if time < self._last:
             self._insert(time, position, code)
             return
-        times.append(time)
+        self._last = time
+        self.times.append(time)
         self.positions.append(position)
         self.codes.append(code)
         if self._where is not None:
             self._where[position] = time
-        day = time // DAY
-        if day != self._day:
-            self._open(day)
-        self._counts[code] = self._counts.get(code, 0) + 1
+        if time >= self._day_end:
+            self._open(time)
+        counts = self._counts
+        counts[code] = counts.get(code, 0) + 1
 
     def _correct(self, fact: Fact) -> None:
         """Let a replacement count instead of an original; after a retraction nothing does."""
@@ -185,8 +190,9 @@ class Acts:
         self._moments.add(time, position)
         if self._where is not None:
             self._where[position] = time
-        self._open(time // DAY)
-        self._counts[code] = self._counts.get(code, 0) + 1
+        self._last = max(self._last, time)
+        counts = self._counts_of(time // DAY)
+        counts[code] = counts.get(code, 0) + 1
 
     def _remove(self, time: int, position: int) -> None:
         """Take an act out."""
@@ -204,15 +210,19 @@ class Acts:
         if not counts:
             del self.days[day]
             del self.day_numbers[bisect_left(self.day_numbers, day)]
-            self._day = END_OF_TIME  # No day: the next act opens its own.
+            self._day_end = START_OF_TIME  # The next act opens its day anew.
 
-    def _open(self, day: int) -> None:
-        """Count on a day from now on."""
+    def _open(self, time: int) -> None:
+        """Count on the day of a time from now on."""
+        day = time // DAY
+        self._day_end, self._counts = (day + 1) * DAY, self._counts_of(day)
+
+    def _counts_of(self, day: int) -> dict[int, int]:
         counts = self.days.get(day)
         if counts is None:
             counts = self.days[day] = {}
             insort(self.day_numbers, day)
-        self._day, self._counts = day, counts
+        return counts
 
     def _tell(self, time: int, position: int, shape: ActShape, event: InteractionRecorded, said_at: int) -> None:
         """Keep what is asked of an interaction beyond its time and kind."""

@@ -5,7 +5,7 @@ A purchase is the interaction; what it was worth is an exchange, joined to it by
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.balance.book import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED, Book, BookLeg, Exchange
 from ledger.domain.fact import Fact
@@ -29,23 +29,16 @@ EXCHANGES: Final = (EXCHANGE_RECORDED, EXCHANGE_POSTED, EXCHANGE_REVERSED)
 _INCENTIVES: Final = frozenset({CATEGORY_DISCOUNT, CATEGORY_POINTS_REDEEM})
 
 
-class Purchase(NamedTuple):
-    """A purchase, returned or not."""
-
-    time: int
-    """Microseconds."""
-    incentivised: bool | None
-    """What the caller said; None: nothing."""
-    order_id: str
-    """By which its exchanges are found; empty: not said, or of no use."""
+_Purchase = tuple[int, bool | None, str]
+"""Occur time, in microseconds; whether the caller said that it had an incentive, None: nothing was said; the order."""
 
 
 class Buying:
     """Fold of the purchases of one customer."""
 
     __slots__ = (
-        "_book", "_by_order", "_discounts", "_elsewhere", "_orders", "_purchases", "_returned", "_returns", "_until",
-        "both", "by_legs", "counting", "elsewhere", "said",
+        "_book", "_by_order", "_discounts", "_elsewhere", "_given_back", "_orders", "_purchases", "_returned",
+        "_returns", "_until", "both", "by_legs", "counting", "elsewhere", "said",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME, book: Book | None = None) -> None:
@@ -65,7 +58,10 @@ class Buying:
         """What the customer says they bought elsewhere."""
         self.both = Moments()
         """Exchanges in force with a leg from each side, by when they took effect."""
-        self._purchases: dict[int, Purchase] = {}
+        self._purchases: dict[int, _Purchase] = {}
+        """By position, returned or not."""
+        self._given_back = Moments()
+        """Purchases with a full return."""
         self._elsewhere: dict[int, int] = {}
         """Occur times by position."""
         self._returns: dict[int, int] = {}
@@ -93,14 +89,12 @@ class Buying:
 
     def first_time(self) -> int | None:
         """Return when something was bought first, returned or not, in microseconds; None: nothing was."""
-        return min((purchase.time for purchase in self._purchases.values()), default=None)
+        return min((each.times[0] for each in (self.counting, self._given_back) if each), default=None)
 
     def incited(self, position: int, *, by_legs: bool) -> bool:
         """Tell whether a purchase, returned or not, had an incentive. `by_legs`: its exchanges tell, too."""
-        purchase = self._purchases.get(position)
-        return purchase is not None and bool(
-            purchase.incentivised or (by_legs and purchase.order_id and purchase.order_id in self._discounts)
-        )
+        _, said, order_id = self._purchases.get(position, (0, None, ""))
+        return bool(said or (by_legs and order_id in self._discounts))
 
     # Interactions.
 
@@ -108,11 +102,13 @@ class Buying:
         """Fold a purchase."""
         said = event.incentivised if event.HasField("incentivised") else None
         order_id = event.order_id if said is None else ""
-        self._purchases[position] = Purchase(time, said, order_id)
+        purchase = self._purchases[position] = time, said, order_id
         if order_id:
             self._by_order.setdefault(order_id, []).append(position)
-        if position not in self._returned:
-            self._count(position)
+        if position in self._returned:
+            self._given_back.add(time, position)
+        else:
+            self._count(position, purchase)
 
     def buy_elsewhere(self, time: int, position: int) -> None:
         """Fold a purchase at another shop."""
@@ -125,14 +121,17 @@ class Buying:
         times = self._returned[purchase] = self._returned.get(purchase, 0) + 1
         if times == 1 and purchase in self._purchases:
             self._uncount(purchase)
+            self._given_back.add(self._purchases[purchase][0], purchase)
 
     def take_back(self, position: int) -> None:
         """Let an interaction count no more, whichever of these it was."""
         purchase = self._purchases.get(position)
         if purchase is not None:
-            if position not in self._returned:
+            if position in self._returned:
+                self._given_back.remove(purchase[0], position)
+            else:
                 self._uncount(position)
-            self._forget(position, purchase.order_id)
+            self._forget(position, purchase[2])
         elif position in self._elsewhere:
             self.elsewhere.remove(self._elsewhere.pop(position), position)
         elif position in self._returns:
@@ -141,18 +140,19 @@ class Buying:
             if not self._returned[returned]:
                 del self._returned[returned]
                 if returned in self._purchases:
-                    self._count(returned)
+                    self._given_back.remove(self._purchases[returned][0], returned)
+                    self._count(returned, self._purchases[returned])
 
-    def _count(self, position: int) -> None:
-        purchase = self._purchases[position]
-        self.counting.add(purchase.time, position)
-        if purchase.incentivised:
+    def _count(self, position: int, purchase: _Purchase) -> None:
+        time, said, order_id = purchase
+        self.counting.add(time, position)
+        if said:
             self.said.add(position)
-        elif purchase.order_id in self._discounts:
+        elif order_id in self._discounts:
             self.by_legs.add(position)
 
     def _uncount(self, position: int) -> None:
-        self.counting.remove(self._purchases[position].time, position)
+        self.counting.remove(self._purchases[position][0], position)
         self.said.discard(position)
         self.by_legs.discard(position)
 
