@@ -14,7 +14,7 @@ from rapport.events.v1.identity_pb2 import (
     IdentityUnlinked,
     ProfileDeclared,
 )
-from services.cli import customer_attribute, customer_promise
+from services.cli import customer_attribute, customer_course, customer_promise, customer_wishes
 from services.cli.arguments import Commands, Parser, add_common, add_relationship, add_view, client_of, view_of
 from services.cli.exits import OK
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
@@ -36,7 +36,7 @@ back with `unlink`, and leaves no trace in any answer."""
 
 def add(commands: Commands) -> None:
     """Add the commands to the command line."""
-    nouns = commands.add_parser("customer", help="who a customer is, what is known of them and was promised to them")
+    nouns = commands.add_parser("customer", help="who a customer is, what is known of them, promised and wished")
     verbs = nouns.add_subparsers(metavar="COMMAND", required=True)
     show = verbs.add_parser("show", help="show profile, contact points, links and preferences")
     add_relationship(show)
@@ -48,6 +48,8 @@ def add(commands: Commands) -> None:
     _add_links(verbs)
     customer_attribute.add(verbs)
     customer_promise.add(verbs)
+    customer_wishes.add(verbs)
+    customer_course.add(verbs)
 
 
 def _add_profile(verbs: Commands) -> None:

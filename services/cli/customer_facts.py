@@ -12,6 +12,7 @@ from rapport.events.v1 import (
     identity_pb2,
     preference_pb2,
 )
+from services.cli import relationship_facts
 from services.cli.decision_tables import outcome_cell, question_text, reason_cell
 from services.cli.output import enum_cell, time_cell
 from services.cli.preference import preference_text
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 def summary(fact: Message) -> str:
     """Return what a fact says, without its personal fields. Empty: it is none of these, or nothing fits a line."""
-    return _consent(fact) or _sharing(fact) or _contact(fact) or _customer(fact) or _known(fact)
+    return (
+        _consent(fact)
+        or _sharing(fact)
+        or _contact(fact)
+        or _customer(fact)
+        or _known(fact)
+        or relationship_facts.summary(fact)
+    )
 
 
 def _consent(fact: Message) -> str:

@@ -40,7 +40,9 @@ def add(verbs: Commands) -> None:
     make = _add(kinds, "make", "record a promise", run_make)
     make.add_argument("--kind", choices=_KINDS, default="notify_me", help="default: %(default)s")
     make.add_argument("--topic", metavar="CODE", default="", help="what about; needed for notify_me")
-    make.add_argument("--within", metavar="SECONDS", type=count, default=0, help="from its trigger (default: 7 days)")
+    make.add_argument(
+        "--within", metavar="SECONDS", type=count, default=0, help="from its trigger (default: the policy's, 7 days)"
+    )
     make.add_argument("--text", metavar="WORDS", default="", help="what was promised; sealed")
     _add(kinds, "trigger", "record that what was awaited has happened", run_trigger)
     keep = _add(kinds, "keep", "record that it was kept, in time or late", run_keep)

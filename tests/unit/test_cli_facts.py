@@ -7,8 +7,11 @@ from google.protobuf.message import Message
 
 from ledger.domain.times import timestamp
 from rapport.events.v1 import attribute_pb2, consent_pb2, contact_pb2, identity_pb2, preference_pb2
+from rapport.events.v1 import relationship_pb2 as r
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_ASSESSED, PROVENANCE_INFERRED
-from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, MESSAGE_CLASS_MARKETING
+from rapport.events.v1.exchange_pb2 import PARTY_ORGANIZATION
+from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, MESSAGE_CLASS_MARKETING, OUR_FUNCTION_SALES
+from rapport.type.v1.levels_pb2 import CONTACT_SHAPE_DIAMOND
 from services.cli.facts import summary
 from services.client.events import TOPICS
 
@@ -108,6 +111,41 @@ TOLD: list[tuple[Message, str]] = [
         ),
         "pr-1 CONTACT_DENIED by decision 3",
     ),
+    (
+        r.CommonGroundDeclared(item_id="g-1", ground="chess", provenance=PROVENANCE_ASSESSED, text="secret"),
+        "g-1 chess ASSESSED",
+    ),
+    (r.CommonGroundEnded(item_id="g-1", reason="moved"), "g-1 (moved)"),
+    (r.RelationshipTypeDeclared(slug="hbr:buddies", text="secret"), "wishes hbr:buddies"),
+    (
+        r.RelationshipTypeAssessed(
+            slug="hbr:buddies", assessor_id="ben", our_function=OUR_FUNCTION_SALES, until=MARCH, text="secret"
+        ),
+        "ben judges hbr:buddies for SALES until 2025-03-01T00:00:00Z",
+    ),
+    (
+        r.AssessmentRecorded(instrument="q1", dimension="trust", score=-1, scale_min=-2, scale_max=2, text="secret"),
+        "q1 trust: -1 of -2 to 2",
+    ),
+    (r.VectorOpened(vector_id="v-1", goal="play", next_reason="lesson", text="secret"), "v-1 play next lesson"),
+    (r.VectorRenewed(vector_id="v-1", next_reason="lesson", text="secret"), "v-1 next lesson"),
+    (r.VectorFulfilled(vector_id="v-1", reason="done"), "v-1 (done)"),
+    (
+        r.ObstacleReported(obstacle_id="o-1", obstacle="parking", our_function=OUR_FUNCTION_SALES, text="secret"),
+        "o-1 parking for SALES",
+    ),
+    (r.ObstacleRemoved(obstacle_id="o-1"), "o-1"),
+    (r.ValueDefinitionAsked(channel=CHANNEL_EMAIL), "asks what is of value by EMAIL"),
+    (r.ValueDefinitionDeclared(asked_position=3, values=["time", "quiet"], text="secret"), "time, quiet answers 3"),
+    (
+        r.PointOfContactOpened(
+            point_of_contact_id="ben", side=PARTY_ORGANIZATION, our_function=OUR_FUNCTION_SALES, role="adviser"
+        ),
+        "ben ORGANIZATION for SALES adviser",
+    ),
+    (r.PointOfContactClosed(point_of_contact_id="ben", reason="left"), "ben (left)"),
+    (r.ContactShapeWanted(shape=CONTACT_SHAPE_DIAMOND), "wants DIAMOND"),
+    (r.RelationshipEnded(by=PARTY_ORGANIZATION, reason="closed", text="secret"), "by ORGANIZATION (closed)"),
 ]
 
 
@@ -121,9 +159,11 @@ def test_every_topic_of_customers_consents_and_contacts_has_words() -> None:
     subjects = (
         *("notice", "consent", "objection", "withdrawal", "guardian", "recipient_grant", "suppression", "preference"),
         *("profile", "identifier", "identity", "promise", "attribute", "disclosure", "contact"),
+        *("common_ground", "relationship_type", "assessment", "vector", "obstacle", "value_definition"),
+        *("point_of_contact", "contact_shape", "relationship"),
     )
     elsewhere = {"consent.given.v1", "consent.refused.v1", "consent.withdrawn.v1"}  # tests/unit/test_cli_arguments.py
     wanted = {topic for topic in TOPICS if topic.startswith(tuple(f"{each}." for each in subjects))} - elsewhere
 
     assert set() == {TOPICS[topic] for topic in wanted} - {type(fact) for fact, _ in TOLD}
-    assert 36 <= len(wanted)
+    assert 52 <= len(wanted)
