@@ -269,8 +269,14 @@ class Dues(NamedTuple):
 def dues(session: Session) -> Dues:
     """Return how many are watched over, and how many are due."""
     ((relationships,),) = session.rows("SELECT count(*) FROM watched WHERE rank = 1")
-    ((due,),) = session.rows(f"SELECT count(*) FROM watched WHERE due < {NEVER} AND rank = 1")
-    return Dues(relationships, due, next_due(session))
+    return Dues(relationships, due_count(session), next_due(session))
+
+
+def due_count(session: Session) -> int:
+    """Return how many relationships the clock will look at again."""
+    ((count,),) = session.rows(f"SELECT count(*) FROM watched WHERE due < {NEVER} AND rank = 1")
+    found: int = count
+    return found
 
 
 def next_due(session: Session) -> int | None:

@@ -1,0 +1,298 @@
+"""Finding changes in a process: kept up to the log, by one process of several, and marking time where nobody writes.
+
+Woken by the follower when the log grows, and asking at least once a second whatever it hears. Finding happens in a
+thread. Of several processes the one that holds the lock finds; the others look how far it is, and one of them takes
+over when it ends. Were two to find all the same, the progress lets only one of them through.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeVar
+
+from ledger.change import table
+from ledger.change.finding import EVENTS_MAX, TIMERS_MAX, Finder
+from ledger.change.kept import KeptInTables
+from ledger.change.marks import Marks, believed
+from ledger.change.reading import Changes
+from ledger.change.table import Dues, Progress, ProgressMoved
+from ledger.change.verifying import Verification
+from ledger.domain.errors import Rejected, StoreClosed
+from ledger.domain.times import MICROSECONDS
+from ledger.log.following import Follower
+from ledger.log.store import Store
+from ledger.projections.database import Database, Lock
+from rapport.errors.v1 import error_reason_pb2 as reasons
+
+T = TypeVar("T")
+
+POLL_S: Final = 1.0
+"""Seconds that silence of the log is trusted, at most."""
+PACE_S: Final = 0.02
+"""Seconds between batches while few events come: many small ones would cost those who record more than they gain."""
+BACK_OFF_MIN_S: Final = 0.1
+BACK_OFF_MAX_S: Final = 30.0
+COUNT_S: Final = 10.0
+"""Seconds between counts of what is due."""
+_LOOK_S: Final = 0.25
+"""Seconds between looks at what another process found."""
+_THREADS: Final = 2  # One finds, one verifies.
+
+Mark = Callable[[int], Awaitable[None]]
+"""Appends a mark past an instant, in microseconds, unless there is one."""
+
+
+class Standing(NamedTuple):
+    """Where finding stands."""
+
+    progress: Progress
+    head: int
+    """Position of the head of the log."""
+    dues: Dues
+    running: bool
+    """Whether this process finds changes; False: another one does, or none yet."""
+
+
+class Runner:
+    """Finds changes in one process. Lives on one event loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        follower: Follower,
+        changes: Changes,
+        *,
+        log_id: str,
+        clock: Callable[[], int],
+        mark: Mark | None,
+        mark_interval_s: float,
+        on_failure: Callable[[Exception, float], None] | None = None,
+        on_alarm: Callable[[int], None] | None = None,
+        running_s: Callable[[], float] = time.monotonic,
+        events_max: int = EVENTS_MAX,
+        timers_max: int = TIMERS_MAX,
+    ) -> None:
+        """`database` is closed with the runner.
+
+        mark: None: no mark is ever made. on_failure: told each error, and in how many seconds it is tried again.
+        on_alarm: told by how many microseconds the clock is ahead of that of the database, when no mark is made for it.
+        """
+        self.changes = changes
+        """What was found, for readers; told at once."""
+        self.progress = Progress()
+        """As last seen here; may be read from any thread."""
+        self.due_count = 0
+        """How many relationships the clock will look at again, as last counted; may be read from any thread."""
+        self._database = database
+        self._store = store
+        self._follower = follower
+        self._log_id = log_id
+        self._clock = clock
+        self._mark = mark
+        self._marks = Marks(mark_interval_s)
+        self._on_failure = on_failure
+        self._on_alarm = on_alarm
+        self._running_s = running_s
+        self._events_max = events_max
+        self._timers_max = timers_max
+        self._finder = Finder(store, KeptInTables(database), log_id)
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="changes-finder")
+        self._verifying: set[Verification] = set()
+        self._lock: Lock | None = None
+        self._began = False
+        self._next_due: int | None = None
+        self._counted_s = -COUNT_S
+        self._head = 0
+        self._moved = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._closed = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Find changes until `stop` is set, then let go of everything."""
+        failures = 0
+        try:
+            while not stop.is_set():
+                try:
+                    await self._in_thread(self._step)
+                    self._tell_moved()
+                    await self._mark_when_due()
+                    failures = 0
+                    await self._rest(stop)
+                except Exception as error:  # noqa: BLE001  # Whatever it is, changes are late and not lost; try again.
+                    failures += 1
+                    back_off_s = min(BACK_OFF_MIN_S * 2 ** min(failures - 1, 10), BACK_OFF_MAX_S)
+                    if self._on_failure is not None and not stop.is_set():
+                        self._on_failure(error, back_off_s)
+                    await _first(back_off_s, stop.wait())
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Let go of the lock, the threads and the database. Calling it twice is the same as calling it once."""
+        if self._closed:
+            return
+        self._closed = True
+        for verification in self._verifying:
+            verification.abandon()
+        await asyncio.to_thread(self._executor.shutdown)
+        await self.changes.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._database.close()
+
+    async def wait_for(self, position: int, timeout_s: float) -> None:
+        """Return once changes are found up to a position.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND, after `timeout_s`.
+        """
+        self._hurry.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.progress.position < position or self.progress.sweep:
+                    await self._moved.wait()
+        if self.progress.position < position:
+            raise Rejected(
+                reasons.ERROR_REASON_PROJECTION_BEHIND,
+                "changes were not found up to the position in time",
+                position=self.progress.position,
+                wanted=position,
+            )
+
+    async def standing(self) -> Standing:
+        """Return where finding stands."""
+        return await self._in_thread(self._standing)
+
+    def verify(self) -> "tuple[Verification, asyncio.Future[None]]":
+        """Begin to make all changes anew; return where its progress is told, and how it ends: as `Verification.run`."""
+        verification = Verification(self._database, self._store, self._log_id)
+        self._verifying.add(verification)
+        ended = asyncio.ensure_future(self._in_thread(verification.run))
+        ended.add_done_callback(lambda _: self._verifying.discard(verification))
+        return verification, ended
+
+    # In a thread, one call after the other.
+
+    def _step(self) -> None:
+        """Find and store what one batch brings, or see how far another process is."""
+        if self._lock is not None and not self._lock.held():
+            self._lock.release()
+            self._lock = None
+            self._finder.forget()
+        self._head = self._store.head().position
+        if self._lock is None:
+            self._lock, self._began = self._database.try_lock(table.LOCK), False
+        if self._lock is None:
+            self._see()
+            return
+        if not self._began:
+            self._begin()
+        try:
+            self._find()
+        except BaseException:
+            self._finder.forget()
+            self._began = False
+            raise
+
+    def _begin(self) -> None:
+        """Go on where changes were found up to; begin anew where they are those of another log, or of one put back."""
+        with self._database.snapshot() as session:
+            progress = table.progress(session)
+        self._head = self._store.head().position
+        if progress.log_id != self._log_id or progress.position > self._head:
+            with self._database.writing() as session:
+                progress = table.begin_anew(session, self._log_id)
+        self._finder.forget()
+        self.progress, self._began = progress, True
+        self._count()
+
+    def _find(self) -> None:
+        found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)
+        if found is None:
+            return
+        try:
+            table.store(
+                self._database, self.progress, found.progress, found.changes, found.watched, found.aggregates
+            )  # fmt: skip
+        except ProgressMoved:
+            self._began = False  # The lock was lost on the way, and somebody else goes on.
+            self._finder.forget()
+            return
+        self.progress = found.progress
+        self.changes.tell(found.progress.number)
+        if not self._is_busy():
+            self._count()
+
+    def _count(self) -> None:
+        with self._database.snapshot() as session:
+            self._next_due = table.next_due(session)
+            if self._running_s() >= self._counted_s + COUNT_S:  # It looks at each of them.
+                self._counted_s = self._running_s()
+                self.due_count = table.due_count(session)
+
+    def _see(self) -> None:
+        with self._database.snapshot() as session:
+            self.progress = table.progress(session)
+        self.changes.tell(self.progress.number)
+
+    def _standing(self) -> Standing:
+        head = self._store.head().position
+        with self._database.snapshot() as session:
+            return Standing(table.progress(session), head, table.dues(session), self._lock is not None)
+
+    # On the event loop.
+
+    async def _mark_when_due(self) -> None:
+        """Ask for a mark, if something is due by this process's clock and the log's time is behind."""
+        if self._mark is None or self._lock is None or self._is_busy():
+            return
+        running_s, now, due = self._running_s(), self._clock(), self._next_due
+        self._marks.see(self.progress.log_time, running_s)
+        if due is None or not self._marks.wanted(due, now, running_s):
+            return
+        self._marks.tried(running_s)
+        of_database = await self._in_thread(lambda: table.clock(self._database))
+        if believed(now, of_database):
+            await self._mark(due)
+        elif self._on_alarm is not None and of_database is not None:
+            self._on_alarm(now - of_database)
+
+    def _is_busy(self) -> bool:
+        return self.progress.position < self._head or bool(self.progress.sweep)
+
+    def _tell_moved(self) -> None:
+        self._moved.set()
+        self._moved.clear()
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait until there is something to do."""
+        if self._lock is None:
+            await _first(_LOOK_S, stop.wait())
+        elif not self._is_busy() and self._began:
+            rest_s = POLL_S
+            if self._next_due is not None:
+                rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, PACE_S), POLL_S)
+            await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
+            await _first(PACE_S, stop.wait(), self._hurry.wait())
+        self._hurry.clear()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreClosed("changes are found no more")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+async def _first(timeout_s: float, *waits: Coroutine[Any, Any, object]) -> None:
+    """Return when the first of some waits ends, or time is up; the error of one that ended is raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
