@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -14,6 +16,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
+from services.client.relayed import Numbered
 from services.relay.relay import Relay, State, Status
 from services.relay.source import Kept, Message, Place, Source
 
@@ -127,3 +130,45 @@ async def stored(client: Client, stream: str = "RAPPORT_LOG") -> list[tuple[int,
 def expected(source: ListSource, first: int = 1) -> list[tuple[int, bytes]]:
     """Return what the stream of a source must hold."""
     return [(number, source.message(number).body) for number in range(first, source.count + 1)]
+
+
+class ListRelayed:
+    """The messages of a `ListSource`, for consumers; the service knows as many as the test says."""
+
+    stream = ListSource.stream
+    subjects = ListSource.subjects
+
+    def __init__(self, source: ListSource, known: int | None = None) -> None:
+        self.known = known
+        self.asked = 0
+        self._source = source
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> Numbered[str]:
+        number = int(headers["Rapport-Position"])
+        return Numbered(number, number - 1, body.decode())
+
+    async def after(self, number: int, limit: int) -> Sequence[Numbered[str]]:
+        self.asked += 1
+        messages = await self._source.after(number, limit)
+        end = self._source.count if self.known is None else self.known
+        return [Numbered(each.number, 0, each.body.decode()) for each in messages if each.number <= end]
+
+
+def make_effect(connection: sqlite3.Connection, content: str) -> None:
+    """Write down that a message had its effect."""
+    connection.execute("CREATE TABLE IF NOT EXISTS effects (place INTEGER PRIMARY KEY, content TEXT)")
+    connection.execute("INSERT INTO effects (content) VALUES (?)", (content,))
+
+
+def effects_in(path: Path) -> list[str]:
+    """Return the effects in the order in which they happened."""
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            return [content for (content,) in connection.execute("SELECT content FROM effects ORDER BY place")]
+        except sqlite3.OperationalError:
+            return []
+
+
+def effects_of(source: ListSource) -> list[str]:
+    """Return the effects that there must be: one for each message, in order."""
+    return [source.message(number).body.decode() for number in range(1, source.count + 1)]

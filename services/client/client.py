@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from services.client.attributes import Attributes
 from services.client.balances import Balances
 from services.client.calls import Calls
+from services.client.changes import Changes
 from services.client.consents import Consents
 from services.client.contacts import Contacts
 from services.client.customers import Customers
@@ -43,6 +44,7 @@ class Client(
     Relationships,
     Balances,
     Projections,
+    Changes,
     Audit,
 ):
     """A client of Rapport's services.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
+from ledger.change.reading import Changes
 from ledger.domain.identifiers import relationship_stream
 from ledger.domain.times import microseconds, text
 from rapport.change.v1.change_pb2 import ChangeKind, RelationshipChange
@@ -14,49 +16,19 @@ STREAM: Final = "RAPPORT_CHANGES"
 PREFIX: Final = "rapport.relationship.v1"
 
 
-class Stored(Protocol):
-    """A row of the table."""
-
-    @property
-    def number(self) -> int:
-        """Its place in the table, from 1."""
-        ...
-
-    @property
-    def body(self) -> bytes:
-        """A serialised RelationshipChange."""
-        ...
-
-
-class Table(Protocol):
-    """The table of changes, as `ledger.change.reading` reads it."""
-
-    async def last(self) -> int:
-        """Return the number of the last change; 0: there is none."""
-        ...
-
-    async def after(self, number: int, limit: int) -> Sequence[Stored]:
-        """Return at most `limit` changes with a higher number, in order."""
-        ...
-
-    async def wait_beyond(self, number: int, timeout_s: float) -> object:
-        """Return once there is a change with a higher number, or time is up."""
-        ...
-
-
 class ChangeSource:
     """The changes of all relationships of a log. Number: the change's place in the table."""
 
     stream = STREAM
     subjects = f"{PREFIX}.>"
 
-    def __init__(self, table: Table, log_id: str) -> None:
+    def __init__(self, changes: Changes, log_id: str) -> None:
         self.log_id = log_id
-        self._table = table
+        self._changes = changes
 
     async def last(self) -> int:
         """Return the number of the last change."""
-        return await self._table.last()
+        return (await self._changes.read(self._changes.last)).number
 
     async def after(self, number: int, limit: int) -> Sequence[Message]:
         """Return changes after a number as messages.
@@ -64,14 +36,15 @@ class ChangeSource:
         Raises:
             StoreFailed, StoreClosed: the table does not answer.
         """
-        return [message(self.log_id, row.number, row.body) for row in await self._table.after(number, limit)]
+        rows = await self._changes.read(partial(self._changes.after, number, limit))
+        return [message(self.log_id, row.number, row.body) for row in rows]
 
     async def before(self, time: int) -> int:
         """Return the number of the last change found before a time."""
-        low, high = 0, await self._table.last()
+        low, high = 0, await self.last()
         while low < high:  # Changes are found in order of time: of some millions, twenty are looked at.
             middle = (low + high + 1) // 2
-            (row,) = await self._table.after(middle - 1, 1)
+            (row,) = await self._changes.read(partial(self._changes.after, middle - 1, 1))
             if microseconds(RelationshipChange.FromString(row.body).detected_time) < time:
                 low = middle
             else:
@@ -80,7 +53,7 @@ class ChangeSource:
 
     async def wait_beyond(self, number: int, timeout_s: float) -> None:
         """Return once there is a change with a higher number, or time is up."""
-        await self._table.wait_beyond(number, timeout_s)
+        await self._changes.wait_beyond(number, timeout_s)
 
     def place(self, headers: Mapping[str, str]) -> Place:
         """Return which change a stored message is.

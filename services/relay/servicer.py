@@ -18,7 +18,7 @@ from services.relay.connecting import close, connect
 from services.relay.relay import Relay, State, Status
 from services.relay.server import NatsServer, NotStarted
 from services.relay.source import Kept, Source
-from services.relay.sources import sources_of
+from services.relay.sources import Sources, sources_of
 from services.runtime.app import App
 from services.runtime.logs import get_log
 from services.runtime.metrics import RelayFigures
@@ -34,10 +34,11 @@ RESTART_S: Final = 1.0
 class Running:
     """The relays of a process, one for each source, over one connection."""
 
-    def __init__(self, app: App, sources: Sequence[Source]) -> None:
+    def __init__(self, app: App, sources: Sources) -> None:
         self._app = app
-        self._sources = sources
-        self._statuses = [Status() for _ in sources]
+        self._sources = sources.all
+        self._close = sources.close
+        self._statuses = [Status() for _ in sources.all]
 
     def healthy(self) -> bool:
         """Tell whether every stream is followed, and comes on."""
@@ -56,8 +57,11 @@ class Running:
         await asyncio.wait({work, drain}, return_when=asyncio.FIRST_COMPLETED)
         for task in (work, drain):
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+        finally:
+            await self._close()
 
     async def _relay(self) -> None:
         settings = self._app.settings
