@@ -15,11 +15,15 @@ from ledger.projections.listing import Key, Listed, Listing
 from ledger.projections.projector import Projector
 from ledger.views import Look, View
 from rapport.projection.v1 import projection_service_pb2_grpc as projection_stubs
+from rapport.relationship.v1 import explaining_pb2 as explaining
 from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
 from services.relationship import page_tokens, timeline, translate
 from services.relationship.balances import Balances
+from services.relationship.identity import explain_identity
+from services.relationship.measures import Measures
 from services.relationship.past import PastLists
+from services.relationship.personae import explain_persona
 from services.relationship.projections import ProjectionServicer
 from services.relationship.timeline import Moment
 from services.relationship.translate import PAGE_SIZE_DEFAULT, tell, wants_now
@@ -55,6 +59,7 @@ class Servicer(stubs.RelationshipServiceServicer):
         self._projector = projector
         self._balances = Balances(app.ledger, app.books)
         self._past = PastLists(app.ledger.store)
+        self._measures = Measures(app.ledger)
 
     async def GetRelationship(  # noqa: N802  # Named by the proto.
         self,
@@ -63,15 +68,8 @@ class Servicer(stubs.RelationshipServiceServicer):
     ) -> pb.GetRelationshipResponse:
         """Return one relationship."""
         check(request)
-        organization_id, customer_id, as_of = request.organization_id, request.customer_id, request.as_of
-        stream_id = relationship_stream(organization_id, customer_id)
-        look = await self._ledger.look(stream_id, as_of, request.min_position)
-        if not look.version:
-            raise translate.unknown(organization_id, customer_id)
         response = pb.GetRelationshipResponse()
-        view = look.view
-        occur_time = None if wants_now(as_of) else view.occur_time
-        tell(response.relationship, organization_id, customer_id, look, view.position, occur_time)
+        await self._measures.get(request, response.relationship)
         return response
 
     async def BatchGetRelationships(  # noqa: N802  # Named by the proto.
@@ -81,24 +79,7 @@ class Servicer(stubs.RelationshipServiceServicer):
     ) -> pb.BatchGetRelationshipsResponse:
         """Return many relationships, all at one position."""
         check(request)
-        organization_id, as_of = request.organization_id, request.as_of
-        streams = {name: relationship_stream(organization_id, name) for name in request.customer_ids}
-        response = pb.BatchGetRelationshipsResponse()
-        occur_time = None
-        if wants_now(as_of):
-            looks = await self._ledger.current_many(tuple(streams.values()), request.min_position)
-        else:
-            view = await self._ledger.resolve(as_of, request.min_position)
-            occur_time = view.occur_time
-            looks = {stream_id: await self._ledger.state_at(stream_id, view) for stream_id in streams.values()}
-        for customer_id, stream_id in streams.items():
-            look = looks[stream_id]
-            if look.version:
-                told = response.relationships.add()
-                tell(told, organization_id, customer_id, look, look.view.position, occur_time)
-            else:
-                response.unknown_customer_ids.append(customer_id)
-        return response
+        return await self._measures.batch(request)
 
     async def ListRelationships(  # noqa: N802  # Named by the proto.
         self,
@@ -187,6 +168,24 @@ class Servicer(stubs.RelationshipServiceServicer):
     ) -> pb.GetStatementResponse:
         """Return one page of what could be shown to the customer."""
         return await self._balances.statement(request)
+
+    async def ExplainIdentity(  # noqa: N802  # Named by the proto.
+        self,
+        request: explaining.ExplainIdentityRequest,
+        context: Context,  # noqa: ARG002
+    ) -> explaining.ExplainIdentityResponse:
+        """Return the links by which customer ids are one person."""
+        check(request)
+        return await explain_identity(self._ledger, request)
+
+    async def ExplainPersona(  # noqa: N802  # Named by the proto.
+        self,
+        request: explaining.ExplainPersonaRequest,
+        context: Context,  # noqa: ARG002
+    ) -> explaining.ExplainPersonaResponse:
+        """Return whether a customer belongs to a persona, clause by clause."""
+        check(request)
+        return await explain_persona(self._ledger, self._measures.measuring, request)
 
     async def _list_now(
         self, request: pb.ListRelationshipsRequest, listing: Listing, size: int, wait_s: float

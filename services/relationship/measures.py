@@ -1,0 +1,94 @@
+"""What RelationshipService answers of measures: one relationship, many, why, and what differs."""
+
+from __future__ import annotations
+
+from ledger.domain.identifiers import policy_stream, relationship_stream
+from ledger.ledger import Ledger
+from ledger.views import Look
+from rapport.relationship.v1 import relationship_pb2 as shapes
+from rapport.relationship.v1 import relationship_service_pb2 as pb
+from services.relationship import translate
+from services.relationship.measure_translate import tell_measures, tell_scope
+from services.relationship.measuring import Asked, Measuring
+from services.relationship.translate import tell, wants_now
+from services.runtime.records import Records
+
+
+class Measures:
+    """Shows relationships with their measures. Lives on one event loop."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.measuring = Measuring(ledger, Records(ledger))
+
+    async def get(self, request: pb.GetRelationshipRequest, told: shapes.Relationship) -> None:
+        """Fill in one relationship; refuse as `relationship_service.proto` says."""
+        asked = Asked(request.as_of, request.under, request.scope)
+        stream_id = relationship_stream(request.organization_id, request.customer_id)
+        sight = await self.measuring.sight(stream_id, asked, request.min_position)
+        if sight is None:
+            raise translate.unknown(request.organization_id, request.customer_id)
+        _tell_look(told, request, request.customer_id, sight.look)
+        tell_measures(told.measures, sight.measured, request.measures)
+        tell_scope(told.measures, sight, asked.scope)
+
+    async def batch(self, request: pb.BatchGetRelationshipsRequest) -> pb.BatchGetRelationshipsResponse:
+        """Return many relationships, all at one position."""
+        response = pb.BatchGetRelationshipsResponse()
+        looks = await self._looks(request)
+        policy_version = looks.pop("").version if "" in looks else 0
+        for customer_id, look in looks.items():
+            if not look.version:
+                response.unknown_customer_ids.append(customer_id)
+                continue
+            told = response.relationships.add()
+            if request.measures:
+                await self._measured(request, told, customer_id, look, policy_version)
+            else:
+                _tell_look(told, request, customer_id, look)
+        return response
+
+    async def _measured(
+        self,
+        request: pb.BatchGetRelationshipsRequest,
+        told: shapes.Relationship,
+        customer_id: str,
+        look: Look,
+        policy_version: int,
+    ) -> None:
+        """Fill in one relationship of several, with measures; the look's state may have moved on."""
+        stream_id, asked = (
+            relationship_stream(request.organization_id, customer_id),
+            Asked(request.as_of, request.under),
+        )
+        if wants_now(request.as_of):
+            sight = await self.measuring.of_look(stream_id, look, policy_version, asked)
+        else:
+            sight = await self.measuring.past(stream_id, look.view, asked)
+        assert sight is not None, "something is recorded of it"
+        _tell_look(told, request, customer_id, sight.look)
+        tell_measures(told.measures, sight.measured, request.measures)
+        tell_scope(told.measures, sight, asked.scope)
+
+    async def _looks(self, request: pb.BatchGetRelationshipsRequest) -> dict[str, Look]:
+        """Return the state of each customer asked for, all at one position.
+
+        Of now what is published too, by an empty id.
+        """
+        names = {each: relationship_stream(request.organization_id, each) for each in request.customer_ids}
+        if wants_now(request.as_of):
+            names[""] = policy_stream(request.organization_id)
+            looks = await self._ledger.current_many(tuple(names.values()), request.min_position)
+            return {customer_id: looks[stream_id] for customer_id, stream_id in names.items()}
+        view = await self._ledger.resolve(request.as_of, request.min_position)
+        return {customer_id: await self._ledger.state_at(stream_id, view) for customer_id, stream_id in names.items()}
+
+
+def _tell_look(
+    told: shapes.Relationship,
+    request: pb.GetRelationshipRequest | pb.BatchGetRelationshipsRequest,
+    customer_id: str,
+    look: Look,
+) -> None:
+    occur_time = None if wants_now(request.as_of) else look.view.occur_time
+    tell(told, request.organization_id, customer_id, look, look.view.position, occur_time)
