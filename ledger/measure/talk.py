@@ -115,6 +115,10 @@ class Watcher(Protocol):
 
 
 _K = TypeVar("_K")
+_People = tuple[str, int, str]
+"""Person on the customer's side, our function, person on our side."""
+_NOBODY: Final[_People] = ("", 0, "")
+_new: Final = tuple.__new__
 
 Edge = tuple[str, int]
 """Person on the customer's side and our function."""
@@ -204,10 +208,11 @@ class Talk:
         if time > self._until:
             return
         event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-        way = _WAYS.get(event.kind << 3 | event.direction, 0)
-        function, ours, person = event.our_function, event.point_of_contact_id, event.customer_person_id
-        if way & _COUNTS or function or ours or person or (way & _ASKS and event.needs_reply):
-            self._enter(position, time, event, position)
+        kind = event.kind
+        way = _WAYS.get(kind << 3 | event.direction, 0)
+        people = event.customer_person_id, event.our_function, event.point_of_contact_id
+        if way & _COUNTS or people != _NOBODY or (way & _ASKS and event.needs_reply):
+            self._enter(position, time, event, position, kind, way, people)
         if way & _MAY_BE_INCITED and event.incentivised:
             self.incited.add(position)
 
@@ -221,8 +226,10 @@ class Talk:
         self._originals[fact.position] = position
         if fact.occur_time <= self._until:
             new = event.replacement
-            self._enter(position, fact.occur_time, new, fact.position)
-            if _WAYS.get(new.kind << 3 | new.direction, 0) & _MAY_BE_INCITED and new.incentivised:
+            way = _WAYS.get(new.kind << 3 | new.direction, 0)
+            people = new.customer_person_id, new.our_function, new.point_of_contact_id
+            self._enter(position, fact.occur_time, new, fact.position, new.kind, way, people)
+            if way & _MAY_BE_INCITED and new.incentivised:
                 self.incited.add(position)
 
     def _retract(self, fact: Fact) -> None:
@@ -242,30 +249,33 @@ class Talk:
         place = bisect_left(self._known, position)
         return place < len(self._known) and self._known[place] == position
 
-    def _enter(self, position: int, time: int, event: InteractionRecorded, told: int) -> None:
+    def _enter(
+        self, position: int, time: int, event: InteractionRecorded, told: int, kind: int, way: int, people: _People
+    ) -> None:
         """Let an interaction count. `told`: position of the event that says it; it refers to what was there before."""
-        kind = event.kind
-        way = _WAYS.get(kind << 3 | event.direction, 0)
         if way & _SPEAKS and event.channel in _FACE_TO_FACE:
             way |= _TOGETHER
-        said = self._said[position] = Said(
-            time,
-            way,
-            kind if way & _BEGINS and event.initiator == _CUSTOMER else 0,
-            bool(way & _ASKS) and event.needs_reply,
-            event.customer_person_id,
-            event.our_function,
-            event.point_of_contact_id,
-            self._original(event.in_reply_to, told) if way & _OUT else 0,
-            self._original(event.refers_to, told) if way & _JUDGES else 0,
-            kind if way & _JUDGES else 0,
-            _verdict(event) if way & _JUDGES else None,
+        reply_to = event.in_reply_to if way & _OUT else 0
+        judges = way & _JUDGES
+        # As Said(...), without its check of names and numbers: that would cost as much as the rest.
+        said = self._said[position] = _new(
+            Said,
+            (
+                time,
+                way,
+                kind if way & _BEGINS and event.initiator == _CUSTOMER else 0,
+                event.needs_reply if way & _ASKS else False,
+                *people,
+                self._original(reply_to, told) if reply_to else 0,
+                self._original(event.refers_to, told) if judges else 0,
+                kind if judges else 0,
+                _verdict(event) if judges else None,
+            ),
         )
         if way & _CONTACT and event.message_class != _TRANSACTIONAL:
             self.sent[position] = _sent(event)
-        if way & _OUTBOUND and position in self._bounces:
-            return
-        self._count(position, said)
+        if not (way & _OUTBOUND and position in self._bounces):
+            self._count(position, said)
 
     def _leave(self, position: int) -> None:
         """Let nothing count for an original."""
@@ -385,9 +395,8 @@ def _at(moments: dict[_K, Moments], key: _K) -> Moments:
 
 
 def _sent(event: InteractionRecorded) -> Sent:
-    if not event.HasField("cost"):
-        return Sent(event.tactic, event.programme, event.attention_seconds, "", 0)
-    return Sent(event.tactic, event.programme, event.attention_seconds, event.cost.asset, event.cost.units)
+    cost = (event.cost.asset, event.cost.units) if event.HasField("cost") else ("", 0)
+    return _new(Sent, (event.tactic, event.programme, event.attention_seconds, *cost))
 
 
 def _verdict(event: InteractionRecorded) -> bool | None:
