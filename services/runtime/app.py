@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -49,6 +50,8 @@ class App:
     background: list[Work] = field(default_factory=list)
     projectors: list[Projector] = field(default_factory=list)
     """The projections that servicers asked for so far; `projecting.py` opens them."""
+    detectors: list[Any] = field(default_factory=list)
+    """The detector of changes, once a servicer asked for it; `detecting.py` opens it."""
 
     def run_beside(self, work: Work) -> None:
         """Let `work` run beside the server; for `mount`."""

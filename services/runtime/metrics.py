@@ -12,6 +12,8 @@ and a histogram of the client library cost several times as much.
 | `rapport_group_commit_requests`, `..._events`, `..._seconds` | | size and duration of group commits; histograms |
 | `rapport_log_head_position` | | last position of the log, as this process knows it |
 | `rapport_projection_position`, `..._lag_events` | projection | how far each is, and how far behind the head |
+| `rapport_changes_position`, `..._lag_events` | | how far changes are found, and how far behind the head |
+| `rapport_changes_found_total`, `rapport_changes_due` | | changes so far; relationships the clock will look at again |
 | `rapport_relay_up` | stream | 1 while the relay follows, 0 while it cannot or must not |
 | `rapport_relay_stored_number`, `..._lag_messages` | stream | last number stored by NATS, and how many it lacks |
 | `rapport_relay_holes_messages` | stream | messages missing between the first and the last that NATS holds |
@@ -81,6 +83,7 @@ class Metrics:
         self._calls: list[Calls] = []
         self._head: Callable[[], int] | None = None
         self._projections: dict[str, Callable[[], int]] = {}
+        self._changes: Callable[[], tuple[int, int, int]] | None = None
         self._relays: dict[str, Callable[[], RelayFigures]] = {}
         self._group_requests = self._histogram("requests", "Requests of a group commit.", _SIZES)
         self._group_events = self._histogram("events", "Events of a group commit.", _SIZES)
@@ -110,6 +113,13 @@ class Metrics:
     def watch_relay(self, stream: str, figures: Callable[[], RelayFigures]) -> None:
         """Let `figures` be asked how far a relay is. Called from another thread: it must only read."""
         self._relays[stream] = figures
+
+    def watch_changes(self, told: Callable[[], tuple[int, int, int]]) -> None:
+        """Let `told` be asked for position, number of the last change, and how many relationships will be due.
+
+        Called from another thread: it must only read.
+        """
+        self._changes = told
 
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(f"rapport_group_commit_{name}", text, buckets=tuple(buckets), registry=self.registry)
@@ -160,6 +170,13 @@ class Metrics:
             positions.add_metric((name,), at)
             lags.add_metric((name,), max(head - at, 0))
         yield from (positions, lags)
+        if self._changes is not None:
+            found, number, due = self._changes()
+            yield GaugeMetricFamily("rapport_changes_position", "Changes are found up to here.", value=found)
+            lag = max(head - found, 0)
+            yield GaugeMetricFamily("rapport_changes_lag_events", "Events behind the head.", value=lag)
+            yield CounterMetricFamily("rapport_changes_found", "Changes found so far.", value=number)
+            yield GaugeMetricFamily("rapport_changes_due", "Relationships the clock will look at again.", value=due)
 
 
 class Exposition(NamedTuple):

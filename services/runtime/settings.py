@@ -245,6 +245,10 @@ class Settings:
     relay_check_interval_s: Annotated[float, _seconds(0.1, 3_600)] = 10.0
     """Seconds between comparisons of what NATS holds with what was published. From 0.1 to 3,600."""
 
+    mark_interval_s: Annotated[float, _seconds(0.01, 86_400)] = 10.0
+    """Seconds between two marks of the log's time at least; one is made where something is due and nobody writes. From
+    0.01 to 86,400."""
+
     @property
     def development(self) -> bool:
         """Whether this is a developer's machine rather than a place where data matters."""

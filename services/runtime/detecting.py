@@ -1,0 +1,89 @@
+"""Changes of relationships in this process: found beside the server by one process of several, and read here.
+
+Opened by whoever first asks, and shared. The database is that of the projections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+from ledger.change.reading import Changes
+from ledger.change.running import Runner
+from ledger.change.standing import Standings
+from ledger.domain.identifiers import LEDGER_STREAM, organization_of
+from ledger.domain.log_time import MarkTime
+from ledger.domain.times import MICROSECONDS
+from ledger.ledger import Ledger
+from ledger.requests import Request
+from rapport.events.v1.ledger_pb2 import TimeMarked
+from services.runtime.app import App
+from services.runtime.logs import describe, get_log
+from services.runtime.projecting import open_database
+
+_METHOD: Final = "/rapport.change.v1.ChangeService/MarkTime"
+"""No rpc: how the log remembers who asked for a mark."""
+
+
+class Detector(NamedTuple):
+    """What a process has of the changes of relationships."""
+
+    runner: Runner
+    """Says how far changes are found, and verifies."""
+    changes: Changes
+    standings: Standings
+
+
+def detector_of(app: App) -> Detector:
+    """Return the detector of a process, which runs beside the server; for `mount`.
+
+    Raises:
+        StoreFailed: where changes are kept cannot be opened.
+    """
+    if app.detectors:
+        there: Detector = app.detectors[0]
+        return there
+    detector = _opened(app)
+    runner = detector.runner
+    app.detectors.append(detector)
+    app.metrics.watch_changes(lambda: (runner.progress.position, runner.progress.number, runner.due_count))
+    app.run_beside(runner.run)
+    return detector
+
+
+def _opened(app: App) -> Detector:
+    log, ledger = get_log(), app.ledger
+
+    def tell(error: Exception, back_off_s: float) -> None:
+        told = describe(error, with_text=app.settings.development)
+        log.error("changes.failed", retry_after_s=back_off_s, **told)
+
+    def alarm(ahead: int) -> None:
+        log.error("changes.clock_ahead", ahead_s=ahead / MICROSECONDS)
+
+    database = open_database(app.settings)
+    changes = Changes(database)
+    runner = Runner(
+        database,
+        ledger.store,
+        ledger.follower,
+        changes,
+        log_id=ledger.log_id,
+        clock=ledger.clock,
+        mark=marking(ledger),
+        mark_interval_s=app.settings.mark_interval_s,
+        on_failure=tell,
+        on_alarm=alarm,
+    )
+    return Detector(runner, changes, Standings(database))
+
+
+def marking(ledger: Ledger) -> Callable[[int], Coroutine[Any, Any, None]]:
+    """Return what moves the log's time past an instant, in microseconds, unless it is there."""
+
+    async def mark(due: int) -> None:
+        request = Request(_METHOD, organization_of(LEDGER_STREAM), uuid4().bytes, TimeMarked())
+        await ledger.execute(request, [MarkTime(due)])
+
+    return mark
