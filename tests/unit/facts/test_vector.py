@@ -116,6 +116,20 @@ def test_what_is_fulfilled_cannot_be_fulfilled_again_until_it_is_renewed(steps: 
     steps.do(fulfilled())
 
 
+def test_a_vector_can_go_on_at_the_instant_of_its_opening(steps: Steps) -> None:
+    steps.do(opened(at=NOW - DAY), fulfilled(at=NOW - DAY), renewed(at=NOW - DAY))
+
+    assert [("RENEWED", "second.lesson")] == stands(steps, NOW - DAY)
+
+
+def test_what_was_fulfilled_twice_is_so_since_the_first_time(steps: Steps) -> None:
+    steps.do(opened(), fulfilled(at=NOW - 3 * DAY))
+    steps.put(STREAM, "vector.fulfilled.v1", VectorFulfilled(vector_id="v-1"), NOW - DAY)
+
+    (vector,) = steps.state(STREAM).vectors.all()
+    assert (NOW - 3 * DAY, (1, 2, 3)) == (vector.changed_time, vector.positions)
+
+
 def test_open_vectors_are_those_not_fulfilled_and_unknown_where_none_was_ever_opened(steps: Steps) -> None:
     assert (UNKNOWN_REASON_NO_EVIDENCE, ()) == (measured(steps).open_count.unknown, measured(steps).vectors)
 
