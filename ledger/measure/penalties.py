@@ -144,9 +144,8 @@ def _interactions(m: Measured, since: int) -> Iterator[PenaltyEvent]:
 
 
 def _promises(m: Measured, since: int) -> Iterator[PenaltyEvent]:
-    broken = sorted(promises.broken(m), key=lambda each: (each.due, each.position))
     breaches: Counter[str] = Counter()
-    for promise_id, topic, due, position in broken:
+    for promise_id, topic, due, position in promises.broken(m):
         breaches[topic] += 1
         if due < since:
             continue
