@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.measure.measured import Measured
 from ledger.measure.penalties import events
+from ledger.measure.record import Record
 from rapport.events.v1 import attribute_pb2, contact_pb2, identity_pb2
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import preference_pb2 as f
 from rapport.type.v1 import levels_pb2 as levels
-from tests.contact_histories import DAY, HOUR, did, given, question, recipient, sent, withdrawn
+from tests.contact_histories import DAY, HOUR, did, given, question, quiet, recipient, sent, verified, withdrawn
 from tests.measured_histories import START, MeasuredHistory, promised, told
 
 LATER = START + 40 * DAY
@@ -132,17 +134,42 @@ def test_a_preference_that_comes_late_counts_from_when_it_was_made():
     history = MeasuredHistory()
     for day in range(4):
         history.add(told(), START + day * DAY)
-    record, measured = history.record(), history.measured(LATER)
+    record = history.record()
     assert [] == found(history)
     averse = f.PreferenceDeclared(channels=f.ChannelPreference(averse=[i.CHANNEL_EMAIL]))
     history.add(averse, START + 2 * DAY, recorded=START + 9 * DAY)
-    events(type(measured)(record, measured.outlook, LATER))
+
+    assert [3, 4] == judged_again(history, record)
+
+
+def judged_again(history: MeasuredHistory, record: Record) -> list[int]:
+    """Return the positions of what went wrong, by a record that judged before, once it has folded the last fact."""
+    outlook = history.measured(LATER).outlook
+    events(Measured(record, outlook, LATER))
     record.evolve(history.facts[-1][1])
+    return [each.position for each in events(Measured(record, outlook, LATER))]
 
-    again = events(type(measured)(record, measured.outlook, LATER))
 
-    assert [3, 4] == [each.position for each in again]
-    assert again == events(history.measured(LATER))
+def test_a_correction_that_makes_a_contact_of_something_has_it_judged():
+    history = MeasuredHistory()
+    visit = history.add(did("QUESTION"), START)
+    history.add(sent(), START + 5 * DAY)
+    record = history.record()
+    assert [2] == [each.position for each in events(Measured(record, history.measured(LATER).outlook, LATER))]
+    history.add(i.InteractionCorrected(original_position=visit, replacement=sent()), START + DAY, recorded=LATER)
+
+    assert [visit, 2] == judged_again(history, record)
+
+
+def test_where_the_clock_stands_is_what_is_known_last():
+    history = MeasuredHistory()
+    history.add(quiet(8, 10), START)
+    against = history.add(told(contact_point_id="p"), START + 9 * HOUR)
+    record = history.record()
+    assert [against] == [each.position for each in events(Measured(record, history.measured(LATER).outlook, LATER))]
+    history.add(verified("p", time_zones=["Asia/Tokyo"]), START + DAY)
+
+    assert [] == judged_again(history, record)
 
 
 def test_a_disclosure_that_no_grant_covers_fractures_trust():
