@@ -20,6 +20,7 @@ RUN = [
     "README.md",
     "docs/start.md",
     "docs/concepts/customers.md",
+    "docs/concepts/relationship-facts.md",
     "docs/concepts/reciprocity.md",
     *(f"docs/recipes/{path.name}" for path in sorted((ROOT / "docs/recipes").glob("*.md"))),
 ]
