@@ -296,7 +296,9 @@ class PromiseMade(_message.Message):
     topic: _builtins.str
     """What about, a code. Required for NOTIFY_ME."""
     sla_seconds: _builtins.int
-    """Seconds within which it is to be kept, from its trigger. Default: 7 days."""
+    """Seconds within which it is to be kept, from its trigger. Default: `promise_days` of the relationship policy in force
+    when it is made, 7 days unless another was published; the event carries it.
+    """
     text: _builtins.str
     """What was promised, in words. Sealed. At most 4,096 characters."""
     def __init__(
