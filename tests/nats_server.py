@@ -28,7 +28,7 @@ port: {port}
 jetstream {{
   store_dir: {store}
   sync_interval: {sync}
-  max_file_store: 1GB
+  max_file_store: 64GB
 }}
 {more}
 """

@@ -30,8 +30,15 @@ class Numbered(NamedTuple, Generic[Content]):
 class Relayed(Protocol[Content]):
     """A row of numbered messages that is published to a stream and kept by a service."""
 
-    stream: str
-    subjects: str
+    @property
+    def stream(self) -> str:
+        """Name of the stream."""
+        ...
+
+    @property
+    def subjects(self) -> str:
+        """Wildcard of the subjects that are wanted."""
+        ...
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Numbered[Content]:
         """Return what a message holds."""
