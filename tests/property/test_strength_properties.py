@@ -7,7 +7,8 @@ import pytest
 from ledger.measure import drift, reciprocity
 from ledger.measure.measured import Measured
 from ledger.measure.score import score_of
-from ledger.measure.strength import COMPONENTS, changes_at, levels_of
+from ledger.measure.shares import shares
+from ledger.measure.strength import CLAMP, COMPONENTS, changes_at, levels_of
 from rapport.events.v1.relationship_policy_pb2 import AnnouncementRules, Penalties, RelationshipPolicy, StrengthRules
 from tests.contact_histories import DAY
 from tests.measured_histories import MeasuredDraw, acted, told
@@ -45,6 +46,20 @@ def test_lines_sum_to_the_score_and_stay_within_their_weights(seed: int):
     assert strength.coverage == sum(
         line.weight for line in strength.contributions[: len(COMPONENTS)] if line.ratio.unknown is None
     )
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_shares_sum_to_their_lines(seed: int):
+    _, m = drawn(seed, under=MILD if seed % 2 else None)
+
+    explained = list(shares(m))
+
+    assert [line for line, _ in explained] == list(m.strength.contributions)
+    for line, parts in explained:
+        positions = [part.position for part in parts]
+        assert sorted(set(positions)) == positions
+        assert line.component == CLAMP or line.ppm == sum(part.ppm for part in parts)
+        assert all(part.ppm * line.ppm >= 0 for part in parts)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -152,13 +152,13 @@ def judged_again(history: MeasuredHistory, record: Record) -> list[int]:
 
 def test_a_correction_that_makes_a_contact_of_something_has_it_judged():
     history = MeasuredHistory()
-    visit = history.add(did("QUESTION"), START)
-    history.add(sent(), START + 5 * DAY)
+    contact = history.add(sent(), START + 5 * DAY)
+    visit = history.add(did("QUESTION"), START + 9 * DAY)
     record = history.record()
-    assert [2] == [each.position for each in events(Measured(record, history.measured(LATER).outlook, LATER))]
+    assert [contact] == [each.position for each in events(Measured(record, history.measured(LATER).outlook, LATER))]
     history.add(i.InteractionCorrected(original_position=visit, replacement=sent()), START + DAY, recorded=LATER)
 
-    assert [visit, 2] == judged_again(history, record)
+    assert [contact, visit] == judged_again(history, record)
 
 
 def test_where_the_clock_stands_is_what_is_known_last():
