@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import neg
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.decay import FULL
@@ -102,29 +103,26 @@ def _intensity(m: Measured) -> _Axis:
     if value.unknown is not None:
         return _Axis(levels.INTENSITY_UNSPECIFIED, value, evidence, None)
     if value.n * FULL >= rules.intense_from * value.d:
-        return _Axis(levels.INTENSITY_INTENSE, value, evidence, _weaker_at(m, value.n))
+        return _Axis(levels.INTENSITY_INTENSE, value, evidence, _weaker_at(m))
     return _Axis(levels.INTENSITY_WEAK, value, evidence, None)
 
 
-def _weaker_at(m: Measured, mass: int) -> int | None:
+def _weaker_at(m: Measured) -> int | None:
     """Return a midnight before which an INTENSE relationship does not become WEAK by the clock, in microseconds.
 
-    Of a mass M, k days later, more than M * decay(k) - R is left, where R is the sum of the days without decay: each
-    floor of the decay table takes less than one ppm of its day. That is so near M that the midnight is the right one or
-    a little before it.
+    k days later a mass M is still more than M * decay(k) - R, where R is what it would be without decay: each floor of
+    the table takes less than a ppm of its day. That is so near M that the midnight is the right one or a little early.
     """
     rules = m.outlook.rules
-    if not rules.intense_from:
-        return None
-    half, margin = involvement.half_mass(rules), FULL - rules.intense_from
-    rest = sum(day.capped for day in involvement.days_of(m))
-
-    def unsure(days: int) -> bool:
-        # Intense while mass / (mass + half) >= intense_from / FULL.
-        least = mass * rules.decay_of(days) - rest * FULL
-        return least * margin < rules.intense_from * half * FULL
-
-    return (m.at // DAY + bisect_left(range(len(rules.decay)), True, lo=1, key=unsure)) * DAY
+    threshold, margin = rules.intense_from, FULL - rules.intense_from
+    if not threshold or not margin:
+        return None if not threshold else (m.at // DAY + 1) * DAY
+    mass, fresh = m.mass
+    # Intense while mass * margin >= threshold * half; so, for sure, while decay(k) is at least this.
+    enough = threshold * involvement.half_mass(rules) * FULL + fresh * FULL * margin
+    least = -(-enough // (mass * margin))
+    days = bisect_right(rules.decay, -least, lo=1, key=neg)
+    return (m.at // DAY + days) * DAY
 
 
 def _too_few(count: int) -> Ratio:
