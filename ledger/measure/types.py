@@ -164,7 +164,7 @@ def _within(rule: TypeRule, of: reciprocity.Weighed) -> bool:
     least = FULL * of.got >= rule.reciprocity_min_ppm * of.gave
     if not rule.HasField("reciprocity_max_ppm"):
         return least
-    return least and bool(of.gave) and FULL * of.got <= rule.reciprocity_max_ppm * of.gave
+    return least and FULL * of.got <= rule.reciprocity_max_ppm * of.gave
 
 
 def _clauses(rule: TypeRule, m: Measured, weighed: reciprocity.Weighed | None = None) -> Iterator[TypeClause]:
