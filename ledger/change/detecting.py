@@ -22,10 +22,10 @@ from ledger.change.living import living
 from ledger.change.look import Draft, Family, Look
 from ledger.change.permissions import permissions
 from ledger.change.promising import promising
-from ledger.change.strengthening import strengthening
+from ledger.change.strengthening import crosses_at, strengthening
 from ledger.change.types import mismatching, type_changing
 from ledger.change.vectors import exhausting
-from ledger.measure import personae, strength
+from ledger.measure import personae
 from ledger.measure.measured import Measured
 from ledger.measure.reciprocity import exact_index
 
@@ -53,12 +53,12 @@ def add_up(look: Look) -> None:
     levels.sums_due = min((at for at in (of_cohorts.changes_at, of_campaigns.changes_at) if at is not None), default=0)
 
 
-def crossing(measured: Measured, levels: Levels) -> int | None:
+def crossing(look: Look) -> int | None:
     """Return the earliest later instant at which a level may differ by the clock alone, in microseconds, or None."""
-    m = measured
+    m = look.measured
     instants = [
         m.existence.changes_at, m.lifecycle.changes_at, m.axes.changes_at, m.types.changes_at,
-        m.conversation.changes_at, m.contacts.changes_at, exact_index(m)[1], strength.changes_at(m, levels.score),
+        m.conversation.changes_at, m.contacts.changes_at, exact_index(m)[1], crosses_at(look),
         personae.changes_at(m),
     ]  # fmt: skip
     return min((each for each in instants if each is not None), default=None)

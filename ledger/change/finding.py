@@ -36,6 +36,7 @@ from ledger.measure import personae
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import Outlook, outlook_of
 from ledger.measure.record import Record
+from ledger.measure.strength import band_of
 from rapport.change.v1 import change_pb2 as pb
 
 EVENTS_MAX: Final = 512
@@ -227,7 +228,7 @@ class Finder:
     def _stand(self, owner: Owner, look: Look) -> None:
         """Take note of how a relationship stands after a look, and of when it is due."""
         m, levels = look.measured, look.levels
-        crosses_at = detecting.crossing(m, levels)
+        crosses_at = detecting.crossing(look)
         due = detecting.due(m, levels, crosses_at)
         row = Watched(
             *owner,
@@ -236,7 +237,7 @@ class Finder:
             levels.dump(),
             int(m.existence.exists),
             m.lifecycle.lifecycle,
-            m.strength.band,
+            band_of(look.score, m.outlook.rules),
             int(m.conversation.broadcast),
             int(imbalanced(m)),
             int(bool(m.types.mismatches)),

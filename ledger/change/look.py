@@ -9,6 +9,7 @@ from ledger.change.levels import Levels
 from ledger.domain.fact import Fact
 from ledger.domain.relationship import RelationshipState
 from ledger.measure.measured import Measured
+from ledger.measure.score import score_of
 from rapport.change.v1.change_pb2 import ChangeKind
 
 
@@ -65,6 +66,15 @@ class Look:
     """The event that brought it about; None: the clock did."""
     linked: Callable[[str], RelationshipState]
     """State of another relationship of the organization, by customer_id, at the same position."""
+
+    _score: int = -1
+
+    @property
+    def score(self) -> int:
+        """The strength, without its lines: few looks need them."""
+        if self._score < 0:
+            self._score = score_of(self.measured)
+        return self._score
 
     @property
     def at(self) -> int:

@@ -20,6 +20,7 @@ from ledger.change.promising import promising
 from ledger.change.types import ACTUAL, MISMATCH, mismatches
 from ledger.measure.measured import Measured
 from ledger.measure.reciprocity import exact_index
+from ledger.measure.score import score_of
 from rapport.change.v1 import change_pb2 as pb
 
 MEASURE: Final = "policy"
@@ -88,9 +89,9 @@ def _move_lifecycle(levels: Levels, measured: Measured) -> None:
 
 
 def _move_strength(levels: Levels, measured: Measured) -> None:
-    now, rules = measured.strength, measured.outlook.rules
-    levels.band = strengthening.band_of(now.score, levels.band, rules)
-    levels.score, levels.lines = now.score, strengthening.lines_of(now)
+    score, rules = score_of(measured), measured.outlook.rules
+    levels.band = strengthening.band_of(score, levels.band, rules)
+    levels.score, levels.lines = score, strengthening.lines_of(measured)
 
 
 def _move_balance(levels: Levels, measured: Measured) -> None:
@@ -139,7 +140,7 @@ _LEVELS: Final = (
         lambda levels: living.name(levels.lifecycle),
     ),
     _Level(
-        "band", strengthening.MEASURE, lambda m: m.strength.score, _move_strength,
+        "band", strengthening.MEASURE, score_of, _move_strength,
         lambda levels: strengthening.name(levels.band),
     ),
     _Level(

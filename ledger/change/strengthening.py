@@ -11,13 +11,17 @@ from typing import Final, NamedTuple
 from ledger.change.dwell import held
 from ledger.change.levels import Levels
 from ledger.change.look import Draft, Look
-from ledger.measure.results import Strength
+from ledger.measure import drift
+from ledger.measure.measured import Measured
 from ledger.measure.rules import Rules
+from ledger.measure.strength import contributions, levels_of
 from rapport.change.v1 import change_pb2 as pb
 from rapport.type.v1 import levels_pb2
 from rapport.type.v1.levels_pb2 import StrengthBand
 
 MEASURE: Final = "strength"
+LOOKS_MAX: Final = 2
+"""Most instants at which one look makes the score exactly to find out when the next one is due."""
 _STRENGTHENED: Final = "strengthened"
 _WEAKENED: Final = "weakened"
 
@@ -31,27 +35,36 @@ class Bounds(NamedTuple):
 
 def strengthening(look: Look) -> Iterator[Draft]:
     """Announce that the strength rose or fell."""
-    levels, rules = look.levels, look.measured.outlook.rules
-    now = look.measured.strength
+    levels, rules, score = look.levels, look.measured.outlook.rules, look.score
     bounds = quiet(levels, rules)
-    what = _STRENGTHENED if now.score >= bounds.high else _WEAKENED if now.score < bounds.low else ""
+    what = _STRENGTHENED if score >= bounds.high else _WEAKENED if score < bounds.low else ""
     cause = held(look, MEASURE, what, rules.strength_dwell)
     if cause is None:
         return
-    band = band_of(now.score, levels.band, rules)
-    lines = lines_of(now)
+    band = band_of(score, levels.band, rules)
+    lines = lines_of(look.measured)
     yield Draft(
         pb.CHANGE_KIND_STRENGTHENED if what == _STRENGTHENED else pb.CHANGE_KIND_WEAKENED,
         MEASURE,
         name(levels.band),
         name(band),
         cause,
-        value=now.score,
+        value=score,
         threshold=bounds.high if what == _STRENGTHENED else bounds.low,
         hysteresis=rules.band_gap,
         deltas=deltas(levels.lines, lines),
     )
-    levels.score, levels.band, levels.lines = now.score, band, lines
+    levels.score, levels.band, levels.lines = score, band, lines
+
+
+def crosses_at(look: Look) -> int | None:
+    """Return when the clock alone may next carry the score over what matters, in microseconds, or None.
+
+    That is what is announced, and the plain threshold of a band, for lists. Never later than the crossing. Sooner where
+    excluding more would cost more than a look in vain: the next event makes all of it anew.
+    """
+    levels = levels_of(look.measured.outlook.rules, look.levels.score)
+    return drift.crosses_at(look.measured, look.score, levels, LOOKS_MAX)
 
 
 def quiet(levels: Levels, rules: Rules) -> Bounds:
@@ -81,10 +94,10 @@ def band_of(score: int, announced: int, rules: Rules) -> int:
     return levels_pb2.STRENGTH_BAND_WEAK
 
 
-def lines_of(strength: Strength) -> dict[str, int]:
+def lines_of(measured: Measured) -> dict[str, int]:
     """Return the score by component, those that add nothing left out; the sum is the score."""
     lines: dict[str, int] = {}
-    for line in strength.contributions:
+    for line in contributions(measured):
         key = str(int(line.component))
         lines[key] = lines.get(key, 0) + line.ppm
     return {key: ppm for key, ppm in lines.items() if ppm}

@@ -48,19 +48,19 @@ class _Cell(NamedTuple):
         return (self.floor is None or low >= self.floor) and (self.ceiling is None or high < self.ceiling)
 
 
-def crosses_at(m: Measured, score: int, levels: Sequence[int]) -> int | None:
+def crosses_at(m: Measured, score: int, levels: Sequence[int], looks_max: int = LOOKS_MAX) -> int | None:
     """Return the earliest later instant at which the clock alone may carry the score over a level, in microseconds.
 
     A level is crossed where the score comes to be at or above it, or below it. None: none will be. Never later than a
     crossing. Earlier only at an instant at which much may change at once, such as the end of a consent, or after as
-    many days as LOOKS_MAX.
+    many days as LOOKS_MAX, or as many looks, from 1 on, as the caller cares to pay for.
     """
     cell = _Cell(
         max((each for each in levels if each <= score), default=None),
         min((each for each in levels if each > score), default=None),
     )
     leap, near, at = leaps_at(m), m.at + LOOKS_MAX * DAY, m
-    for _ in range(LOOKS_MAX):
+    for _ in range(looks_max):
         until = _Enclosure(at).holds_until(cell)
         if until is None or (leap is not None and leap <= until):
             return leap
