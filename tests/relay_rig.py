@@ -117,7 +117,7 @@ async def stored(client: Client, stream: str = "RAPPORT_LOG") -> list[tuple[int,
     js = JetStreamContext(client)
     state = (await js.stream_info(stream)).state
     found = []
-    for sequence in range(state.first_seq, state.last_seq + 1):
+    for sequence in range(max(state.first_seq, 1), state.last_seq + 1):
         try:
             message = await js.get_msg(stream, sequence)
         except NotFoundError:

@@ -10,14 +10,18 @@ from services.relay.change_source import ChangeSource
 from services.relay.log_source import LogSource
 from services.relay.source import Source
 from services.runtime.app import App
+from services.runtime.detecting import detector_of
 from services.runtime.projecting import open_database
+
+
+Close = Callable[[], Awaitable[None]]
 
 
 class Sources(NamedTuple):
     """Sources, and how to let go of them."""
 
     all: tuple[Source, ...]
-    close: Callable[[], Awaitable[None]]
+    close: Close
 
 
 def sources_of(app: App) -> Sources:
@@ -26,6 +30,14 @@ def sources_of(app: App) -> Sources:
     Raises:
         StoreFailed: the table of changes cannot be opened.
     """
+    changes, close = _changes(app)
+    return Sources((LogSource(app.ledger), ChangeSource(changes, app.ledger.log_id)), close)
+
+
+def _changes(app: App) -> tuple[Changes, Close]:
+    """Return the table of changes: that of the detector, where one runs here, for it wakes its readers at once."""
+    if app.detectors:
+        return detector_of(app).changes, _leave_open
     database = open_database(app.settings)
     changes = Changes(database)
 
@@ -33,5 +45,8 @@ def sources_of(app: App) -> Sources:
         await changes.close()
         database.close()
 
-    log_id = app.ledger.log_id
-    return Sources((LogSource(app.ledger), ChangeSource(changes, log_id)), close)
+    return changes, close
+
+
+async def _leave_open() -> None:
+    """Do nothing: the detector closes what is its own."""

@@ -54,6 +54,18 @@ def test_every_setting_has_a_variable_of_its_name() -> None:
         "RAPPORT_WRITE_TIMEOUT_S": "9",
         "RAPPORT_STREAM_AGE_MAX_S": "10",
         "RAPPORT_CACHE_EVENTS_MAX": "11",
+        "RAPPORT_MARK_INTERVAL_S": "14",
+        "RAPPORT_NATS_URL": f"tls://relay:{PASSWORD}@three:4222,nats://four:4222",
+        "RAPPORT_NATS_LISTEN": "127.0.0.1:4222",
+        "RAPPORT_NATS_CREDS_FILE": "/run/secrets/relay.creds",
+        "RAPPORT_NATS_CA_FILE": "/etc/nats/ca.pem",
+        "RAPPORT_NATS_CERT_FILE": "/etc/nats/relay.pem",
+        "RAPPORT_NATS_KEY_FILE": "/run/secrets/relay.key",
+        "RAPPORT_NATS_REPLICAS": "3",
+        "RAPPORT_NATS_MAX_AGE_S": "3600",
+        "RAPPORT_NATS_MAX_BYTES": "1048576",
+        "RAPPORT_RELAY_WINDOW": "12",
+        "RAPPORT_RELAY_CHECK_INTERVAL_S": "13",
     }
 
     settings = from_environment(environ)
@@ -89,6 +101,8 @@ def test_names_that_speak_to_others_are_no_typing_errors(name: str) -> None:
         ("RAPPORT_METRICS_LISTEN", "9464"),
         ("RAPPORT_STORE_URL", f"mysql://{PASSWORD}@one"),
         ("RAPPORT_ENVIRONMENT", "staging"),
+        ("RAPPORT_NATS_URL", "localhost:4222"),
+        ("RAPPORT_NATS_URL", f"nats://one,http://{PASSWORD}@two"),
         ("RAPPORT_CALLS_MAX", "0"),
         ("RAPPORT_CALLS_MAX", "1.5"),
         ("RAPPORT_CALLS_MAX", "-1"),
@@ -122,6 +136,8 @@ def test_all_faults_are_told_at_once() -> None:
     [
         ({"RAPPORT_DEADLINE_DEFAULT_S": "61"}, "RAPPORT_DEADLINE_DEFAULT_S must be at most RAPPORT_DEADLINE_MAX_S"),
         ({"RAPPORT_ENVIRONMENT": "production"}, "RAPPORT_KEK_FILE must be set outside development"),
+        ({"RAPPORT_NATS_REPLICAS": "2"}, "RAPPORT_NATS_REPLICAS must be 1, 3 or 5"),
+        ({"RAPPORT_NATS_CERT_FILE": "/etc/relay.pem"}, "RAPPORT_NATS_KEY_FILE must be set together"),
         (
             {"RAPPORT_STORE_URL": "sqlite:///a.db", "RAPPORT_KEYS_URL": "sqlite:///a.db"},
             "RAPPORT_KEYS_URL must name another database",
