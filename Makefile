@@ -16,10 +16,10 @@ PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --requir
 CODE := $(wildcard ledger services tests tools benchmarks examples)
 # Folders of tests that are not there are passed over, so that every target works in a partial checkout too.
 FAST := $(wildcard tests/unit tests/contract tests/golden)
-# Tests wait for servers and disks half of the time, so two processes share them, each file in one of the two. With 0 or 1
-# everything runs in the one process that make starts, as a debugger needs it.
+# Tests wait for servers and disks half of the time, so several processes share them, as tests/conftest.py says. With 0 or
+# 1 everything runs in the one process that make starts, as a debugger needs it.
 TEST_WORKERS ?= 2
-in_workers = $(if $(filter-out 0 1,$(TEST_WORKERS)),-n $(TEST_WORKERS) --dist loadfile)
+in_workers = $(if $(filter-out 0 1,$(TEST_WORKERS)),-n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder)
 run_tests = $(if $(1),$(PY) -m pytest $(in_workers) $(1) $(ARGS),@echo 'no such tests in this checkout')
 
 .PHONY: help install run up down proto proto-baseline verify format lint types layers buf test test-fast \
@@ -77,11 +77,9 @@ test-fast: $(DEV) ## Unit, contract and golden tests; under a minute (ARGS='-k n
 test-integration: $(DEV) ## Random tests of properties, and tests with real PostgreSQL and NATS
 	$(call run_tests,$(wildcard tests/property tests/integration))
 
-test-fault: TEST_WORKERS := 0
 test-fault: $(DEV) ## Crashes, lost replies, full disks
 	$(call run_tests,$(wildcard tests/fault))
 
-test-e2e: TEST_WORKERS := 0
 test-e2e: $(DEV) ## Whole processes, signals, the command line, the purchase history
 	$(call run_tests,$(wildcard tests/e2e))
 

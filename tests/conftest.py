@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +24,45 @@ settings.load_profile("rapport")
 def pytest_configure() -> None:
     """Draw the seed before workers are started (pytest-xdist): they inherit it with the environment."""
     session_seed()
+
+
+# Workers take files, whose fixtures the tests share, and these. Names, because marks do not reach the process that
+# shares out: xdist 3.8 hands them over in node ids, which pytest 9.2 lets nobody change.
+GROUPS = {
+    # Each is as long as whole files.
+    "test_system_calls.py::test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing[signal=SIGKILL": "kill",
+    "test_system_calls.py::test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing[error=EIO": "EIO",
+    "test_system_calls.py::test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing[error=ENOSPC": "ENOSPC",
+    "test_import_cdnow.py::test_killing_the_server_in_between_ends_in_the_same_state": "import and kill",
+    # They share an import that takes a minute.
+    "test_import_cdnow.py::test_the_same_on_postgresql": "history on PostgreSQL",
+    "test_reciprocity_cdnow.py::test_random_views_agree_with_the_brute_model[imported_on": "history on PostgreSQL",
+    "test_import_cdnow.py": "history on SQLite",
+    "test_reciprocity_cdnow.py": "history on SQLite",
+}
+
+
+def group_of(nodeid: str) -> str | None:
+    """Return the group of a test: the first whose words its id contains."""
+    return next((group for words, group in GROUPS.items() if words in nodeid), None)
+
+
+class FilesAndGroups(LoadFileScheduling):  # type: ignore[misc]  # It carries no types.
+    """Shares out whole files and groups."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid) or str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndGroups:
+    """Share the tests among the workers."""
+    return FilesAndGroups(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with the groups: they take long, and others would wait for them at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: group_of(item.nodeid) is None)
 
 
 def pytest_report_header() -> str:
