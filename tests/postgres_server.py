@@ -10,15 +10,20 @@ Use: `pytest_plugins = ["tests.postgres_server"]` in the top conftest, then ask 
 
 import os
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ledger.log import postgres_listener
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +51,20 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
-            yield address(postgres_server, dbname=name)
+            # A listener hears that it is to stop only when it has waited: hundreds of tests need not wait so long.
+            with patch.object(postgres_listener, "_PATIENCE_S", 0.03):
+                yield address(postgres_server, dbname=name)
         finally:
+            _end_sessions(connection, name)
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _end_sessions(connection: psycopg.Connection[Any], database: str) -> None:
+    """End what is still connected to a database; DROP does so too, and looks for it only every 100 ms."""
+    until = time.monotonic() + 5
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    while connection.execute(others, [database]).fetchall() and time.monotonic() < until:
+        time.sleep(0.002)
 
 
 def address(url: str, **changes: str | int) -> str:
