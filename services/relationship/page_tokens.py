@@ -11,15 +11,23 @@ from typing import Final
 
 from ledger.domain.amounts import INT64_MAX
 from ledger.domain.errors import Rejected
+from rapport.change.v1.change_service_pb2 import ListChangesRequest
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.relationship.v1.relationship_service_pb2 import (
     GetStatementRequest,
     ListRelationshipsRequest,
     ListTimelineRequest,
 )
+from rapport.report.v1.report_service_pb2 import GetConsistencyReportRequest
 
 Value = int | str
-Paged = GetStatementRequest | ListRelationshipsRequest | ListTimelineRequest
+Paged = (
+    GetStatementRequest
+    | ListRelationshipsRequest
+    | ListTimelineRequest
+    | ListChangesRequest
+    | GetConsistencyReportRequest
+)
 
 _DIGEST_BYTES: Final = 12
 
@@ -55,7 +63,7 @@ def read(request: Paged, *kinds: type) -> list[Value]:
 def _digest(request: Paged, content: bytes) -> bytes:
     """Return what binds a token to all of its request but the size of a page, and to what it holds."""
     asked = type(request)()
-    asked.CopyFrom(request)  # type: ignore[arg-type]  # The same type, which is one of three.
+    asked.CopyFrom(request)  # type: ignore[arg-type]  # The same type, which is one of these.
     asked.ClearField("page_size")
     asked.ClearField("page_token")
     text = asked.SerializeToString(deterministic=True)

@@ -20,6 +20,7 @@ from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
 from services.relationship import page_tokens, timeline, translate
 from services.relationship.balances import Balances
+from services.relationship.changes import mount_changes
 from services.relationship.identity import explain_identity
 from services.relationship.measures import Measures
 from services.relationship.past import PastLists
@@ -28,6 +29,7 @@ from services.relationship.projections import ProjectionServicer
 from services.relationship.timeline import Moment
 from services.relationship.translate import PAGE_SIZE_DEFAULT, tell, wants_now
 from services.runtime.app import App
+from services.runtime.detecting import detector_of
 from services.runtime.projecting import projector_of
 from services.runtime.validation import check
 
@@ -47,8 +49,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 def mount(server: grpc.aio.Server, app: App) -> None:
     """Add RelationshipService and ProjectionService to a server; the projection runs beside it."""
     projector = projector_of(app)
+    detector = detector_of(app)
     stubs.add_RelationshipServiceServicer_to_server(Servicer(app, projector), server)
     projection_stubs.add_ProjectionServiceServicer_to_server(ProjectionServicer(app, (projector,)), server)
+    mount_changes(server, app, detector)
 
 
 class Servicer(stubs.RelationshipServiceServicer):

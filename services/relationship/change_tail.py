@@ -1,0 +1,154 @@
+"""The tail of the changes: read once for a process, and handed to the watchers that want each.
+
+A watcher asks for an organization, and maybe for some subjects and kinds. Changes are looked up in two dictionaries, so
+one change costs what those pay who get it, however many watch others. A queue is bounded: who does not take what is
+handed to it falls behind, alone, and goes on from the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple
+
+from ledger.change.reading import Changes, StoredChange
+from ledger.domain.errors import StoreClosed, StoreFailed
+
+QUEUE_MAX: Final = 1_000
+"""Changes that wait for one watcher."""
+_PAGE: Final = 1_000
+_WAIT_S: Final = 60.0
+_RETRY_S: Final = 1.0
+
+
+class Selection(NamedTuple):
+    """Which changes a watcher wants."""
+
+    organization_id: str
+    subject_ids: frozenset[str] = frozenset()
+    """Empty: all."""
+    kinds: frozenset[int] = frozenset()
+    """Empty: all."""
+
+
+class Watcher:
+    """One reader's queue. Made by `ChangeTail.open`, to be closed by its reader."""
+
+    def __init__(self, selection: Selection, number: int) -> None:
+        self.selection = selection
+        self.since = number
+        """What is queued has greater numbers; up to here the table must be read."""
+        self.fell_behind = False
+        self._queue: deque[StoredChange] = deque()
+        self._woken = asyncio.Event()
+
+    def take(self) -> list[StoredChange]:
+        """Return what is queued, in order, and empty the queue."""
+        taken = list(self._queue)
+        self._queue.clear()
+        self._woken.clear()
+        return taken
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when something is queued, when it fell behind, when it is woken, or when time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """Let `wait` return."""
+        self._woken.set()
+
+    def offer(self, change: StoredChange) -> None:
+        """Queue a change that is selected, unless too many wait."""
+        if self.fell_behind:
+            return
+        if len(self._queue) >= QUEUE_MAX:
+            self.fell_behind = True
+            self._queue.clear()
+        else:
+            self._queue.append(change)
+        self._woken.set()
+
+
+class ChangeTail:
+    """Hands new changes to watchers. Lives on one event loop."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self.number = 0
+        """Of the last change handed out."""
+        self._ready = asyncio.Event()
+        self._every: defaultdict[str, set[Watcher]] = defaultdict(set)
+        """Watchers of all subjects, by organization."""
+        self._some: defaultdict[tuple[str, str], set[Watcher]] = defaultdict(set)
+        """Watchers of some subjects, by organization and subject."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Hand out what is found until `stop` is set."""
+        stopping = asyncio.ensure_future(stop.wait())
+        following = asyncio.ensure_future(self._follow())
+        try:
+            await asyncio.wait((stopping, following), return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following  # Raises what ended it.
+        finally:
+            stopping.cancel()
+            following.cancel()
+            await asyncio.gather(stopping, following, return_exceptions=True)
+
+    async def open(self, selection: Selection) -> Watcher:
+        """Return a queue that gets what is handed out from now on; wait until it is known where that begins."""
+        await self._ready.wait()
+        watcher = Watcher(selection, self.number)
+        for group in self._groups(selection):
+            group.add(watcher)
+        return watcher
+
+    def close(self, watcher: Watcher) -> None:
+        """Hand nothing more to a watcher."""
+        selection = watcher.selection
+        for group in self._groups(selection):
+            group.discard(watcher)
+        for subject_id in selection.subject_ids:
+            if not self._some[selection.organization_id, subject_id]:
+                del self._some[selection.organization_id, subject_id]
+
+    def _groups(self, selection: Selection) -> list[set[Watcher]]:
+        organization_id = selection.organization_id
+        if not selection.subject_ids:
+            return [self._every[organization_id]]
+        return [self._some[organization_id, subject_id] for subject_id in selection.subject_ids]
+
+    async def _follow(self) -> None:
+        self.number = await self._read_last()
+        while True:
+            try:
+                if await self._changes.wait_beyond(self.number, _WAIT_S):
+                    page = await self._changes.read(partial(self._changes.page, self.number, _PAGE))
+                    self._hand_out(page.changes)
+            except StoreClosed:
+                return
+            except StoreFailed:
+                await asyncio.sleep(_RETRY_S)  # Watchers hear nothing meanwhile, and lose nothing.
+
+    async def _read_last(self) -> int:
+        while True:
+            try:
+                return (await self._changes.read(self._changes.last)).number
+            except StoreFailed:
+                await asyncio.sleep(_RETRY_S)
+
+    def _hand_out(self, changes: Sequence[StoredChange]) -> None:
+        for change in changes:
+            self.number = change.number
+            for watchers in (
+                self._every.get(change.organization_id, ()),
+                self._some.get((change.organization_id, change.subject_id), ()),
+            ):
+                for watcher in watchers:
+                    if not watcher.selection.kinds or change.kind in watcher.selection.kinds:
+                        watcher.offer(change)

@@ -1,0 +1,191 @@
+"""Watching: frames of what was announced, then of what is found, until the caller or a closing frame ends it.
+
+After `fell_behind` no change is live before the next `caught_up`. A watcher hears something within each heartbeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+
+from ledger.change.reading import Changes, Page, StoredChange
+from ledger.domain.errors import Rejected
+from ledger.domain.times import timestamp
+from ledger.ledger import Ledger
+from rapport.change.v1 import change_service_pb2 as pb
+from rapport.errors.v1 import error_reason_pb2 as reasons
+from services.relationship.change_tail import ChangeTail, Selection, Watcher
+
+HEARTBEAT_S: Final = 10.0
+DRAINING_RETRY_AFTER_S: Final = 1
+"""Seconds that a watcher is asked to wait when the service stops; another instance, or the next start, answers then."""
+_PAGE: Final = 500
+
+
+class Watches:
+    """Makes watches, and ends the wait of all of them when the service stops."""
+
+    def __init__(
+        self, ledger: Ledger, changes: Changes, tail: ChangeTail, stopping: asyncio.Event, age_max_s: float
+    ) -> None:
+        """`age_max_s`: seconds after which a watch is closed with where to resume."""
+        self._ledger = ledger
+        self._changes = changes
+        self._tail = tail
+        self._stopping = stopping
+        self._age_max_s = age_max_s
+        self._watchers: set[Watcher] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def begin(self, request: pb.WatchRelationshipsRequest) -> int:
+        """Return the number after which a watch begins.
+
+        Raises:
+            Rejected: CHANGE_IN_FUTURE.
+        """
+        last = (await self._changes.read(self._changes.last)).number
+        if request.WhichOneof("start") != "after_number":
+            return last
+        if request.after_number > last:
+            raise Rejected(
+                reasons.ERROR_REASON_CHANGE_IN_FUTURE,
+                "the number lies beyond the last change; start from one that was answered before",
+                number=request.after_number,
+                last=last,
+            )
+        return request.after_number
+
+    async def frames(self, request: pb.WatchRelationshipsRequest, number: int) -> AsyncGenerator[bytes, None]:
+        """Yield the frames of a watch after a number, serialised.
+
+        Raises:
+            StoreFailed, StoreClosed: storage does not answer.
+        """
+        chosen = request.filter
+        selection = Selection(request.organization_id, frozenset(chosen.subject_ids), frozenset(chosen.kinds))
+        ends_at = monotonic() + self._age_max_s
+        self._watch_for_the_end()
+        live = await self._open(selection)
+        try:
+            while not self._is_over(ends_at):
+                async for page in self._stored(selection, number, live):
+                    number = page.examined
+                    if page.changes:
+                        yield batch(page.changes)
+                    if self._is_over(ends_at):
+                        break
+                else:
+                    number = max(number, live.since)
+                    yield await self._caught_up(number)
+                    async for frame, told in self._live(live, number, ends_at):
+                        yield frame
+                        number = told
+                if live.fell_behind:
+                    yield await self._fell_behind(number)
+                    self._close(live)
+                    live = await self._open(selection)
+            yield self._closing(number)
+        finally:
+            self._close(live)
+
+    async def _stored(self, selection: Selection, number: int, live: Watcher) -> AsyncGenerator[Page, None]:
+        """Yield what the table has after a number, until what is queued follows it."""
+        organization_id, subjects, kinds = selection
+        while number < live.since:
+            page = await self._changes.read(
+                partial(
+                    self._changes.page,
+                    number,
+                    _PAGE,
+                    organization_id,
+                    subject_ids=sorted(subjects),
+                    kinds=sorted(kinds),
+                )
+            )
+            changes = [change for change in page.changes if change.number <= live.since]
+            number = min(page.examined, live.since)
+            yield Page(changes, number, page.last)
+
+    async def _live(self, live: Watcher, number: int, ends_at: float) -> AsyncGenerator[tuple[bytes, int], None]:
+        """Yield frames of what is found, each with the number to resume after, until the watch ends or falls behind."""
+        heard_at = monotonic()
+        while not live.fell_behind and not self._is_over(ends_at):
+            await live.wait(max(0.0, min(heard_at + HEARTBEAT_S, ends_at) - monotonic()))
+            taken = live.take()
+            if taken:
+                number, heard_at = taken[-1].number, monotonic()
+                yield batch(taken), number
+            elif monotonic() >= heard_at + HEARTBEAT_S and not live.fell_behind:
+                # What was handed out meanwhile was not for this watcher.
+                number, heard_at = max(number, self._tail.number), monotonic()
+                yield await self._heartbeat(number), number
+
+    async def _open(self, selection: Selection) -> Watcher:
+        watcher = await self._tail.open(selection)
+        self._watchers.add(watcher)
+        return watcher
+
+    def _close(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+        self._tail.close(watcher)
+
+    def _is_over(self, ends_at: float) -> bool:
+        return self._stopping.is_set() or monotonic() >= ends_at
+
+    async def _caught_up(self, number: int) -> bytes:
+        last = await self._changes.read(self._changes.last)
+        return _frame(caught_up=pb.WatchCaughtUp(number=number, position=last.position))
+
+    async def _heartbeat(self, number: int) -> bytes:
+        last = await self._changes.read(self._changes.last)
+        server_time = timestamp(self._ledger.clock())
+        return _frame(heartbeat=pb.WatchHeartbeat(number=number, position=last.position, server_time=server_time))
+
+    async def _fell_behind(self, number: int) -> bytes:
+        return _frame(fell_behind=pb.WatchFellBehind(number=number, last_number=self._tail.number))
+
+    def _closing(self, number: int) -> bytes:
+        draining = self._stopping.is_set()
+        retry_after = Duration(seconds=DRAINING_RETRY_AFTER_S if draining else 0)
+        return _frame(closing=pb.WatchClosing(resume_after=number, draining=draining, retry_after=retry_after))
+
+    def _watch_for_the_end(self) -> None:
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._wake_when_stopping())
+
+    async def _wake_when_stopping(self) -> None:
+        await self._stopping.wait()
+        for watcher in self._watchers:
+            watcher.wake()
+
+
+def batch(changes: Sequence[StoredChange]) -> bytes:
+    """Return a frame of changes, serialised: their stored bytes joined, in field 1 of field 1."""
+    return _field(b"".join(_field(change.body) for change in changes))
+
+
+def _field(content: bytes) -> bytes:
+    """Return what stands for field 1 with this content."""
+    length, size = len(content), bytearray(b"\x0a")
+    while length > 0x7F:
+        size.append(length & 0x7F | 0x80)
+        length >>= 7
+    size.append(length)
+    return bytes(size) + content
+
+
+def _frame(
+    *,
+    caught_up: pb.WatchCaughtUp | None = None,
+    heartbeat: pb.WatchHeartbeat | None = None,
+    fell_behind: pb.WatchFellBehind | None = None,
+    closing: pb.WatchClosing | None = None,
+) -> bytes:
+    return pb.WatchRelationshipsResponse(
+        caught_up=caught_up, heartbeat=heartbeat, fell_behind=fell_behind, closing=closing
+    ).SerializeToString()
