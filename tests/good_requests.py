@@ -22,9 +22,13 @@ from rapport.events.v1 import contact_policy_pb2 as p
 from rapport.events.v1 import disclosure_pb2, exchange_pb2
 from rapport.events.v1 import identity_pb2 as who
 from rapport.events.v1 import interaction_pb2 as i
+from rapport.events.v1 import persona_pb2 as persona
 from rapport.events.v1 import preference_pb2 as pref
 from rapport.events.v1 import relationship_pb2 as r
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
+from rapport.events.v1.relationship_types_pb2 import RelationshipType, TypeCatalogue
 from rapport.policy.v1 import contact_policies_pb2 as policies
+from rapport.policy.v1 import relationship_policies_pb2 as measuring
 from rapport.type.v1 import levels_pb2
 from rapport.type.v1.window_pb2 import Window
 
@@ -52,6 +56,12 @@ CONTACT_POLICY = p.ContactPolicy(
     default_time_zones=["Europe/Dublin"], caps=[p.FrequencyCap(count=3, period=pref.PERIOD_WEEK)]
 )
 CATALOGUE = p.AttributeCatalogue(attributes=[p.AttributeDefinition(key="garden.size", codes=["small"])])
+TYPES = TypeCatalogue(types=[RelationshipType(slug="house:regular", title="Regular", source="our own")])
+PERSONA = persona.PersonaDefined(
+    persona_id="regulars",
+    title="Regulars",
+    clauses=[persona.PersonaClause(attribute=persona.AttributeClause(key="garden.size", codes=["small"]))],
+)
 DISCLOSED = a.AttributeDisclosed(
     key="garden.size", code="small", indicated_by=c.INDICATED_BY_SUBJECT, interaction_position=1
 )
@@ -262,6 +272,28 @@ POLICIES: dict[str, Callable[[], Message]] = {
         **ORGANIZATION, **key(), catalogue=CATALOGUE
     ),
     "ListAttributeDefinitions": lambda: policies.ListAttributeDefinitionsRequest(**ORGANIZATION),
+    "PublishRelationshipPolicy": lambda: measuring.PublishRelationshipPolicyRequest(
+        **ORGANIZATION, **key(), policy=RelationshipPolicy(half_life_days=30)
+    ),
+    "CheckRelationshipPolicy": lambda: measuring.CheckRelationshipPolicyRequest(
+        **ORGANIZATION, policy=RelationshipPolicy(half_life_days=30)
+    ),
+    "GetRelationshipPolicy": lambda: measuring.GetRelationshipPolicyRequest(**ORGANIZATION, built_in=True),
+    "ListRelationshipPolicies": lambda: measuring.ListRelationshipPoliciesRequest(**ORGANIZATION),
+    "PublishTypes": lambda: measuring.PublishTypesRequest(**ORGANIZATION, **key(), catalogue=TYPES),
+    "ListTypes": lambda: measuring.ListTypesRequest(**ORGANIZATION, industry="retail"),
+    "DefinePersona": lambda: measuring.DefinePersonaRequest(**ORGANIZATION, **key(), persona=PERSONA),
+    "ApprovePersona": lambda: measuring.ApprovePersonaRequest(
+        **ORGANIZATION,
+        **key(),
+        approval=persona.PersonaApproved(
+            persona_id="regulars", version=1, our_function=i.OUR_FUNCTION_SALES, approver_id="u-1"
+        ),
+    ),
+    "RetirePersona": lambda: measuring.RetirePersonaRequest(
+        **ORGANIZATION, **key(), retirement=persona.PersonaRetired(persona_id="regulars")
+    ),
+    "ListPersonae": lambda: measuring.ListPersonaeRequest(**ORGANIZATION),
 }
 
 GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | RELATIONSHIP_ACTS | POLICIES

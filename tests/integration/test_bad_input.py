@@ -29,7 +29,7 @@ from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2, policy
 from rapport.exchange.v1 import exchange_service_pb2 as exchange
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, Posting, Reversal, Voiding
 from rapport.interaction.v1 import interaction_service_pb2 as interaction
-from rapport.policy.v1 import contact_policies_pb2
+from rapport.policy.v1 import contact_policies_pb2, relationship_policies_pb2
 from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.projection.v1 import projection_service_pb2 as projection
 from rapport.relationship.v1 import balance_pb2
@@ -45,7 +45,7 @@ from tests.server import Serving, serving
 MODULES = (
     *(audit, consent, consent_acts_pb2, receipt_pb2, contact_service_pb2, customer_service_pb2),
     *(relationship_acts_pb2, exchange, interaction),
-    *(policy, contact_policies_pb2, projection, relationship),
+    *(policy, contact_policies_pb2, relationship_policies_pb2, projection, relationship),
 )
 IDS: dict[str, Any] = {"organization_id": "acme", "customer_id": "anna"}
 VISIT = interaction_pb2.InteractionRecorded(
