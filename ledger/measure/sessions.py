@@ -131,7 +131,8 @@ class Sessions:
         least = rules.at_risk_factor * min(rules.cadence_min, rules.cadence_default)
         for place in range(len(times) - 1, known, -1):
             silence = times[place] - times[place - 1]
-            if silence >= least and silence >= rules.at_risk_factor * self._cadence_before(place, rules):
+            # An act at the very instant of the crossing makes it active at that instant: there was no risk.
+            if silence > least and silence > rules.at_risk_factor * self._cadence_before(place, rules):
                 since = times[place]
                 break
         self._active = terms, len(times) - 1, since
