@@ -14,8 +14,7 @@ from ledger.change.kept import KeptInMemory
 from ledger.change.table import StoredChange
 from ledger.change.verifying import anew
 from rapport.change.v1 import change_pb2 as pb
-from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished
-from rapport.events.v1.relationship_policy_pb2 import StrengthRules
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished, StrengthRules
 from tests.changed_histories import LOG_ID, ChangedHistory, find, levels_of, name_of
 from tests.contact_histories import DAY
 from tests.measured_histories import START, MeasuredDraw
