@@ -125,6 +125,7 @@ class ChangeTail:
 
     async def _follow(self) -> None:
         self.number = await self._read_last()
+        self._ready.set()
         while True:
             try:
                 if await self._changes.wait_beyond(self.number, _WAIT_S):
