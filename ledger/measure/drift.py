@@ -30,6 +30,10 @@ LOOKS_MAX: Final = 64
 """Most instants at which the score is made exactly, and days that they reach: then a look in vain costs less."""
 
 
+_FIRST_DAYS: Final = (32, 8, 3, 1)
+"""Numbers of days that are tried first; where the first holds, longer ones are."""
+
+
 class Bounds(NamedTuple):
     """The least and the most that something can be, in ppm."""
 
@@ -99,17 +103,19 @@ class _Enclosure:
     def holds_until(self, cell: _Cell) -> int | None:
         """Return the first instant that is not proved to be in a cell, in microseconds; None: all are.
 
-        Days are doubled until the proof fails, so the end is found within a factor of two.
+        Bounds only widen with the days, so few numbers of days are tried, and the end is found within a factor.
         """
-        proved, days, end = 0, 1, self._ends_after()
-        while self._is_in(cell, days):
-            if days >= end:
-                return None
-            proved, days = days, days * 2
-        if proved:
-            return (self._today + proved) * DAY
-        midnight, moves_at = (self._today + 1) * DAY, conversation.moves_at(self._m)
-        return midnight if moves_at is None else min(midnight, moves_at)
+        proved = next((days for days in _FIRST_DAYS if self._is_in(cell, days)), 0)
+        if not proved:
+            midnight, moves_at = (self._today + 1) * DAY, conversation.moves_at(self._m)
+            return midnight if moves_at is None else min(midnight, moves_at)
+        if proved == _FIRST_DAYS[0]:
+            end = self._ends_after()
+            while self._is_in(cell, 2 * proved):
+                proved *= 2
+                if proved >= end:
+                    return None
+        return (self._today + proved) * DAY
 
     def _ends_after(self) -> int:
         """Return after how many days nothing fades, leaves the window or is waited for any more."""
@@ -137,9 +143,9 @@ class _Enclosure:
 
     def _reciprocity(self, days: int) -> Bounds:
         weight, (got, gave, got_fresh, gave_fresh, *_) = self._weights[1], self._m.reciprocity
-        now = reciprocity.share(self._m.reciprocity)
         if not days or not got + gave:
-            return Bounds(*[portion(weight, now)] * 2)
+            now = portion(weight, reciprocity.share(self._m.reciprocity))
+            return Bounds(now, now)
         kept = self._m.outlook.rules.decay_of(days)
         if not kept:
             return Bounds(0, weight)

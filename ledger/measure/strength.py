@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EVIDENCE_MAX: Final = 64
 """Most positions of one line."""
+LOOKS_MAX: Final = 8
+"""Most instants at which the score is made exactly to tell when a level may be crossed: enough for some weeks."""
 CLAMP: Final = levels.STRENGTH_COMPONENT_CLAMP
 COMPONENTS: Final = (
     levels.STRENGTH_COMPONENT_INVOLVEMENT,
@@ -37,7 +39,8 @@ def strength(m: Measured) -> Strength:
     lines, rules = contributions(m), m.outlook.rules
     total = sum(line.ppm for line in lines)
     coverage = sum(line.weight for line in lines[: len(COMPONENTS)] if line.ratio.unknown is None)
-    return Strength(total, band_of(total, rules), coverage, lines, drift.crosses_at(m, total, levels_of(rules, total)))
+    crosses_at = drift.crosses_at(m, total, levels_of(rules, total), LOOKS_MAX)
+    return Strength(total, band_of(total, rules), coverage, lines, crosses_at)
 
 
 def changes_at(m: Measured, announced: int) -> int | None:
