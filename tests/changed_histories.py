@@ -1,4 +1,4 @@
-"""Histories whose changes are found: those of `measured_histories`, put into a log in memory, with marks of its time."""
+"""Histories whose changes are found: those of `measured_histories`, in a log in memory, with marks of its time."""
 
 from __future__ import annotations
 
