@@ -1,7 +1,8 @@
 """The scaled-out shape on one machine, as plain processes on loopback: `python -m tools.local_cluster up|down`.
 
-Two PostgreSQL servers (events, keys), a NATS server and one process for each service, all from packages that the
-project names. Data, logs and process ids are in build/cluster; `down` ends what `up` started and keeps the data.
+Two PostgreSQL servers (events, keys), a NATS server, one process for each service and one for the relay, all from
+packages that the project names. Data, logs and process ids are in build/cluster; `down` ends what `up` started and
+keeps the data.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ SERVICES: Final = {
 }
 """Each service with its port. The relationship service also serves projections."""
 
+RELAY_PORT: Final = 50079
+"""Of the relay, which serves health only."""
+
 START_S = 60.0
 STOP_S = 30.0
 
@@ -52,10 +56,15 @@ def main() -> None:
             sys.exit("usage: python -m tools.local_cluster up|down")
 
 
-def up(folder: Path, ports: dict[str, int] | None = None, nats_port: int = NATS_PORT) -> str:
+def up(
+    folder: Path,
+    ports: dict[str, int] | None = None,
+    nats_port: int = NATS_PORT,
+    relay_port: int = RELAY_PORT,
+) -> str:
     """Start everything in `folder`; return the target that names every service. Ends what it started when it fails.
 
-    ports: of the services, by name; 0 picks a free one. nats_port: of NATS; -1 picks a free one.
+    ports: of the services, by name; 0 picks a free one, as it does for relay_port. nats_port: of NATS; -1 picks one.
     """
     if _pids(folder):
         sys.exit(f"a cluster runs already, from {folder}; end it with `make down`")
@@ -66,15 +75,16 @@ def up(folder: Path, ports: dict[str, int] | None = None, nats_port: int = NATS_
             "RAPPORT_KEYS_URL": _start_postgres(folder / "keys", "rapport_keys"),
             "RAPPORT_DATA_DIR": str(folder / "data"),
         }
-        _start_nats(folder, nats_port)
+        nats = _start_nats(folder, nats_port)
         targets = {name: _start_service(folder, name, port, settings) for name, port in (ports or SERVICES).items()}
+        _start_service(folder, "relay", relay_port, {**settings, "RAPPORT_NATS_URL": nats})
     except BaseException:
         down(folder)
         raise
     target = ",".join(
         [*(f"{name}={address}" for name, address in targets.items()), f"projection={targets['relationship']}"]
     )
-    _say(f"up: {len(targets)} services, PostgreSQL and NATS; data and logs in {folder}")
+    _say(f"up: {len(targets)} services, the relay, PostgreSQL and NATS; data and logs in {folder}")
     _say(f"export RAPPORT_TARGET={target}")
     return target
 
@@ -106,7 +116,7 @@ def _start_postgres(folder: Path, database: str) -> str:
     return str(server.get_uri(database=database))
 
 
-def _start_nats(folder: Path, port: int) -> None:
+def _start_nats(folder: Path, port: int) -> str:
     binary = shutil.which("nats-server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if binary is None:
         sys.exit("nats-server is missing; `make install` brings it")
@@ -119,7 +129,9 @@ def _start_nats(folder: Path, port: int) -> None:
     )
     _wait(lambda: list(ports_dir.glob("*.ports")), process, "nats", folder)
     (found,) = ports_dir.glob("*.ports")
-    _say(f"nats: {json.loads(found.read_text())['nats'][0]}")
+    url = str(json.loads(found.read_text())["nats"][0])
+    _say(f"nats: {url}")
+    return url
 
 
 def _start_service(folder: Path, name: str, port: int, settings: dict[str, str]) -> str:

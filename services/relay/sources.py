@@ -13,7 +13,6 @@ from services.runtime.app import App
 from services.runtime.detecting import detector_of
 from services.runtime.projecting import open_database
 
-
 Close = Callable[[], Awaitable[None]]
 
 

@@ -19,7 +19,7 @@ import yaml
 
 from services.runtime.settings import Settings, from_environment
 from tests.server import ServerProcess
-from tools.local_cluster import SERVICES
+from tools.local_cluster import RELAY_PORT, SERVICES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -118,6 +118,15 @@ def test_the_scaled_shape_has_every_service_on_the_port_that_the_documents_name(
     assert {**{name: f"127.0.0.1:{port}" for name, port in SERVICES.items()}, "projection": "127.0.0.1:50065"} == named
 
 
+def test_the_relay_has_a_process_and_nats_of_its_own() -> None:
+    services = compose(DEPLOY / "compose.scaled.yaml")["services"]
+
+    assert ["python", "-m", "services.relay"] == services["relay"]["command"]
+    assert [f"127.0.0.1:{RELAY_PORT}:50051"] == services["relay"]["ports"]
+    assert services["relay"]["environment"]["RAPPORT_NATS_URL"].endswith("@nats:4222")
+    assert "/etc/nats/accounts.conf" in services["nats"]["command"]
+
+
 def test_containers_are_not_root_and_write_to_their_volume_only() -> None:
     users = [rest for name, rest in dockerfile() if name == "USER"]
 
@@ -157,7 +166,7 @@ def test_units_name_settings_and_modules_that_exist(path: Path) -> None:
     assert {"Unit", "Service", "Install"} == set(unit.sections())
     assert VARIABLES >= set(re.findall(r"Environment=(RAPPORT_\w+)=", text))
     module = unit["Service"]["ExecStart"].split(" -m ")[1]
-    for name in SERVICES if "%i" in module else ["standalone"]:
+    for name in [*SERVICES, "relay"] if "%i" in module else ["standalone"]:
         assert (ROOT / "services" / name / "__main__.py").exists(), name
     grace_s = Settings().shutdown_grace_s
     assert int(unit["Service"]["TimeoutStopSec"]) > grace_s
