@@ -21,6 +21,7 @@ from rapport.relationship.v1 import relationship_service_pb2_grpc as stubs
 from services.relationship import page_tokens, timeline, translate
 from services.relationship.balances import Balances
 from services.relationship.changes import mount_changes
+from services.relationship.explaining import differ, explain
 from services.relationship.identity import explain_identity
 from services.relationship.measures import Measures
 from services.relationship.past import PastLists
@@ -172,6 +173,26 @@ class Servicer(stubs.RelationshipServiceServicer):
     ) -> pb.GetStatementResponse:
         """Return one page of what could be shown to the customer."""
         return await self._balances.statement(request)
+
+    async def ExplainRelationship(  # noqa: N802  # A generator, whatever the stub says.
+        self,
+        request: explaining.ExplainRelationshipRequest,
+        context: Context,  # noqa: ARG002
+    ) -> AsyncGenerator[explaining.ExplainRelationshipResponse, None]:
+        """Yield every measure with the events that made it so."""
+        check(request)
+        async with aclosing(explain(self._ledger, self._measures.measuring, request)) as messages:
+            async for message in messages:
+                yield message
+
+    async def DiffRelationship(  # noqa: N802  # Named by the proto.
+        self,
+        request: explaining.DiffRelationshipRequest,
+        context: Context,  # noqa: ARG002
+    ) -> explaining.DiffRelationshipResponse:
+        """Return in what two views differ."""
+        check(request)
+        return await differ(self._ledger, self._measures.measuring, request)
 
     async def ExplainIdentity(  # noqa: N802  # Named by the proto.
         self,
