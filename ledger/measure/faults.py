@@ -54,7 +54,8 @@ class Faults:
     """Fold of one relationship, beside its state."""
 
     __slots__ = (
-        "_judged", "_mark", "_policy_version", "_purposes", "_until", "disclosures", "terms_position", "withdrawals",
+        "_judged", "_mark", "_policy_version", "_purposes", "_until", "disclosures", "terms_position", "used_up",
+        "withdrawals",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -66,6 +67,8 @@ class Faults:
         """Those that no live grant covered, in order."""
         self.terms_position = 0
         """Position of the last fact on which it depends what is consented to; 0: there is none."""
+        self.used_up = False
+        """Whether a consent was ever given that ends by its uses or by an event: then any fact may end it."""
         self._judged: list[Judged] = []
         self._mark = START_OF_TIME
         """Contacts that occurred before this are judged."""
@@ -138,6 +141,13 @@ class Faults:
     def _set_terms(self, fact: Fact, state: RelationshipState) -> None:  # noqa: ARG002  # As the others.
         self.terms_position = fact.position
 
+    def _give(self, fact: Fact, state: RelationshipState) -> None:  # noqa: ARG002  # As the others.
+        self.terms_position = fact.position
+        event: Any = fact.event
+        validity = (event.consent if fact.topic == consent_state.CONSENT_RENEWED else event).validity
+        if validity.uses or validity.event:
+            self.used_up = True
+
     def _know(self, fact: Fact, state: RelationshipState) -> None:
         self.terms_position = fact.position
         if "preferences" in state.parts:  # Where the customer's clock stands matters to declared hours only.
@@ -189,5 +199,6 @@ _AFTER: Final[dict[str, Callable[[Faults, Fact, RelationshipState], None]]] = {
     DISCLOSURE_RECORDED: Faults._disclose,  # noqa: SLF001
     **dict.fromkeys(preference.TOPICS, Faults._prefer),  # noqa: SLF001
     **dict.fromkeys((*consent_state.TOPICS, *guardian.TOPICS), Faults._set_terms),  # noqa: SLF001
+    **dict.fromkeys((consent_state.CONSENT_GIVEN, consent_state.CONSENT_RENEWED), Faults._give),  # noqa: SLF001
     **dict.fromkeys(profile.TOPICS, Faults._know),  # noqa: SLF001
 }

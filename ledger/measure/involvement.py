@@ -88,23 +88,6 @@ def mass_on(m: Measured, today: int) -> Mass:
     return Mass(mass, fresh)
 
 
-def falls_below(m: Measured, n: int, d: int) -> int | None:
-    """Return the first later midnight, in microseconds, at which x < n / d by the clock alone; None: never, or it is.
-
-    x never rises by the clock, so the day is found by bisection.
-    """
-    half, today = half_mass(m.outlook.rules), m.at // DAY
-    oldest = today + len(m.outlook.rules.decay)  # By then whatever was done weighs nothing.
-
-    def below(day: int) -> bool:
-        mass = mass_on(m, day).mass
-        return mass * d < n * (mass + half)
-
-    if below(today) or not below(oldest):
-        return None
-    return bisect_left(range(oldest + 1), True, lo=today + 1, key=below) * DAY
-
-
 def days_of(m: Measured) -> Iterator[Day]:
     """Yield the days that have mass, the earliest first."""
     rules, acts = m.outlook.rules, m.record.acts

@@ -65,7 +65,8 @@ def permission(m: Measured) -> Permission:
     if "consents" not in m.record.state.parts:
         return NOTHING
     acts, memo = m.record.state.consents.acts, m.record.memo
-    key = (m.record.faults.terms_position, m.outlook.contact_policy_version, _used_position(m, acts))
+    faults, any_fact = m.record.faults, m.record.state.last_position
+    key = (faults.terms_position, m.outlook.contact_policy_version, any_fact if faults.used_up else 0)
     known: _Remembered | None = memo.get("permission")
     if known is not None and known.key == key and known.since <= m.at:
         ends = known.permission.changes_at
@@ -74,12 +75,6 @@ def permission(m: Measured) -> Permission:
     found = _permission(m, acts)
     memo["permission"] = _Remembered(key, m.at, found)
     return found
-
-
-def _used_position(m: Measured, acts: Acts) -> int:
-    """Return the last position of the record where a grant ends by its uses or by an event, as any fact may end it."""
-    bounded = any(grant.uses or grant.end_event for grants in acts.grants.values() for grant in grants)
-    return m.record.state.last_position if bounded else 0
 
 
 def _permission(m: Measured, acts: Acts) -> Permission:

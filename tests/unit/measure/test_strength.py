@@ -6,9 +6,11 @@ import pytest
 
 from ledger.domain.decay import decay
 from ledger.measure import involvement, reciprocity
+from ledger.measure.measured import Measured
 from ledger.measure.results import Ratio, Strength
 from ledger.measure.strength import COMPONENTS, band_of
 from rapport.events.v1 import consent_pb2 as c
+from rapport.events.v1 import contact_pb2
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import relationship_pb2 as r
 from rapport.events.v1.relationship_policy_pb2 import Penalties, RelationshipPolicy, StrengthRules
@@ -125,21 +127,6 @@ def test_views_of_no_weight_leave_it_unknown():
     history.add(acted("CHECKOUT_STARTED"), days_ago(1))
 
     assert involvement.involvement(history.measured(NOW)).unknown
-
-
-def test_involvement_falls_below_a_threshold_at_the_midnight_at_which_it_does():
-    history = MeasuredHistory()
-    for hour in (1, 2, 3, 4):
-        history.add(acted("MEETING"), days_ago(0, hour))
-        history.add(acted("MEETING"), days_ago(1, hour), recorded=days_ago(0, hour))
-
-    found = involvement.falls_below(history.measured(NOW), 1, 2)
-
-    assert found is not None
-    assert 0 == found % DAY
-    before, after = (involvement.involvement(history.measured(at)) for at in (found - 1, found))
-    assert 2 * before.n >= before.d
-    assert 2 * after.n < after.d
 
 
 @pytest.mark.parametrize(
@@ -269,13 +256,37 @@ def test_permission_is_remembered_until_something_bears_on_it():
     history.add(given("marketing", NOW + DAY), days_ago(10))
     history.add(given("service.care"), days_ago(10))
     record, outlook = history.record(), history.measured(NOW).outlook
-    measured = type(history.measured(NOW))
 
-    first = measured(record, outlook, NOW).permission
-    assert first is measured(record, outlook, NOW + HOUR).permission
+    first = Measured(record, outlook, NOW).permission
+    assert first is Measured(record, outlook, NOW + HOUR).permission
     assert NOW + DAY == first.changes_at
-    assert Ratio(1, 2) == measured(record, outlook, NOW + DAY).permission.ratio
+    assert Ratio(1, 2) == Measured(record, outlook, NOW + DAY).permission.ratio
 
     history.add(withdrawn("service.care"), NOW + HOUR)
     record.evolve(history.facts[-1][1])
-    assert Ratio(0, 2) == measured(record, outlook, NOW + 2 * DAY).permission.ratio
+    assert Ratio(0, 2) == Measured(record, outlook, NOW + 2 * DAY).permission.ratio
+
+
+def test_a_consent_of_one_use_is_live_until_a_permit_takes_it():
+    history = MeasuredHistory()
+    consent = history.add(c.ConsentGiven(purposes=["marketing"], validity=c.Validity(uses=1)), days_ago(10))
+    record, outlook = history.record(), history.measured(NOW).outlook
+    assert Ratio(1, 1) == Measured(record, outlook, NOW).permission.ratio
+
+    permit = contact_pb2.ContactDecided(outcome=contact_pb2.DECISION_OUTCOME_PERMIT, basis_positions=[consent])
+    permit.permit_expires_time.FromMicroseconds(NOW + DAY)
+    history.add(permit, days_ago(0))
+    record.evolve(history.facts[-1][1])
+
+    permission = Measured(record, outlook, NOW).permission
+    assert (Ratio(0, 1), NOW + DAY) == (permission.ratio, permission.changes_at)
+
+
+def test_what_occurred_after_a_view_of_the_past_is_no_part_of_it():
+    history = example_a()
+
+    past = history.measured(days_ago(46), until=days_ago(46)).strength
+
+    assert Ratio(4, 4) == past.contributions[5].ratio
+    assert [levels.STRENGTH_COMPONENT_COMPLAINT] == [line.component for line in past.contributions[6:]]
+    assert past.contributions[1].ratio.unknown
