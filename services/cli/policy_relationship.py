@@ -138,14 +138,17 @@ async def run_show(arguments: Namespace) -> int:
 
 
 def _print_tables(policy: RelationshipPolicy) -> None:
+    print()
     rows = Rows("ACT OF THE CUSTOMER", "WEIGHT PPM")
     for weight in policy.strength.kind_weights:
         rows.add(enum_cell(InteractionKind.DESCRIPTOR, weight.kind), weight.weight_ppm)
     rows.end()
+    print()
     rows = Rows("CHANNEL", "SECONDS OF ATTENTION")
     for each in policy.solicitations.attention:
         rows.add(enum_cell(Channel.DESCRIPTOR, each.channel), each.seconds)
     rows.end()
+    print()
     rows = Rows("RULE", "TYPE", "WHERE")
     for index, rule in enumerate(policy.types.rules, 1):
         rows.add(index, rule.slug, _conditions(rule))
