@@ -7,7 +7,7 @@ from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Fact
 from ledger.domain.relating import Relate
-from ledger.domain.times import END_OF_TIME, START_OF_TIME
+from ledger.domain.times import END_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.relationship_pb2 import ObstacleRemoved, ObstacleReported
 
@@ -76,39 +76,39 @@ class Obstacle(NamedTuple):
 
 
 class ObstacleState:
-    """Fold of the obstacles of one relationship."""
+    """Fold of the obstacles of one relationship: the latest word on each by (occur_time, position)."""
 
-    __slots__ = ("_removed", "_reported", "_until")
+    __slots__ = ("_first", "_until", "_words")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
-        self._reported: dict[str, Obstacle] = {}
-        self._removed: dict[str, int] = {}
-        """Occur time of the last removal, by obstacle."""
+        self._first: dict[str, Obstacle] = {}
+        """The first report of each, by position."""
+        self._words: dict[str, tuple[int, Obstacle | None]] = {}
+        """Occur time of the latest word on each, and the obstacle if that is a report."""
 
     def evolve(self, fact: Fact) -> None:
-        """Fold one fact, in position order. Total: a second report, or a removal before the first, changes nothing."""
+        """Fold one fact, in position order. Total: a removal before the report removes nothing.
+
+        One relationship reports an id once. Where two customer ids of a person did, the obstacle stands again.
+        """
         if fact.occur_time > self._until:
             return
-        event = fact.event
+        event, obstacle = fact.event, None
+        assert isinstance(event, ObstacleReported | ObstacleRemoved)
         if isinstance(event, ObstacleReported):
             obstacle = Obstacle(event.obstacle_id, event.obstacle, fact.position, fact.occur_time, event.our_function)
-            self._reported.setdefault(event.obstacle_id, obstacle)
-        elif isinstance(event, ObstacleRemoved):
-            removed = self._removed.get(event.obstacle_id, START_OF_TIME)
-            self._removed[event.obstacle_id] = max(removed, fact.occur_time)
+            self._first.setdefault(event.obstacle_id, obstacle)
+        known = self._words.get(event.obstacle_id)
+        if known is None or known[0] <= fact.occur_time:
+            self._words[event.obstacle_id] = fact.occur_time, obstacle
 
     def open(self) -> tuple[Obstacle, ...]:
         """Return what stands in the way, by (occur_time, position)."""
-        removed = self._removed
-        found = (
-            each
-            for each in self._reported.values()
-            if each.obstacle_id not in removed or removed[each.obstacle_id] < each.occur_time
-        )
+        found = (obstacle for _, obstacle in self._words.values() if obstacle is not None)
         return tuple(sorted(found, key=lambda each: (each.occur_time, each.position)))
 
     def find(self, obstacle_id: str) -> Obstacle | None:
         """Return an obstacle by its id, removed or not."""
-        return self._reported.get(obstacle_id)
+        return self._first.get(obstacle_id)

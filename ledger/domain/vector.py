@@ -5,6 +5,7 @@ stands follows from its acts in the order (occur_time, position).
 """
 
 from bisect import insort
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Protocol
 
@@ -113,54 +114,77 @@ _Act = tuple[int, int, VectorOpened | VectorRenewed | VectorFulfilled]
 class VectorStates:
     """Fold of the vectors of one relationship."""
 
-    __slots__ = ("_acts", "_opened", "_until")
+    __slots__ = ("_acts", "_until")
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
-        self._opened: dict[str, _Act] = {}
-        """The act that opened each vector: the first by position."""
         self._acts: dict[str, list[_Act]] = {}
         """What came of each vector, in order."""
 
     def evolve(self, fact: Fact) -> None:
-        """Fold one fact, in position order. Total: what comes of no vector, or opens one again, changes nothing."""
+        """Fold one fact, in position order. Total: what came before an opening is left out of account.
+
+        One relationship opens an id once. Where two customer ids of a person did, the second opening opens it again.
+        """
         if fact.occur_time > self._until:
             return
         event = fact.event
         assert isinstance(event, VectorOpened | VectorRenewed | VectorFulfilled)
-        act = fact.occur_time, fact.position, event
-        if isinstance(event, VectorOpened):
-            self._opened.setdefault(event.vector_id, act)
-        else:
-            insort(self._acts.setdefault(event.vector_id, []), act)
+        insort(self._acts.setdefault(event.vector_id, []), (fact.occur_time, fact.position, event))
 
     def all(self) -> tuple[VectorState, ...]:
         """Return every vector, by the position of its opening."""
-        return tuple(self._state(act, END_OF_TIME) for act in self._opened.values())
+        found = (_state(acts, END_OF_TIME) for acts in self._acts.values())
+        return tuple(sorted((each for each in found if each is not None), key=lambda each: each.positions[0]))
 
     def find(self, vector_id: str, at: int = END_OF_TIME) -> VectorState | None:
         """Return a vector as it stands by an instant, in microseconds; None: it was not opened by then."""
-        opened = self._opened.get(vector_id)
-        return None if opened is None or opened[0] > at else self._state(opened, at)
+        return _state(self._acts.get(vector_id, ()), at)
 
-    def _state(self, opened: _Act, at: int) -> VectorState:
-        time, position, opening = opened
-        assert isinstance(opening, VectorOpened)
-        status, next_reason = levels.VECTOR_STATUS_OPEN, opening.next_reason
-        changed, positions = (time, position), [position]
-        for acted, place, event in self._acts.get(opening.vector_id, ()):
-            if not time <= acted <= at:
-                continue  # An act before its opening is none; who recorded it so was refused.
-            positions.append(place)
-            if isinstance(event, VectorRenewed):
-                status, next_reason, changed = levels.VECTOR_STATUS_RENEWED, event.next_reason, (acted, place)
-            elif status != FULFILLED:
-                status, next_reason, changed = FULFILLED, "", (acted, place)
-        return VectorState(
-            opening.vector_id, opening.goal, status, next_reason, time, changed[0], tuple(positions),
-            opening.programme, changed[1],
-        )  # fmt: skip
+
+def _state(acts: Iterable[_Act], at: int) -> VectorState | None:
+    """Return what a vector's acts come to by an instant, in microseconds; None: none opened it."""
+    state: VectorState | None = None
+    for time, position, event in acts:
+        if time > at:
+            break
+        if isinstance(event, VectorOpened):
+            state = _opened(event, time, position, state)
+        elif state is not None:
+            state = _moved(state, event, time, position)
+    return state
+
+
+def _opened(event: VectorOpened, time: int, position: int, before: VectorState | None) -> VectorState:
+    opened_time, positions = (time, ()) if before is None else (before.opened_time, before.positions)
+    return VectorState(
+        event.vector_id,
+        event.goal,
+        levels.VECTOR_STATUS_OPEN,
+        event.next_reason,
+        opened_time,
+        time,
+        (*positions, position),
+        event.programme,
+        position,
+    )
+
+
+def _moved(state: VectorState, event: VectorRenewed | VectorFulfilled, time: int, position: int) -> VectorState:
+    positions = (*state.positions, position)
+    if isinstance(event, VectorFulfilled) and state.status == FULFILLED:
+        return state._replace(positions=positions)
+    status, next_reason = FULFILLED, ""
+    if isinstance(event, VectorRenewed):
+        status, next_reason = levels.VECTOR_STATUS_RENEWED, event.next_reason
+    return state._replace(
+        status=status,
+        next_reason=next_reason,
+        changed_time=time,
+        positions=positions,
+        changed_position=position,
+    )
 
 
 def _opened_by(vectors: VectorStates, vector_id: str, at: int) -> VectorState:

@@ -72,6 +72,13 @@ def test_a_fold_takes_a_removal_that_comes_before_its_report(steps: Steps) -> No
     assert ["o-1"] == standing(steps)
 
 
+def test_an_id_that_two_customer_ids_of_a_person_used_stands_again_with_the_second_report(steps: Steps) -> None:
+    steps.do(report(at=NOW - 3 * DAY), remove(at=NOW - 2 * DAY))
+    steps.put(STREAM, "obstacle.reported.v1", report().event, NOW - DAY)
+
+    assert ([], ["o-1"]) == (standing(steps, NOW - 2 * DAY), standing(steps))
+
+
 def test_of_each_dimension_the_latest_answer_is_told(steps: Steps) -> None:
     steps.do(assess(7, at=NOW - DAY))
     steps.do(assess(3, at=NOW - 2 * DAY))

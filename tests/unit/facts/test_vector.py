@@ -130,6 +130,16 @@ def test_what_was_fulfilled_twice_is_so_since_the_first_time(steps: Steps) -> No
     assert (NOW - 3 * DAY, (1, 2, 3)) == (vector.changed_time, vector.positions)
 
 
+def test_an_id_that_two_customer_ids_of_a_person_used_is_open_again_with_the_second_opening(steps: Steps) -> None:
+    steps.do(opened(at=NOW - 9 * DAY), fulfilled(at=NOW - 8 * DAY))
+    second = VectorOpened(vector_id="v-1", goal="learn.lute", next_reason="strings")
+    steps.put(STREAM, "vector.opened.v1", second, NOW - DAY)
+
+    (vector,) = steps.state(STREAM).vectors.all()
+    assert [("OPEN", "strings")] == stands(steps)
+    assert ("learn.lute", NOW - 9 * DAY, (1, 2, 3)) == (vector.goal, vector.opened_time, vector.positions)
+
+
 def test_open_vectors_are_those_not_fulfilled_and_unknown_where_none_was_ever_opened(steps: Steps) -> None:
     assert (UNKNOWN_REASON_NO_EVIDENCE, ()) == (measured(steps).open_count.unknown, measured(steps).vectors)
 
