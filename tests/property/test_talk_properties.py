@@ -36,7 +36,7 @@ from rapport.events.v1.relationship_policy_pb2 import (
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_UNSPECIFIED
 from rapport.type.v1.amount_pb2 import Amount
 
-HISTORIES = 60
+HISTORIES = 40
 FACTS = 70
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 SPAN = 40
@@ -371,7 +371,7 @@ def compare_contacts(m: Measured, slow: Slow) -> None:
 # The clock.
 
 
-@pytest.mark.parametrize("number", range(HISTORIES // 4))
+@pytest.mark.parametrize("number", range(HISTORIES // 5))
 def test_between_now_and_the_next_change_no_level_changes(seed: int, number: int) -> None:
     draw = random.Random(f"{seed}/clock/{number}")
     record = Record()
@@ -428,7 +428,7 @@ def next_maturity(m: Measured) -> int | None:
 # Properties.
 
 
-@pytest.mark.parametrize("number", range(HISTORIES // 4))
+@pytest.mark.parametrize("number", range(HISTORIES // 5))
 def test_an_unanswered_solicitation_never_lowers_the_waste(seed: int, number: int) -> None:
     draw = random.Random(f"{seed}/waste/{number}")
     facts, published, at = history(draw), outlook(), (SPAN + 9) * DAY
@@ -448,7 +448,7 @@ def test_an_unanswered_solicitation_never_lowers_the_waste(seed: int, number: in
         assert before.waste.ppm <= after.waste.ppm
 
 
-@pytest.mark.parametrize("number", range(HISTORIES // 4))
+@pytest.mark.parametrize("number", range(HISTORIES // 5))
 def test_two_orders_of_recording_the_same_facts_come_to_the_same(seed: int, number: int) -> None:
     draw = random.Random(f"{seed}/orders/{number}")
     facts = [fact for fact in history(draw) if isinstance(fact.event, InteractionRecorded)]
