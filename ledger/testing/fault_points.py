@@ -25,6 +25,8 @@ FAULT_POINTS = frozenset(
         "projection.after_commit",
         "changes.before_commit",
         "changes.after_commit",
+        "relay.before_publish",
+        "relay.after_publish",
     }
 )
 

@@ -12,8 +12,9 @@ import pytest
 
 from ledger.testing.fault_points import FAULT_POINTS
 from services.client.events import TOPICS
+from services.relay import change_source, log_source
 from services.runtime.limits import Limits
-from services.runtime.metrics import Metrics
+from services.runtime.metrics import Metrics, RelayFigures
 from services.runtime.settings import KNOWN_ELSEWHERE, KNOWN_ELSEWHERE_PREFIX, PREFIX, Settings
 from tests.pages import ROOT, anchors, pages, prose
 from tools import proto_tree, protos, reference
@@ -78,6 +79,7 @@ def test_links_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_settings_exist(page: str) -> None:
     known = {PREFIX + field.name.upper() for field in dataclasses.fields(Settings)} | set(KNOWN_ELSEWHERE)
+    known |= {log_source.STREAM, change_source.STREAM}  # Streams of NATS, which begin alike.
 
     named = set(re.findall(r"\bRAPPORT_[A-Z_]*[A-Z]\b", text_of(page)))
 
@@ -184,6 +186,8 @@ def test_metrics_exist() -> None:
     metrics.calls_of("method").ended("OK", 0.1)
     metrics.calls_of("stream").messages = 1
     metrics.watch_head(lambda: 0)
+    metrics.watch_changes(lambda: (0, 0, 0))
+    metrics.watch_relay("stream", lambda: RelayFigures(up=True, stored=0, lag=0, holes=0, refusals=0))
     known = {
         f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in metrics.registry.collect()
     }
