@@ -68,10 +68,9 @@ class Sessions:
             return
         self._active = None
         place = self.acts.place(time, position)
-        self._settle(place, counts=False)
         self.acts.add(time, position)
-        self._settle(place, counts=True)
-        self._settle(place + 1, counts=True)
+        self._settle(place)
+        self._settle(place + 1)
         if kind_of(code) in self._reopening:
             self.reopenings.add(time, position)
 
@@ -82,20 +81,20 @@ class Sessions:
             return
         self._active = None
         place = self.acts.place(time, position)
-        self._settle(place, counts=False)
-        self._settle(place + 1, counts=False)
+        if self.starts.has(time, position):
+            self.starts.remove(time, position)
         self.acts.remove(time, position)
-        self._settle(place, counts=True)
+        self._settle(place)
         if kind_of(code) in self._reopening:
             self.reopenings.remove(time, position)
 
-    def _settle(self, place: int, *, counts: bool) -> None:
+    def _settle(self, place: int) -> None:
         """Let the act at a place be the first of a session as it stands now, or not be one."""
         acts = self.acts
         if place >= len(acts):
             return
         time, position = acts.times[place], acts.positions[place]
-        begins = counts and (place == 0 or time - acts.times[place - 1] >= self._gap)
+        begins = place == 0 or time - acts.times[place - 1] >= self._gap
         if begins == self.starts.has(time, position):
             return
         if begins:

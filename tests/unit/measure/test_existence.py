@@ -301,6 +301,12 @@ def test_a_correction_moves_and_a_retraction_removes_what_a_leg_rests_on() -> No
         lambda: at_once((sent(), START + 9), (verified(), START), (did("CALL"), START + 1), (acted("JOIN"), START)),
         lambda: at_once((did("CALL"), START + 9), (verified(), START), (sent(), START + 1), (ground(), START + 2)),
         lambda: at_once(
+            (acted("VISIT"), START + 9),
+            (verified(), START),
+            (did("CALL", initiator=i.INITIATOR_ORGANIZATION, direction=i.DIRECTION_MUTUAL), START + 1),
+            (ground(), START + 2),
+        ),
+        lambda: at_once(
             (traded("x", paid=1, got=1), START + 9), (verified(), START), (did("CALL"), START), (sent(), START + 3)
         ),
     ],

@@ -385,14 +385,14 @@ def test_a_second_withdrawal_after_coming_back_ends_it_again() -> None:
 
 
 def test_it_is_active_since_the_act_that_ended_the_last_long_silence() -> None:
-    weeks = [START + n * 7 * DAY for n in range(8)]
-    back = weeks[-1] + 14 * DAY + 1
-    history = visits(*weeks, back, back + 2 * DAY)
+    visited = [START + n * 8 * DAY for n in range(8)]
+    back = visited[-1] + 16 * DAY + 1
+    history = visits(*visited, back, back + 2 * DAY)
 
-    assert (ACTIVE, START) == stands(history, weeks[-1])[:2]
-    assert (AT_RISK, back - 1) == stands(visits(*weeks), back)[:2]
+    assert (ACTIVE, START) == stands(history, visited[-1])[:2]
+    assert (AT_RISK, back - 1) == stands(visits(*visited), back)[:2]
     assert (ACTIVE, back) == stands(history, back + 2 * DAY)[:2]
-    assert (ACTIVE, START) == stands(visits(*weeks, back - 1), back)[:2], "they came back at the very instant"
+    assert (ACTIVE, START) == stands(visits(*visited, back - 1), back)[:2], "they came back at the very instant"
 
 
 def test_a_run_is_not_walked_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
