@@ -108,7 +108,7 @@ def in_the_way(obstacle_id: str) -> r.ObstacleReported:
 _ACTS: Final = (
     "VIEW", "CLICK", "VISIT", "PURCHASE", "PURCHASE", "PURCHASE", "REVIEW", "PURCHASE_ELSEWHERE", "JOIN", "LEAVE",
 )  # fmt: skip
-_WORDS: Final = ("MESSAGE", "QUESTION", "COMPLAINT", "PRAISE", "CALL", "REPLY", "GREETING", "MARKED_SPAM")
+_WORDS: Final = ("MESSAGE", "QUESTION", "COMPLAINT", "PRAISE", "CALL", "REPLY", "GREETING", "RETURN", "MARKED_SPAM")
 _CHANNELS: Final = (i.CHANNEL_EMAIL, i.CHANNEL_SMS)
 
 
@@ -153,9 +153,9 @@ class MeasuredDraw:
 
     def word(self, _: int) -> Message:
         """Return something that the customer said."""
-        return did(
-            self.random.choice(_WORDS), needs_reply=self.random.random() < 0.5, refers_to=self._one(), in_reply_to=0
-        )
+        kind = self.random.choice(_WORDS)
+        way = i.DIRECTION_MUTUAL if kind == "CALL" else i.DIRECTION_INBOUND
+        return did(kind, direction=way, needs_reply=self.random.random() < 0.5, refers_to=self._one())
 
     def message(self, _: int) -> Message:
         """Return something said to the customer."""
