@@ -12,8 +12,14 @@ from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
 from ledger.change import table
+from ledger.change.balancing import imbalanced
 from ledger.change.reading import Last
 from ledger.change.table import NEVER
+from ledger.measure import personae
+from ledger.measure.measured import Measured
+from ledger.measure.reciprocity import exact_index
+from ledger.measure.score import score_of
+from ledger.measure.strength import band_of
 from ledger.projections.database import Database, Session
 
 
@@ -46,6 +52,8 @@ class Standing(NamedTuple):
     """When the clock alone may change one of these. Microseconds. None: it will not."""
     personae: tuple[str, ...]
     """Ids in order."""
+    version: int = 0
+    """Of its stream, as last looked at."""
 
     @property
     def key(self) -> tuple[int, str]:
@@ -72,6 +80,24 @@ class Filter:
     next_crossing_before: int | None = None
     """Microseconds."""
 
+    def admits(self, standing: "Standing") -> bool:
+        """Tell whether a relationship of the organization is one of these: as the listing finds out by its columns."""
+        return all((
+            standing.customer_id.startswith(self.customer_id_prefix),
+            not self.lifecycles or standing.lifecycle in self.lifecycles,
+            not self.bands or standing.band in self.bands,
+            not self.shapes or standing.shape in self.shapes,
+            self.exists in {None, standing.exists},
+            self.broadcast in {None, standing.broadcast},
+            self.imbalanced in {None, standing.imbalanced},
+            self.mismatched in {None, standing.mismatched},
+            self.desired_slug in {"", standing.desired_slug},
+            self.actual_slug in {"", standing.actual_slug},
+            not self.persona_id or self.persona_id in standing.personae,
+            self.next_crossing_before is None
+            or (standing.next_crossing is not None and standing.next_crossing < self.next_crossing_before),
+        ))  # fmt: skip
+
 
 class StandingPage(NamedTuple):
     """Some relationships, and what the answer reflects."""
@@ -84,7 +110,7 @@ class StandingPage(NamedTuple):
 
 _COLUMNS: Final = (
     "customer_id, existing, lifecycle, band, broadcast, imbalanced, mismatched, shape, desired_slug, actual_slug,"
-    " next_crossing, personae"
+    " next_crossing, personae, version"
 )
 _SOME: Final = 500
 
@@ -180,13 +206,32 @@ def _plain(persona_id: str) -> str:
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    customer_id, exists, lifecycle, band, broadcast, imbalanced, mismatched, shape, desired, actual, crossing, names = (
-        row
-    )
+    (customer_id, exists, lifecycle, band, broadcast, imbalanced, mismatched, shape, desired, actual, crossing, names,
+     version) = row  # fmt: skip
     return Standing(
         customer_id, bool(exists), lifecycle, band, bool(broadcast), bool(imbalanced), bool(mismatched), shape,
-        desired, actual, None if crossing == NEVER else crossing, tuple(names.split()),
+        desired, actual, None if crossing == NEVER else crossing, tuple(names.split()), version,
     )  # fmt: skip
+
+
+def standing_of(customer_id: str, m: Measured) -> Standing:
+    """Return how a relationship stands at the instant at which it is measured.
+
+    Levels are those that the detector keeps. It may look earlier than `next_crossing` here, or later: it knows which
+    score it announced, and both only promise that looking before is in vain.
+    """
+    return Standing(
+        customer_id, m.existence.exists, m.lifecycle.lifecycle, band_of(score_of(m), m.outlook.rules),
+        m.conversation.broadcast, imbalanced(m), bool(m.types.mismatches), m.contacts.shape, m.types.desired_slug,
+        m.types.actual_slug, _crossing(m), tuple(sorted({each.persona_id for each in m.personae})), m.record.version,
+    )  # fmt: skip
+
+
+def _crossing(m: Measured) -> int | None:
+    timed = (m.existence, m.lifecycle, m.strength, m.axes, m.types, m.conversation, m.contacts)
+    instants = [each.changes_at for each in timed]
+    instants += [exact_index(m)[1], personae.changes_at(m)]
+    return min((each for each in instants if each is not None), default=None)
 
 
 def _last(session: Session) -> Last:

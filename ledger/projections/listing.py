@@ -36,6 +36,8 @@ class Order(Enum):
     CONFIDENCE_DESCENDING = auto()
     NET_ASCENDING = auto()
     NET_DESCENDING = auto()
+    NEXT_CROSSING_ASCENDING = auto()
+    """By how relationships stand, which no table here knows: `place` tells 0, and whoever folds puts the instant in."""
 
 
 _COLUMNS: Final = {
@@ -49,7 +51,7 @@ _COLUMNS: Final = {
     Order.NET_ASCENDING: "b.net",
     Order.NET_DESCENDING: "b.net",
 }
-_ASCENDING: Final = frozenset({Order.INDEX_ASCENDING, Order.NET_ASCENDING})
+_ASCENDING: Final = frozenset({Order.INDEX_ASCENDING, Order.NET_ASCENDING, Order.NEXT_CROSSING_ASCENDING})
 _BY_INDEX: Final = frozenset({Order.INDEX_ASCENDING, Order.INDEX_DESCENDING, Order.CONFIDENCE_DESCENDING})
 BY_BALANCE: Final = _BY_INDEX | {Order.NET_ASCENDING, Order.NET_DESCENDING}
 
@@ -108,6 +110,8 @@ class Listing:
     organization_id: str
     order: Order = Order.CUSTOMER_ID
     customer_id_prefix: str = ""
+    customer_ids: tuple[str, ...] = ()
+    """Only these; few enough for one statement. Empty: any."""
     first_occur_time_from: int | None = None
     last_occur_time_from: int | None = None
     last_occur_time_before: int | None = None
@@ -164,7 +168,7 @@ class Listing:
             Order.INTERACTIONS_DESCENDING: interactions,
             Order.UNITS_DESCENDING: units,
         }
-        return Key(values[self.order], customer_id)
+        return Key(values.get(self.order, 0), customer_id)
 
     def _admits(self, worth: Worth | None) -> bool:
         if self.balances is None or not self._needs_balance:
@@ -285,6 +289,8 @@ class Listing:
         if self.customer_id_prefix:
             prefix = self.customer_id_prefix
             sql.add("AND r.customer_id >= ? AND r.customer_id < ?", prefix, after_prefix(prefix))
+        if self.customer_ids:
+            sql.add(f"AND r.customer_id IN ({', '.join('?' * len(self.customer_ids))})", *self.customer_ids)
         if self.first_occur_time_from is not None:
             sql.add("AND r.first_occur_time >= ? AND r.first_occur_time < ?", self.first_occur_time_from, NEVER_FIRST)
         if self.last_occur_time_from is not None:

@@ -16,13 +16,18 @@ from typing import Final, NamedTuple
 
 from ledger.balance.book import Book
 from ledger.balance.view import BalanceView
+from ledger.change.standing import Filter, Standing, standing_of
+from ledger.domain.fact import Fact
 from ledger.domain.identifiers import customer_of, organization_range, relationship_stream
 from ledger.domain.relationship import RelationshipState
 from ledger.log.reading import facts
 from ledger.log.store import Store
+from ledger.measure.measured import Measured
+from ledger.measure.outlook import Outlook
+from ledger.measure.record import Record
 from ledger.policy.valuation import Opinion
 from ledger.projections.balances import Worth, worth_by_book
-from ledger.projections.histories import STREAMS, histories
+from ledger.projections.histories import STREAMS, Pages, histories
 from ledger.projections.listing import Key, Listing, Order, after_prefix
 from ledger.views import View
 
@@ -37,6 +42,19 @@ class Placed(NamedTuple):
     key: Key
     worth: Worth | None
     """Its balance, where it was asked for and a policy is in force."""
+    standing: Standing | None = None
+    """Its levels, where they were asked for."""
+
+
+class Basis(NamedTuple):
+    """By what relationships of a view are judged, as far as a list asks."""
+
+    opinion: Opinion | None = None
+    """What values legs, where balances are asked for."""
+    standing: Filter | None = None
+    """Which levels are listed; None: they are not asked for."""
+    outlook: Outlook | None = None
+    """What was published, where levels are asked for."""
 
 
 class PastLists:
@@ -44,28 +62,25 @@ class PastLists:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: OrderedDict[tuple[Listing, View], _Ahead] = OrderedDict()
+        self._kept: OrderedDict[tuple[Listing, View, Filter | None], _Ahead] = OrderedDict()
 
-    async def page(
-        self, listing: Listing, view: View, opinion: Opinion | None, after: Key | None, limit: int
-    ) -> list[Placed]:
+    async def page(self, listing: Listing, view: View, basis: Basis, after: Key | None, limit: int) -> list[Placed]:
         """Return at most `limit` relationships after a key, in order, as seen in a view.
-
-        opinion: what values the legs of the view, where balances are asked for.
 
         Raises:
             LogDamaged: an event cannot be read.
             StoreFailed, StoreClosed: the store does not answer.
         """
         if listing.order is Order.CUSTOMER_ID:  # Streams are in this order: only those of the page are folded.
-            return await list_past(self._store, listing, view, opinion, after, limit)
-        ahead = self._kept.get((listing, view))
+            return await list_past(self._store, listing, view, basis, after, limit)
+        name = listing, view, basis.standing
+        ahead = self._kept.get(name)
         page = None if ahead is None else ahead.page(listing, after, limit)
         if page is not None:
-            self._kept.move_to_end((listing, view))
+            self._kept.move_to_end(name)
             return page
-        placed = await list_past(self._store, listing, view, opinion, after, max(limit, PLACES_AHEAD))
-        self._kept[listing, view] = _Ahead(after, placed, len(placed) < max(limit, PLACES_AHEAD))
+        placed = await list_past(self._store, listing, view, basis, after, max(limit, PLACES_AHEAD))
+        self._kept[name] = _Ahead(after, placed, len(placed) < max(limit, PLACES_AHEAD))
         while len(self._kept) > LISTS_KEPT:
             self._kept.popitem(last=False)
         return placed[:limit]
@@ -92,11 +107,9 @@ class _Ahead(NamedTuple):
 
 
 async def list_past(
-    store: Store, listing: Listing, view: View, opinion: Opinion | None, after: Key | None, limit: int
+    store: Store, listing: Listing, view: View, basis: Basis, after: Key | None, limit: int
 ) -> list[Placed]:
     """Return at most `limit` relationships after a key, in order, as seen in a view.
-
-    opinion: what values the legs of the view, where balances are asked for.
 
     Raises:
         LogDamaged: an event cannot be read.
@@ -109,7 +122,7 @@ async def list_past(
         if begin == _range(listing, after)[0] and listing.customer_id_prefix:
             # A prefix may be a whole customer id, and streams are listed after it.
             names = [relationship_stream(listing.organization_id, listing.customer_id_prefix), *names]
-        placed = await asyncio.to_thread(_placed, store, listing, view, opinion, names)
+        placed = await asyncio.to_thread(_placed, store, listing, view, basis, names)
         found += (each for each in placed if after is None or listing.rank(each.key) > listing.rank(after))
         ended = len(names) < STREAMS or (listing.order is Order.CUSTOMER_ID and len(found) >= limit)
         if ended or len(found) >= 2 * limit:
@@ -130,23 +143,61 @@ def _range(listing: Listing, after: Key | None) -> tuple[str, str]:
     return begin, end
 
 
-def _placed(
-    store: Store, listing: Listing, view: View, opinion: Opinion | None, stream_ids: Sequence[str]
-) -> list[Placed]:
+def _placed(store: Store, listing: Listing, view: View, basis: Basis, stream_ids: Sequence[str]) -> list[Placed]:
     """Return those streams that are listed."""
     placed = []
     for stream_id, pages in histories(store, stream_ids, view.position):
-        state = RelationshipState(view.occur_time)
-        book = None if opinion is None else Book()
-        for rows in pages:
-            for fact in facts(rows):
-                state.evolve(fact)
-                if book is not None:
-                    book.evolve(fact)
+        customer_id = customer_of(stream_id)
+        record = _folded(pages, view, basis)
+        state, standing = record.state, None
+        if not state.version:
+            continue
         worth = None
-        if book is not None and opinion is not None and listing.balances is not None:
-            worth = worth_by_book(book, opinion, BalanceView(view.occur_time, listing.balances.perspective))
-        key = listing.place(customer_of(stream_id), state, worth) if state.version else None
+        if basis.opinion is not None and listing.balances is not None:
+            seen = BalanceView(view.occur_time, listing.balances.perspective)
+            worth = worth_by_book(record.book, basis.opinion, seen)
+        if isinstance(record, Record) and basis.standing is not None and basis.outlook is not None:
+            standing = standing_of(customer_id, Measured(record, basis.outlook, view.occur_time))
+            if not basis.standing.admits(standing):
+                continue
+        key = _key(listing, customer_id, state, worth, standing)
         if key is not None:
-            placed.append(Placed(key, worth))
+            placed.append(Placed(key, worth, standing))
     return placed
+
+
+class _Plain:
+    """What lists need that do not ask for levels: less than a record, which takes longer to fold."""
+
+    def __init__(self, until: int, with_book: bool) -> None:
+        self.state = RelationshipState(until)
+        self.book = Book()
+        self._with_book = with_book
+
+    def evolve(self, fact: Fact) -> None:
+        self.state.evolve(fact)
+        if self._with_book:
+            self.book.evolve(fact)
+
+
+def _folded(pages: Pages, view: View, basis: Basis) -> Record | _Plain:
+    """Return one stream as it is seen in a view."""
+    if basis.standing is None:
+        folded: Record | _Plain = _Plain(view.occur_time, basis.opinion is not None)
+    else:
+        folded = Record(view.occur_time)
+    for rows in pages:
+        for fact in facts(rows):
+            folded.evolve(fact)
+    return folded
+
+
+def _key(
+    listing: Listing, customer_id: str, state: RelationshipState, worth: Worth | None, standing: Standing | None
+) -> Key | None:
+    """Return the place of a relationship, or None where it is not listed."""
+    key = listing.place(customer_id, state, worth)
+    if key is None or listing.order is not Order.NEXT_CROSSING_ASCENDING:
+        return key
+    crossing = None if standing is None else standing.next_crossing
+    return None if crossing is None else Key(crossing, customer_id)

@@ -8,12 +8,10 @@ from typing import Any, Final, cast
 
 import grpc
 
-from ledger.domain.identifiers import policy_stream, relationship_stream
+from ledger.domain.identifiers import relationship_stream
 from ledger.domain.times import END_OF_TIME
-from ledger.policy.valuation import Opinion, valuations_of
-from ledger.projections.listing import Key, Listed, Listing
 from ledger.projections.projector import Projector
-from ledger.views import Look, View
+from ledger.views import View
 from rapport.projection.v1 import projection_service_pb2_grpc as projection_stubs
 from rapport.relationship.v1 import explaining_pb2 as explaining
 from rapport.relationship.v1 import relationship_service_pb2 as pb
@@ -23,14 +21,14 @@ from services.relationship.balances import Balances
 from services.relationship.changes import mount_changes
 from services.relationship.explaining import differ, explain
 from services.relationship.identity import explain_identity
+from services.relationship.lists import Lists
 from services.relationship.measures import Measures
-from services.relationship.past import PastLists
 from services.relationship.personae import explain_persona
 from services.relationship.projections import ProjectionServicer
 from services.relationship.timeline import Moment
-from services.relationship.translate import PAGE_SIZE_DEFAULT, tell, wants_now
+from services.relationship.translate import PAGE_SIZE_DEFAULT, wants_now
 from services.runtime.app import App
-from services.runtime.detecting import detector_of
+from services.runtime.detecting import Detector, detector_of
 from services.runtime.projecting import projector_of
 from services.runtime.validation import check
 
@@ -41,8 +39,6 @@ WAIT_S: Final = 5.0
 """Seconds that a list waits for its `min_position`, at most."""
 _PART_OF_DEADLINE: Final = 0.8
 """How much of the time that a call has left it may wait, so that it can still say that it waited in vain."""
-_TOGETHER_EVENTS: Final = 50_000
-"""Events of the relationships whose states are brought in at once, about."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -51,7 +47,7 @@ def mount(server: grpc.aio.Server, app: App) -> None:
     """Add RelationshipService and ProjectionService to a server; the projection runs beside it."""
     projector = projector_of(app)
     detector = detector_of(app)
-    stubs.add_RelationshipServiceServicer_to_server(Servicer(app, projector), server)
+    stubs.add_RelationshipServiceServicer_to_server(Servicer(app, projector, detector), server)
     projection_stubs.add_ProjectionServiceServicer_to_server(ProjectionServicer(app, (projector,)), server)
     mount_changes(server, app, detector)
 
@@ -59,11 +55,10 @@ def mount(server: grpc.aio.Server, app: App) -> None:
 class Servicer(stubs.RelationshipServiceServicer):
     """Shows relationships. What is refused, and why, is said in `relationship_service.proto`."""
 
-    def __init__(self, app: App, projector: Projector) -> None:
+    def __init__(self, app: App, projector: Projector, detector: Detector) -> None:
         self._ledger = app.ledger
-        self._projector = projector
         self._balances = Balances(app.ledger, app.books)
-        self._past = PastLists(app.ledger.store)
+        self._lists = Lists(app.ledger, projector, detector)
         self._measures = Measures(app.ledger)
 
     async def GetRelationship(  # noqa: N802  # Named by the proto.
@@ -92,14 +87,10 @@ class Servicer(stubs.RelationshipServiceServicer):
         context: Context,
     ) -> pb.ListRelationshipsResponse:
         """Return one page of an organization's relationships."""
-        listing = translate.listing(request)
-        size = request.page_size or PAGE_SIZE_DEFAULT
-        if wants_now(request.as_of):
-            remaining_s: float | None = context.time_remaining()
-            # None: there is no deadline, whatever its type says.
-            wait_s = min(WAIT_S, _PART_OF_DEADLINE * (remaining_s or WAIT_S / _PART_OF_DEADLINE))
-            return await self._list_now(request, listing, size, wait_s)
-        return await self._list_past(request, listing, size)
+        remaining_s: float | None = context.time_remaining()
+        # None: there is no deadline, whatever its type says.
+        wait_s = min(WAIT_S, _PART_OF_DEADLINE * (remaining_s or WAIT_S / _PART_OF_DEADLINE))
+        return await self._lists.page(request, wait_s)
 
     async def ListTimeline(  # noqa: N802  # Named by the proto.
         self,
@@ -211,88 +202,3 @@ class Servicer(stubs.RelationshipServiceServicer):
         """Return whether a customer belongs to a persona, clause by clause."""
         check(request)
         return await explain_persona(self._ledger, self._measures.measuring, request)
-
-    async def _list_now(
-        self, request: pb.ListRelationshipsRequest, listing: Listing, size: int, wait_s: float
-    ) -> pb.ListRelationshipsResponse:
-        """Return a page of what the projection has, as of the position it is at."""
-        after = _key(page_tokens.read(request, int, str)) if request.page_token else None
-        await self._projector.wait_for(request.min_position, wait_s)
-        position, valued_at, listed = await self._projector.read(
-            lambda query: (query.generation.position, listing.valued_at(query), listing.ask(query, after, size + 1))
-        )
-        response = pb.ListRelationshipsResponse(position=position)
-        for some in _portions(listed[:size]):
-            await self._tell_some(response, listing.organization_id, some)
-        for told, each in zip(response.relationships, listed, strict=False):
-            translate.tell_balance(told, listing, each.worth, valued_at)
-        if len(listed) > size:
-            response.next_page_token = page_tokens.write(request, *listed[size - 1].key)
-        return response
-
-    async def _tell_some(
-        self, response: pb.ListRelationshipsResponse, organization_id: str, some: list[Listed]
-    ) -> None:
-        """Add relationships as of the answer's position: from the cached state where nothing came since."""
-        position = response.position
-        streams = {each.key.customer_id: relationship_stream(organization_id, each.key.customer_id) for each in some}
-        looks = await self._ledger.current_many(tuple(streams.values()))
-        told = {customer_id: response.relationships.add() for customer_id in streams}
-        moved: dict[str, Look] = {}
-        for customer_id, stream_id in streams.items():
-            look = looks[stream_id]
-            if look.last_position <= position:
-                tell(told[customer_id], organization_id, customer_id, look, position)
-            else:
-                moved[customer_id] = look
-        for customer_id, current in moved.items():
-            look = await self._ledger.state_at(streams[customer_id], View(END_OF_TIME, position))
-            look = look._replace(view=View(current.view.occur_time, position))
-            tell(told[customer_id], organization_id, customer_id, look, position)
-
-    async def _list_past(
-        self, request: pb.ListRelationshipsRequest, listing: Listing, size: int
-    ) -> pb.ListRelationshipsResponse:
-        """Return a page of what is folded anew, as of the view of the first page."""
-        after = None
-        if request.page_token:
-            occur_time, position, *last = page_tokens.read(request, int, int, int, str)
-            view, after = View(cast("int", occur_time), cast("int", position)), _key(last)
-        else:
-            occur_time, position, _ = await self._ledger.resolve(request.as_of, request.min_position)
-            view = View(occur_time, position)  # A list is no place to refuse a relationship for a split batch.
-        opinion = None if listing.balances is None else await self._opinion(listing.organization_id, view)
-        placed = await self._past.page(listing, view, opinion, after, size + 1)
-        response = pb.ListRelationshipsResponse(position=view.position)
-        for (_, customer_id), worth in placed[:size]:
-            look = await self._ledger.state_at(relationship_stream(listing.organization_id, customer_id), view)
-            told = response.relationships.add()
-            tell(told, listing.organization_id, customer_id, look, view.position, view.occur_time)
-            translate.tell_balance(told, listing, worth, view.occur_time)
-        if len(placed) > size:
-            end = placed[size - 1].key
-            response.next_page_token = page_tokens.write(request, view.occur_time, view.position, *end)
-        return response
-
-    async def _opinion(self, organization_id: str, view: View) -> Opinion:
-        """Return what the default policy says in a view: policies obey its position, not its time."""
-        look = await self._ledger.state_at(policy_stream(organization_id), View(END_OF_TIME, view.position))
-        return valuations_of(look.state).opinion("", 0, view.occur_time)
-
-
-def _key(values: list[page_tokens.Value]) -> Key:
-    value, customer_id = values
-    return Key(cast("int", value), cast("str", customer_id))
-
-
-def _portions(listed: list[Listed]) -> list[list[Listed]]:
-    """Return a page in portions of so many events that their states may be in memory at once."""
-    portions: list[list[Listed]] = []
-    events = _TOGETHER_EVENTS
-    for each in listed:
-        if events + each.version > _TOGETHER_EVENTS:
-            portions.append([])
-            events = 0
-        portions[-1].append(each)
-        events += each.version
-    return portions

@@ -45,6 +45,7 @@ _ORDERS: Final = {
     messages.RELATIONSHIP_ORDER_CONFIDENCE_DESCENDING: Order.CONFIDENCE_DESCENDING,
     messages.RELATIONSHIP_ORDER_NET_ASCENDING: Order.NET_ASCENDING,
     messages.RELATIONSHIP_ORDER_NET_DESCENDING: Order.NET_DESCENDING,
+    messages.RELATIONSHIP_ORDER_NEXT_CROSSING_ASCENDING: Order.NEXT_CROSSING_ASCENDING,
 }
 _EVENT_FIELDS: Final = {
     topic: field.name
@@ -183,6 +184,8 @@ def _listing_faults(request: messages.ListRelationshipsRequest) -> list[Violatio
     faults = []
     if request.order_by not in _ORDERS:
         faults.append(Violation("order_by", "must be one of the orders that are there"))
+    if request.order_by == messages.RELATIONSHIP_ORDER_NEXT_CROSSING_ASCENDING and not chosen.HasField("standing"):
+        faults.append(Violation("filter.standing", "must be there, if empty: the order is by it"))
     if not chosen.HasField("units"):
         faults += [
             Violation("filter.units", f"must say whose giving of what {name} means")

@@ -10,7 +10,7 @@ import pytest
 from ledger.projections.listing import Key, Listing, Order
 from ledger.views import View
 from services.relationship import past
-from services.relationship.past import PastLists, Placed
+from services.relationship.past import Basis, PastLists, Placed
 
 VIEW = View(1_000, 50)
 BY_EXCHANGES = Listing(organization_id="acme", order=Order.INTERACTIONS_DESCENDING)
@@ -24,7 +24,7 @@ class Folding:
         self.asked = 0
 
     async def __call__(
-        self, _store: Any, listing: Listing, _view: View, _opinion: Any, after: Key | None, limit: int
+        self, _store: Any, listing: Listing, _view: View, _basis: Any, after: Key | None, limit: int
     ) -> list[Placed]:
         self.asked += 1
         ranked = sorted((key for key in self.keys), key=listing.rank)
@@ -33,7 +33,7 @@ class Folding:
 
 async def pages(lists: PastLists, listing: Listing, size: int, after: Key | None = None) -> list[list[Key]]:
     found: list[list[Key]] = []
-    while page := await lists.page(listing, VIEW, None, after, size):
+    while page := await lists.page(listing, VIEW, Basis(), after, size):
         found.append([each.key for each in page])
         after = page[-1].key
     return found
@@ -65,21 +65,21 @@ async def test_what_is_not_kept_is_folded_again(folding: Folding, monkeypatch: p
 async def test_a_page_from_before_what_is_kept_is_folded(folding: Folding) -> None:
     lists = PastLists(None)  # type: ignore[arg-type]
     ranked = sorted(folding.keys, key=BY_EXCHANGES.rank)
-    await lists.page(BY_EXCHANGES, VIEW, None, ranked[50], 5)
+    await lists.page(BY_EXCHANGES, VIEW, Basis(), ranked[50], 5)
 
-    page = await lists.page(BY_EXCHANGES, VIEW, None, ranked[20], 5)
+    page = await lists.page(BY_EXCHANGES, VIEW, Basis(), ranked[20], 5)
 
     assert ranked[21:26] == [each.key for each in page]
-    assert ranked[:5] == [each.key for each in await lists.page(BY_EXCHANGES, VIEW, None, None, 5)]
+    assert ranked[:5] == [each.key for each in await lists.page(BY_EXCHANGES, VIEW, Basis(), None, 5)]
 
 
 async def test_another_view_is_another_list(folding: Folding) -> None:
     lists = PastLists(None)  # type: ignore[arg-type]
     for position in range(past.LISTS_KEPT + 1):
-        await lists.page(BY_EXCHANGES, View(1_000, position), None, None, 5)
-    await lists.page(BY_EXCHANGES, View(1_000, past.LISTS_KEPT), None, None, 5)
+        await lists.page(BY_EXCHANGES, View(1_000, position), Basis(), None, 5)
+    await lists.page(BY_EXCHANGES, View(1_000, past.LISTS_KEPT), Basis(), None, 5)
     assert past.LISTS_KEPT + 1 == folding.asked
 
-    await lists.page(BY_EXCHANGES, View(1_000, 0), None, None, 5)  # The least used was dropped.
+    await lists.page(BY_EXCHANGES, View(1_000, 0), Basis(), None, 5)  # The least used was dropped.
 
     assert past.LISTS_KEPT + 2 == folding.asked
