@@ -65,7 +65,7 @@ class ChangedHistory(MeasuredHistory):
 
     def found(self, to: int | None = None, **sizes: int) -> list[StoredChange]:
         """Return the changes as they are stored, up to a position."""
-        return find(self.store(), self.head if to is None else to, **sizes)
+        return find(self.store(), self.head if to is None else to, KeptInMemory(), **sizes)
 
     def changes(self, *names: str) -> list[pb.RelationshipChange]:
         """Return the changes of some kinds, by their names; of all where none is given."""
@@ -83,9 +83,8 @@ class ChangedHistory(MeasuredHistory):
         return change
 
 
-def find(store: Store, to: int, kept: KeptInMemory | None = None, **sizes: int) -> list[StoredChange]:
+def find(store: Store, to: int, kept: KeptInMemory, **sizes: int) -> list[StoredChange]:
     """Return the changes of a log up to a position."""
-    kept = KeptInMemory() if kept is None else kept
     progress, changes = Progress(LOG_ID), list[StoredChange]()
     finder = Finder(store, kept, LOG_ID)
     while found := finder.find(progress, to, **sizes):
@@ -121,8 +120,8 @@ def at(text: str | int) -> int:
 
 
 def put(history: ChangedHistory, store: Store) -> None:
-    """Put the facts of a history into an empty store, each with its record time."""
-    for row in history.rows():
+    """Put the facts of a history that are not there yet into a store, each with its record time."""
+    for row in history.rows()[store.head().position :]:
         new = NewEvent(row.stream_id, row.version, row.topic, row.state)
         store.append([Append((new,))], store.head().position, row.record_time, 0)
 

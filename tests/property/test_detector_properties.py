@@ -37,7 +37,7 @@ class Draw(MeasuredDraw):
     def __init__(self, seed: int, days: int = 200) -> None:
         super().__init__(seed, days)
         valued = self.history.facts
-        self.history = ChangedHistory()
+        self.history: ChangedHistory = ChangedHistory()  # More than those of one customer have.
         self.history.facts = valued
         self.customer = "a"
         self.linked = False
@@ -73,7 +73,6 @@ def drawn(seed: int, events: int = 60) -> ChangedHistory:
     """Return a history with a long silence at its end."""
     draw = Draw(seed)
     end = draw.fill(events)
-    assert isinstance(draw.history, ChangedHistory)
     draw.history.mark(end + 400 * DAY)
     return draw.history
 
@@ -201,7 +200,6 @@ def test_a_policy_alone_announces_nothing_but_that(seed: int) -> None:
     draw = Draw(seed)
     draw.fill(50)
     history = draw.history
-    assert isinstance(history, ChangedHistory)
     before = len(history.found())
     last = history.facts[-1][1].record_time
     draw.policy(1, last + 1, 1_000_000 + 500_000 * seed)
@@ -219,7 +217,6 @@ def test_policies_between_events_leave_batches_alike(seed: int) -> None:
     draw = Draw(seed)
     draw.fill(30)
     history = draw.history
-    assert isinstance(history, ChangedHistory)
     last = history.facts[-1][1].record_time
     for version in (1, 2, 3):
         draw.policy(version, last + version * 3 * DAY, 1_000_000 * version)

@@ -19,7 +19,7 @@ WEAK, MODERATE, STRONG = (
 
 
 @pytest.mark.parametrize(
-    ("score", "announced", "band"),
+    "score, announced, band",
     [
         (339_999, WEAK, WEAK), (340_000, WEAK, MODERATE), (310_000, MODERATE, MODERATE), (309_999, MODERATE, WEAK),
         (670_000, MODERATE, STRONG), (640_000, STRONG, STRONG), (639_999, STRONG, MODERATE), (309_999, STRONG, WEAK),
@@ -31,7 +31,7 @@ def test_a_band_rises_at_its_threshold_and_falls_some_way_below(score: int, anno
 
 
 @pytest.mark.parametrize(
-    ("score", "band", "low", "high"),
+    "score, band, low, high",
     [
         (0, WEAK, -99_999, 100_000),
         (300_000, WEAK, 200_001, 340_000),

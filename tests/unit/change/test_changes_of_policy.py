@@ -1,0 +1,151 @@
+from ledger.change.finding import Finder
+from ledger.change.kept import KeptInMemory
+from ledger.change.table import Progress
+from ledger.domain.times import timestamp
+from rapport.events.v1.persona_pb2 import PersonaDefined
+from rapport.events.v1.relationship_policy_pb2 import (
+    CadenceRules,
+    RelationshipPolicy,
+    RelationshipPolicyPublished,
+    StrengthRules,
+)
+from tests.changed_histories import LOG_ID, ChangedHistory, at, event, levels_of, name_of, times
+from tests.contact_histories import DAY
+from tests.measured_histories import acted
+
+
+def published(history: ChangedHistory, time: str, policy: RelationshipPolicy) -> int:
+    return history.publish(RelationshipPolicyPublished(policy=policy), time)
+
+
+def strict(version: int, since: str | None = None) -> RelationshipPolicy:
+    """At risk after ten days of silence."""
+    cadence = CadenceRules(days_min=5, days_default=5, days_max=5)
+    policy = RelationshipPolicy(version=version, cadence=cadence)
+    if since is not None:
+        policy.effective_from_time.CopyFrom(timestamp(at(since)))
+    return policy
+
+
+def acting() -> ChangedHistory:
+    history = ChangedHistory()
+    for customer in ("b", "a", "c"):
+        history.add(acted("MEETING"), "2026-01-01", customer=customer)
+    history.mark("2026-01-12")
+    return history
+
+
+def test_a_new_policy_is_told_once_of_each_relationship_whose_levels_differ() -> None:
+    history = acting()
+    history.add(acted("MEETING"), "2026-01-12", customer="c")
+    before = len(history.changes())
+    position = published(history, "2026-01-13", strict(1))
+    history.mark("2026-01-14")
+
+    changes = history.changes()[before:]
+
+    assert [(name_of(change), change.subject_id) for change in changes] == [
+        ("policy_reevaluated", "a"), ("policy_reevaluated", "b"),
+    ]  # fmt: skip
+    assert levels_of(changes[0]) == ("lifecycle=ACTIVE", "lifecycle=AT_RISK")
+    assert (changes[0].cause, changes[0].policy_version) == (event(position), "relationship/1")
+    assert changes[0].measure.name == "policy"
+
+
+def test_from_then_on_it_goes_on_from_the_level_that_was_set() -> None:
+    history = acting()
+    published(history, "2026-01-13", strict(1))
+    history.mark("2026-01-25")
+
+    lapsed = history.changes("lapsed")
+
+    assert [change.subject_id for change in lapsed] == ["a", "b", "c"]
+    assert {levels_of(change) for change in lapsed} == {("AT_RISK", "LAPSED")}
+    assert times(lapsed[0])[0] == at("2026-01-21")
+
+
+def test_a_policy_of_a_later_day_is_passed_on_at_its_instant() -> None:
+    history = acting()
+    published(history, "2026-01-12", strict(1, "2026-01-20"))
+    history.mark("2026-01-19")
+    assert history.names("policy_reevaluated") == []
+
+    history.mark("2026-01-21")
+
+    changes = history.changes("policy_reevaluated")
+    assert [change.subject_id for change in changes] == ["a", "b", "c"]
+    assert {change.cause for change in changes} == {"timer:2026-01-20T00:00:00.000000Z"}
+    assert {times(change) for change in changes} == {(at("2026-01-20"), at("2026-01-20"))}
+
+
+def test_what_the_policy_does_not_touch_goes_on_waiting() -> None:
+    history = ChangedHistory()
+    first = history.add(acted("MEETING"), "2026-01-01T10:00Z")
+    published(history, "2026-01-01T20:00Z", strict(1))
+    history.mark("2026-01-03")
+
+    assert history.names("policy_reevaluated") == []
+    assert history.one("strengthened").cause == event(first)
+    assert times(history.one("strengthened"))[1] == at("2026-01-02T10:00Z")
+
+
+def test_a_score_that_the_policy_moves_is_set_with_its_lines() -> None:
+    history = acting()
+    score = history.changes("strengthened")[0].measure.value_ppm
+    rules = StrengthRules(half_mass_ppm=500_000, moderate_from_ppm=150_000)
+    published(history, "2026-01-13", RelationshipPolicy(version=1, strength=rules))
+    history.mark("2026-01-14")
+
+    change = history.changes("policy_reevaluated")[0]
+
+    assert levels_of(change) == ("band=WEAK", "band=MODERATE")
+    now = history.measured("2026-01-13", customer="a").strength.score
+    assert score + sum(delta.delta_ppm for delta in change.deltas) == now
+
+
+def test_what_measures_do_not_read_is_passed_on_to_nobody() -> None:
+    history = acting()
+    published(history, "2026-01-13", strict(1))
+    kept, progress = KeptInMemory(), Progress(LOG_ID)
+    finder = Finder(history.store(), kept, LOG_ID)
+    while found := finder.find(progress, history.head):
+        kept.store(found.watched, found.aggregates)
+        progress = found.progress
+    looks = finder.looks
+    history.publish(PersonaDefined(persona_id="p", version=1), "2026-01-14")  # Not approved: nobody belongs to it.
+
+    later = Finder(history.store(), kept, LOG_ID)
+    while found := later.find(progress, history.head):
+        kept.store(found.watched, found.aggregates)
+        progress = found.progress
+
+    assert (looks > 0, later.looks) == (True, 0)
+
+
+def test_looks_are_as_many_as_events_and_what_is_due() -> None:
+    """Of a hundred relationships with nothing due, nobody is looked at, however much time passes."""
+    history = ChangedHistory()
+    for number in range(100):
+        history.add(acted("VIEW"), "2026-01-01", customer=f"quiet-{number}")
+    history.add(acted("PURCHASE"), "2026-01-01", customer="busy")
+    kept, progress = KeptInMemory(), Progress(LOG_ID)
+    finder = Finder(history.store(), kept, LOG_ID)
+    while found := finder.find(progress, history.head):
+        kept.store(found.watched, found.aggregates)
+        progress = found.progress
+    assert finder.looks == 101
+    due = sum(row.due < at("2026-01-01") + 3 * DAY for row in kept.rows.values())
+
+    history.mark("2026-01-04")
+    sweep = Finder(history.store(), kept, LOG_ID)
+    while found := sweep.find(progress, history.head):
+        kept.store(found.watched, found.aggregates)
+        progress = found.progress
+
+    assert due <= sweep.looks <= 3 * due
+    history.mark("2030-01-01")
+    years = Finder(history.store(), kept, LOG_ID)
+    while found := years.find(progress, history.head):
+        kept.store(found.watched, found.aggregates)
+        progress = found.progress
+    assert years.looks <= 101 * 5, "nobody is looked at every midnight"
