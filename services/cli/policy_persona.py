@@ -106,4 +106,6 @@ async def run_list(arguments: Namespace) -> int:
 def _stands(each: PersonaOnRecord) -> str:
     if each.retired:
         return "retired"
-    return "active" if each.active else "not approved"
+    if each.active:
+        return "active"
+    return f"not approved, {each.active_version} counts" if each.active_version else "not approved"

@@ -78,7 +78,7 @@ class Personae(Rpcs):
         """Return the latest version of each persona, with its approvals."""
         look = await self._look(request)
         needed = _needed(look.state, look.view.occur_time)
-        personae = [_told(each, needed) for each in look.state.personae.all()]
+        personae = [_told(each, look.state, needed) for each in look.state.personae.all()]
         return pb.ListPersonaeResponse(personae=personae, position=look.view.position)
 
 
@@ -122,11 +122,13 @@ def _needed(state: PolicyState, at: int) -> int:
     return state.relationship.in_force(at).policy.persona_approvals
 
 
-def _told(found: Persona, needed: int) -> pb.PersonaOnRecord:
+def _told(found: Persona, state: PolicyState, needed: int) -> pb.PersonaOnRecord:
+    counting = state.personae.counting(found.message.persona_id, needed)
     return pb.PersonaOnRecord(
         persona=found.message,
         approvals=[found.approvals[each].message for each in found.functions],
         active=found.is_active(needed),
         retired=found.retired is not None,
         defined_position=found.position,
+        active_version=0 if counting is None else counting.message.version,
     )

@@ -122,6 +122,9 @@ def test_a_persona_is_defined_approved_and_retired(rapport: Rapport, cafe: str) 
 
     assert 0 == rapport("policy persona list", cafe)
     assert [["quiet-regulars", "1", "active", "MARKETING, SERVICE, STORE"]] == [row[:4] for row in rapport.rows()]
+    assert 0 == rapport("policy persona define", cafe, persona)
+    assert 0 == rapport("policy persona list", cafe)
+    assert [["quiet-regulars", "2", "not approved, 1 counts"]] == [row[:3] for row in rapport.rows()]
     assert 0 == rapport("policy persona retire", cafe, "quiet-regulars", "--reason", "unused")
     assert 0 == rapport("policy persona list --json", cafe)
     (found,) = json.loads(rapport.out)["personae"]

@@ -255,9 +255,10 @@ async def test_a_new_version_has_no_approvals_and_the_one_before_counts_until_it
     (listed,) = (await client.list_personae("shop")).personae
 
     assert (2, False, []) == (listed.persona.version, listed.active, list(listed.approvals))
+    assert 1 == listed.active_version
     assert [(1, True), (2, True), (3, True)] == await approve(client, 2, *APPROVERS)
     (listed,) = (await client.list_personae("shop")).personae
-    assert listed.active
+    assert (True, 2) == (listed.active, listed.active_version)
 
 
 async def test_retiring_is_harmless_twice_and_approving_asks_for_a_version_that_is_there(
@@ -271,7 +272,7 @@ async def test_retiring_is_harmless_twice_and_approving_asks_for_a_version_that_
     assert (first.record_time, False) == (again.record_time, again.replayed)
     assert [(1, False)] == await approve(client, 1, APPROVERS[0])
     (found,) = (await client.list_personae("shop")).personae
-    assert (False, True) == (found.active, found.retired)
+    assert (False, True, 0) == (found.active, found.retired, found.active_version)
     for version, reason in ((0, "REQUEST_INVALID"), (2, "PERSONA_UNKNOWN")):
         asked = PersonaApproved(
             persona_id="regulars", version=version, our_function=i.OUR_FUNCTION_SALES, approver_id="u"

@@ -851,12 +851,17 @@ class PersonaOnRecord(_message.Message):
     ACTIVE_FIELD_NUMBER: _builtins.int
     RETIRED_FIELD_NUMBER: _builtins.int
     DEFINED_POSITION_FIELD_NUMBER: _builtins.int
+    ACTIVE_VERSION_FIELD_NUMBER: _builtins.int
     active: _builtins.bool
-    """Whether it is active."""
+    """Whether this version is active."""
     retired: _builtins.bool
     """Whether it is retired."""
     defined_position: _builtins.int
     """Position of its event."""
+    active_version: _builtins.int
+    """The version that counts: the latest that is active, so that a new one takes nothing away before it is approved. 0:
+    none is active.
+    """
     @_builtins.property
     def persona(self) -> _persona_pb2.PersonaDefined:
         """Its latest version."""
@@ -873,10 +878,11 @@ class PersonaOnRecord(_message.Message):
         active: _builtins.bool = ...,
         retired: _builtins.bool = ...,
         defined_position: _builtins.int = ...,
+        active_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["persona", b"persona"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "approvals", b"approvals", "defined_position", b"defined_position", "persona", b"persona", "retired", b"retired"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "active_version", b"active_version", "approvals", b"approvals", "defined_position", b"defined_position", "persona", b"persona", "retired", b"retired"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
