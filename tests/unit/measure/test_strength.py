@@ -115,6 +115,16 @@ def test_partial_attention_gives_exactly_half_the_mass():
     assert masses[0] == 2 * masses[1] == 300_000 * 1_000_000 * decay(3, 90)
 
 
+def test_acts_weigh_as_long_as_the_table_of_decay_goes():
+    history = MeasuredHistory()
+    for age in (1_794, 1_793, 1_700, 1_694):
+        history.add(acted("VISIT"), days_ago(age))
+
+    assert 1 == decay(1_793, 90)
+    weights = sum(decay(age, 90) for age in (1_793, 1_700, 1_694))
+    assert 300_000 * 1_000_000 * weights == history.measured(NOW).mass.mass
+
+
 def test_an_act_that_has_faded_to_nothing_leaves_involvement_known():
     history = MeasuredHistory()
     history.add(acted("PURCHASE"), days_ago(1_794))
