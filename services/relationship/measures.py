@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ledger.domain.identifiers import policy_stream, relationship_stream
 from ledger.ledger import Ledger
+from ledger.measure import tactics
 from ledger.views import Look
 from rapport.relationship.v1 import relationship_pb2 as shapes
 from rapport.relationship.v1 import relationship_service_pb2 as pb
+from rapport.relationship.v1.explaining_pb2 import MEASURE_GROUP_TACTICS
+from rapport.relationship.v1.measures_pb2 import Measures as Told
 from services.relationship import translate
 from services.relationship.measure_translate import tell_measures, tell_scope
-from services.relationship.measuring import Asked, Measuring
+from services.relationship.measuring import Asked, Measuring, Sight
 from services.relationship.translate import tell, wants_now
 from services.runtime.records import Records
 
@@ -31,6 +36,25 @@ class Measures:
         _tell_look(told, request, request.customer_id, sight.look)
         tell_measures(told.measures, sight.measured, request.measures)
         tell_scope(told.measures, sight, asked.scope)
+        if MEASURE_GROUP_TACTICS in request.measures:  # By name only: it takes views of the past.
+            await self._tell_strength_changes(told.measures, request.organization_id, sight)
+
+    async def _tell_strength_changes(self, told: Told, organization_id: str, sight: Sight) -> None:
+        """Add to tactics how the strength changed after them."""
+        rows, strengths = tactics.compared(sight.measured), dict[int, int]()
+        if not rows:
+            return
+        # From here on others have their turns, so the record may move on; only the facts of the view are read.
+        streams = [relationship_stream(organization_id, each) for each in sight.customer_ids]
+        facts = await self.measuring.facts(streams, sight.look.view)
+        for found in tactics.strengths_at(sight.measured, facts, tactics.instants_of(rows)):
+            if found is not None:
+                strengths[found[0]] = found[1]
+            await asyncio.sleep(0)
+        changes = tactics.mean_changes(rows, strengths)
+        for effect in told.tactics:
+            if effect.tactic in changes:
+                effect.mean_strength_change_ppm = changes[effect.tactic]
 
     async def batch(self, request: pb.BatchGetRelationshipsRequest) -> pb.BatchGetRelationshipsResponse:
         """Return many relationships, all at one position."""

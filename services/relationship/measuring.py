@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ledger.contact.person import person
+from ledger.domain.fact import Fact
 from ledger.domain.identifiers import customer_of, organization_of, policy_stream
 from ledger.domain.policy import PolicyState
 from ledger.domain.relationship import RelationshipState
@@ -117,11 +118,16 @@ class Measuring:
 
     async def _folded(self, streams: Sequence[str], view: View) -> Record:
         """Return the record of several streams, folded in the order of positions."""
-        record, plain = Record(view.occur_time), view._replace(given=False)
-        histories = [await self._ledger.facts(name, plain) for name in streams]
-        for fact in heapq.merge(*histories, key=lambda each: each.position):
+        record = Record(view.occur_time)
+        for fact in await self.facts(streams, view):
             record.evolve(fact)
         return record
+
+    async def facts(self, streams: Sequence[str], view: View) -> list[Fact]:
+        """Return the facts of some streams up to the position of a view, in the order of positions."""
+        plain = view._replace(given=False)
+        histories = [await self._ledger.facts(name, plain) for name in streams]
+        return list(heapq.merge(*histories, key=lambda each: each.position))
 
 
 async def linked_streams(ledger: Ledger, stream_id: str, own: RelationshipState, view: View) -> tuple[str, ...]:
