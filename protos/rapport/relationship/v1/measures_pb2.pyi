@@ -1069,7 +1069,9 @@ class TacticEffect(_message.Message):
     followed_count: _builtins.int
     """Those followed by an act of the customer without incentive."""
     mean_strength_change_ppm: _builtins.int
-    """Mean change of the strength over the 30 days after, of those as old as that. Absent: none is."""
+    """Mean change of the strength over the 30 days after, of those as old as that, at most the latest 64 of all tactics.
+    Absent: none is; or the request does not name TACTICS among the measures wanted, for it takes views of the past.
+    """
     @_builtins.property
     def effect(self) -> Global___Measure:
         """followed / matured."""
