@@ -65,6 +65,21 @@ async def test_the_relay_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
             assert 0 == relay.stop()
 
 
+@pytest.mark.parametrize("point", ["relay.before_publish", "relay.after_publish"])
+async def test_a_relay_killed_before_or_after_it_published_is_followed_by_another(tmp_path: Path, point: str) -> None:
+    with nats_server(tmp_path / "nats") as nats, ServerProcess(tmp_path / "data") as server:
+        async with Client(server.target) as client:
+            for number in range(8):
+                await client.withdraw_consent("acme", f"c-{number}")
+        settings = {"RAPPORT_NATS_URL": nats.url, "RAPPORT_RELAY_WINDOW": "3"}
+        fault = {"RAPPORT_TEST_FAULT": f"{point}:2:kill"}
+        killed = ServerProcess(tmp_path / "data", module="services.relay", settings={**settings, **fault}).start()
+        assert -9 == killed.wait()
+        with ServerProcess(tmp_path / "data", module="services.relay", settings=settings):
+            async with connected(nats.url) as connection:
+                await relayed(connection, 9)
+
+
 def test_a_relay_without_nats_is_of_no_use_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="RAPPORT_NATS_URL must name the NATS server"):
         ServerProcess(tmp_path, module="services.relay", settings={"RAPPORT_NATS_URL": "off"}).start()

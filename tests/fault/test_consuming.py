@@ -112,14 +112,15 @@ async def test_messages_handed_back_have_one_effect_in_order(tmp_path: Path, see
             assert effects_of(source) == effects_in(tmp_path / "e")
 
 
-async def test_what_nats_lost_is_read_from_the_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [(1, 7, 8, 20), (29, 30)], ids=["in the middle", "at the end"])
+async def test_what_nats_lost_is_read_from_the_service(tmp_path: Path, lost: tuple[int, ...]) -> None:
     source = ListSource(30)
     relayed = ListRelayed(source)
     with nats_server(tmp_path) as server:
         async with relaying(source, server.url) as relay, connected(server.url) as client:
             await until(follows(relay, 30))
         async with connected(server.url) as client:
-            for number in (1, 7, 8, 20, 29, 30):  # At the end too, where no later message could tell.
+            for number in lost:  # At the end no later message could tell of it.
                 await client.jetstream().delete_msg(source.stream, number)
         async with consuming(server.url, tmp_path / "e", relayed) as consumer:
             await until(lambda: consumer.last == 30)

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from nats.js.api import StorageType, StreamConfig
 
+from services.relay.acknowledging import Sender
+from services.relay.publishing import Refused, publish
 from services.relay.relay import State
+from services.relay.standing import Standing
 from tests.nats_server import nats_cluster, nats_server
 from tests.relay_rig import KEPT, ListSource, connected, expected, follows, relaying, stored, until
 
@@ -159,6 +162,27 @@ async def test_two_relays_store_everything_once_and_in_order(tmp_path: Path) -> 
 
             assert expected(one) == await stored(client)
             print(f"two relays: {first.status.refusals} and {second.status.refusals} windows refused")  # noqa: T201  # For whoever runs it with -s.
+
+
+async def test_repetitions_and_leaps_are_refused_also_when_the_server_has_forgotten_the_ids(tmp_path: Path) -> None:
+    source = ListSource(40)
+    messages = await source.after(0, 40)
+    with nats_server(tmp_path) as server:
+        async with relaying(source, server.url) as relay, connected(server.url) as client:
+            await until(follows(relay, 40))
+        async with connected(server.url) as client:
+            js, sender = client.jetstream(), Sender(client)
+            await asyncio.sleep(1.2)
+            for at, late in (
+                (Standing(0, "", 0), messages[:20]),  # From before the other relay was there.
+                (Standing(10, "log/10", 10), messages[10:30]),
+                (Standing(50, "log/50", 50), [source.message(51)]),
+                (Standing(50, "", 50), [source.message(51)]),
+            ):
+                with pytest.raises(Refused):
+                    await publish(js, sender, source, at, late)
+
+            assert expected(source) == await stored(client)
 
 
 async def test_a_relay_ended_anywhere_is_followed_by_another(tmp_path: Path, seed: int) -> None:
