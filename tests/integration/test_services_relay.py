@@ -11,11 +11,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ledger.log.envelope import split_state
 from rapport.audit.v1.recorded_event_pb2 import RecordedEvent
+from rapport.change.v1.change_pb2 import RelationshipChange
+from rapport.events.v1.consent_pb2 import ConsentGiven
+from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL
 from rapport.relay.v1.log_message_pb2 import LogMessage
 from services.client import Client
 from services.client.consuming import Consumer
 from services.client.effects import SqliteEffects
-from services.client.relayed import RelayedEvents
+from services.client.relayed import RelayedChanges, RelayedEvents
 from services.relay.server import NatsServer, NotStarted
 from services.relay.servicer import SERVICE
 from services.runtime.settings import Secret
@@ -108,6 +111,48 @@ async def test_a_consumer_of_one_organization_has_its_events_and_no_other(tmp_pa
             task.cancel()
             await asyncio.wait([task])
 
+    assert wanted == seen
+    effects.close()
+
+
+async def test_the_stream_of_changes_is_the_table_and_each_has_its_effect_once(tmp_path: Path) -> None:
+    seen: list[RelationshipChange] = []
+    newsletter = ConsentGiven(purposes=["newsletter"], channels=[CHANNEL_EMAIL])
+    effects = SqliteEffects(tmp_path / "effects.db", "acme")
+    with nats_server(tmp_path / "nats") as nats:
+        async with (
+            serving(tmp_path / "data", nats_url=Secret(nats.url)) as server,
+            connected(nats.url) as connection,
+            Client(server.target) as client,
+        ):
+            for customer in ("c-1", "c-2", "c-3"):
+                await client.give_consent("acme", customer, newsletter)
+                await client.withdraw_consent("acme", customer)
+                await client.give_consent("other", customer, newsletter)
+            last = server.app.ledger.head.position
+            changes = server.app.detectors[0].changes
+            await until(lambda: changes.last().position >= last)
+            rows = changes.after(0, 1_000)
+            await until(lambda: f'stored_number{{stream="RAPPORT_CHANGES"}} {len(rows)}' in metrics(server))
+            async with connected(nats.url) as other:
+                found = await stored(other, "RAPPORT_CHANGES")
+                await other.jetstream().delete_msg("RAPPORT_CHANGES", len(rows))  # It may be the last of them all.
+            consumer = Consumer(
+                connection,
+                RelayedChanges(client, "acme"),
+                effects,
+                lambda _, change: seen.append(change),
+                durable="acme",
+                check_interval_s=0.5,
+            )
+            task = asyncio.create_task(consumer.run())
+            wanted = [RelationshipChange.FromString(row.body) for row in rows if row.organization_id == "acme"]
+            await until(lambda: len(seen) == len(wanted))
+            task.cancel()
+            await asyncio.wait([task])
+
+    assert len(wanted) >= 6  # Each opted in, and out.
+    assert [(row.number, row.body) for row in rows] == found
     assert wanted == seen
     effects.close()
 
