@@ -225,11 +225,14 @@ class Finder:
     def _linked(self, organization_id: str) -> "_Linked":
         return _Linked(self._records, organization_id, self._batch.progress.position)
 
-    def _stand(self, owner: Owner, look: Look) -> None:
-        """Take note of how a relationship stands after a look, and of when it is due."""
+    def _stand(self, owner: Owner, look: Look, *, waits: bool = False) -> None:
+        """Take note of how a relationship stands after a look, and of when it is due.
+
+        `waits`: something is due at this very instant, and has not run yet.
+        """
         m, levels = look.measured, look.levels
         crosses_at = detecting.crossing(look)
-        due = detecting.due(m, levels, crosses_at)
+        due = look.at if waits else detecting.due(m, levels, crosses_at)
         row = Watched(
             *owner,
             NEVER if due is None else due,
@@ -403,7 +406,7 @@ class Finder:
         draft = reevaluated(look, Measured(record, old, new.at))
         if draft is not None:
             self._announce(owner, levels, draft, new.at, new.outlook)
-        self._stand(owner, look)
+        self._stand(owner, look, waits=row.due <= new.at)
         for kind, before, after in ((COHORT, cohorts, levels.cohorts), (CAMPAIGN, campaigns, levels.campaigns)):
             for subject_id, members, hits in adding.differences(before, after):
                 self._add(owner[0], kind, subject_id, members, hits)

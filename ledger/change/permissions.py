@@ -33,17 +33,47 @@ def permissions(look: Look) -> Iterator[Draft]:
     if "consents" not in state.parts or not _may_differ(look):
         return
     expiring = look.measured.outlook.rules.consent_expiring
-    terms, dues = _terms(look.stream_id, state, look.measured), []
+    terms, dues = _terms(look.stream_id, state, look.measured), list[int | None]()
     for cell in consent.cells(state.consents):
         verdict = consent.status(state.consents, cell, look.at, terms)
         name = cell_name(cell)
         known = levels.cells.setdefault(name, [UNKNOWN, 0, 0, 0])
         yield from _cell(look, f"consent:{name}", known, verdict, expiring)
-        dues.append(verdict.changes_at)
-        if verdict.status in LIVE and verdict.until is not None and known[_WARNED] != verdict.until:
-            dues.append(verdict.until - expiring)
+        dues += _dues(known, verdict, expiring)
     dues.append(terms.changes_after(look.at))
     levels.cells_due = min((due for due in dues if due is not None), default=0)
+
+
+def moved(look: Look, before: Measured) -> Iterator[tuple[str, str, str]]:
+    """Set the permissions that a new policy moves, and yield each with what it was and is; the clock moves others.
+
+    `before`: the same record at the same instant under the old policy.
+    """
+    state, levels = look.measured.record.state, look.levels
+    if "consents" not in state.parts:
+        return
+    cells, expiring = consent.cells(state.consents), look.measured.outlook.rules.consent_expiring
+    old = verdicts(look.stream_id, state, before, cells)
+    terms, dues = _terms(look.stream_id, state, look.measured), list[int | None]()
+    for cell in cells:
+        verdict = consent.status(state.consents, cell, look.at, terms)
+        known = levels.cells.setdefault(cell_name(cell), [UNKNOWN, 0, 0, 0])
+        if verdict.status != old[cell].status:
+            yield f"consent:{cell_name(cell)}", status_name(known[_STATUS]), status_name(verdict.status)
+            known[_STATUS], known[_UNTIL], known[_SINCE] = verdict.status, verdict.until or 0, verdict.since or 0
+        dues += _dues(known, verdict, expiring)
+    dues.append(terms.changes_after(look.at))
+    if 0 < levels.cells_due <= look.at:
+        return  # What the clock changes at this very instant is found next.
+    # What was to be warned of by now under the new policy is warned of with the next look.
+    levels.cells_due = min((max(due, look.at + 1) for due in dues if due is not None), default=0)
+
+
+def _dues(known: list[int], verdict: CellVerdict, expiring: int) -> Iterator[int | None]:
+    """Yield when the clock may change a permission, or its end is to be announced."""
+    yield verdict.changes_at
+    if verdict.status in LIVE and verdict.until is not None and known[_WARNED] != verdict.until:
+        yield verdict.until - expiring
 
 
 def _may_differ(look: Look) -> bool:

@@ -5,18 +5,15 @@ dwell that is under way too: the policy did not touch it. What differs is set to
 as the customer did nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from ledger.change import contacting, living, strengthening
+from ledger.change import breaching, contacting, living, permissions, strengthening
 from ledger.change.balancing import imbalanced
-from ledger.change.breaching import breaching
 from ledger.change.conversing import has_left
 from ledger.change.detecting import add_up
 from ledger.change.levels import Levels
 from ledger.change.look import Draft, Look
-from ledger.change.permissions import permissions
-from ledger.change.promising import promising
 from ledger.change.types import ACTUAL, MISMATCH, mismatches
 from ledger.measure.measured import Measured
 from ledger.measure.reciprocity import exact_index
@@ -54,10 +51,8 @@ def reevaluated(look: Look, before: Measured) -> Draft | None:
         levels.pending.pop(level.pending, None)
         if level.word(levels) != known:
             moved.append((level.name, known, level.word(levels)))
-    moved += _permissions(look)
-    for family in (promising, breaching):
-        for _ in family(look):
-            pass
+    moved += permissions.moved(look, before)
+    breaching.excused(look, before)
     levels.sums_due = look.at  # Windows may be others: what it adds is made anew, though no event came.
     add_up(look)
     if not moved:
@@ -70,14 +65,6 @@ def reevaluated(look: Look, before: Measured) -> Draft | None:
         look.cause,
         deltas=strengthening.deltas(lines, levels.lines),
     )
-
-
-def _permissions(look: Look) -> Iterator[tuple[str, str, str]]:
-    """Set the permissions, and yield those that the policy moved."""
-    look.levels.cells_due = look.at  # The terms may be others: they are looked at, though no event came.
-    for draft in list(permissions(look)):
-        if draft.kind != pb.CHANGE_KIND_CONSENT_EXPIRING:
-            yield draft.measure, draft.before, draft.after
 
 
 def _move_existence(levels: Levels, measured: Measured) -> None:

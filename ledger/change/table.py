@@ -15,8 +15,6 @@ from ledger.projections.database import Database, Session
 from ledger.projections.postgres_database import PostgresDatabase
 from ledger.testing.fault_points import reach
 
-DETECTOR_VERSION: Final = 1
-"""Raised when the same log gives other changes: what was announced stays, and is gone on with."""
 LOCK: Final = "changes"
 """Held by the process that finds changes."""
 NEVER: Final = END_OF_TIME

@@ -2,6 +2,7 @@ from ledger.change.finding import Finder
 from ledger.change.kept import KeptInMemory
 from ledger.change.table import Progress
 from ledger.domain.times import timestamp
+from rapport.events.v1.identity_pb2 import PromiseTriggered
 from rapport.events.v1.persona_pb2 import PersonaDefined
 from rapport.events.v1.relationship_policy_pb2 import (
     CadenceRules,
@@ -10,8 +11,8 @@ from rapport.events.v1.relationship_policy_pb2 import (
     StrengthRules,
 )
 from tests.changed_histories import LOG_ID, ChangedHistory, at, event, levels_of, name_of, times
-from tests.contact_histories import DAY
-from tests.measured_histories import acted
+from tests.contact_histories import DAY, given
+from tests.measured_histories import acted, promised
 
 
 def published(history: ChangedHistory, time: str, policy: RelationshipPolicy) -> int:
@@ -149,3 +150,23 @@ def test_looks_are_as_many_as_events_and_what_is_due() -> None:
         kept.store(found.watched, found.aggregates)
         progress = found.progress
     assert years.looks <= 101 * 5, "nobody is looked at every midnight"
+
+
+def test_what_the_clock_changes_at_the_same_instant_is_told_by_the_clock() -> None:
+    history = ChangedHistory()
+    history.add(acted("MEETING"), "2026-01-01")
+    history.add(given("community", "2026-03-02"), "2026-01-01")
+    history.add(promised("p", days=50), "2026-01-01")
+    history.add(PromiseTriggered(promise_id="p"), "2026-01-11")
+    shares = StrengthRules(half_mass_ppm=500_000, moderate_from_ppm=50_000)
+    policy = RelationshipPolicy(version=1, strength=shares, effective_from_time=timestamp(at("2026-03-02")))
+    published(history, "2026-02-28", policy)
+    history.mark("2026-03-03")
+
+    at_once = [change for change in history.changes() if times(change)[1] == at("2026-03-02")]
+
+    assert [name_of(change) for change in at_once] == [
+        "policy_reevaluated", "consent_expired", "at_risk", "promise_broken",
+    ]  # fmt: skip
+    assert {change.cause for change in at_once} == {"timer:2026-03-02T00:00:00.000000Z"}
+    assert levels_of(at_once[0]) == ("band=WEAK", "band=MODERATE")
