@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.amounts import half_even
 from ledger.domain.decay import FULL
-from ledger.measure import conversation, involvement, penalties, reciprocity
+from ledger.measure import conversation, involvement, reciprocity
 from ledger.measure.involvement import DAY
 from ledger.measure.results import Ratio
 from ledger.measure.score import balance_of, clamped, portion, score_of
@@ -159,10 +159,8 @@ class _Enclosure:
 
     def _penalties(self, days: int) -> Bounds:
         """They only fade."""
-        rules, day = self._m.outlook.rules, self._today + days
-        now = self._m.penalties
-        later = sum(penalties.faded(base, event, day, rules) for event, base, _ in now)
-        return Bounds(-sum(ppm for _, _, ppm in now), -later)
+        lowered, today = self._m.injuries, self._today
+        return Bounds(-lowered.on(today), -lowered.on(today + days))
 
     def _spoken(self, until: int) -> Iterator[Bounds]:
         """Balance and answering up to an instant, inclusive: what is in the window only leaves it."""

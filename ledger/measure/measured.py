@@ -73,6 +73,11 @@ class Measured:
         return permission.permission(self)
 
     @cached_property
+    def injuries(self) -> penalties.Injuries:
+        """What the penalties come to, without the lines (relationship.md 5)."""
+        return penalties.injuries(self)
+
+    @cached_property
     def penalties(self) -> tuple[penalties.Penalty, ...]:
         """What lowers the strength (relationship.md 5)."""
         return penalties.penalties(self)

@@ -15,10 +15,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from ledger.domain.amounts import half_even
-from ledger.domain.decay import FULL
+from ledger.domain.decay import FULL, decay_table
 from ledger.domain.times import START_OF_TIME
 from ledger.measure import promises
 from ledger.measure.faults import Fault, Judged
@@ -79,20 +80,66 @@ def events(m: Measured, since: int = START_OF_TIME) -> tuple[PenaltyEvent, ...]:
 def penalties(m: Measured) -> tuple[Penalty, ...]:
     """Return the lines that have not faded to 0, by (position, kind)."""
     rules, today = m.outlook.rules, m.at // DAY
-    bases = bases_of(rules)
-    found = []
+    bases, found = bases_of(rules), []
     for event in events(m, (today - len(rules.decay)) * DAY):
-        ppm = faded(bases[event.kind], event, today, rules)
+        base = bases[event.kind]
+        fades = _fades(base, rules.half_life_days)
+        ppm = base if event.kind in STANDING else _at(fades, today - event.occur_time // DAY)
         if ppm:
-            found.append(Penalty(event, bases[event.kind], ppm))
+            found.append(Penalty(event, base, ppm))
     return tuple(found)
 
 
-def faded(base: int, event: PenaltyEvent, today: int, rules: Rules) -> int:
-    """Return a penalty in ppm on a UTC day that is not before the event."""
-    if event.kind in STANDING:
-        return base
-    return half_even(base * rules.decay_of(today - event.occur_time // DAY), FULL)
+class Injuries(NamedTuple):
+    """What penalties come to on any day from that of a measure on, if nothing more happens and no promise falls due."""
+
+    standing: int
+    """Of states, in ppm: they do not fade."""
+    fading: tuple[tuple[Sequence[int], Sequence[int]], ...]
+    """For each kind: what one comes to by its age in days, and the UTC days on which there was one."""
+
+    def on(self, today: int) -> int:
+        """Return the sum on a UTC day, in ppm, above 0 where the strength is lowered."""
+        total = self.standing
+        for fades, days in self.fading:
+            end = len(fades)
+            total += sum([fades[today - day] for day in days if today - day < end])
+        return total
+
+
+def injuries(m: Measured) -> Injuries:
+    """Return the sums of the lines without the lines: the score alone is asked for after every event."""
+    rules, faults = m.outlook.rules, m.record.faults
+    since = (m.at // DAY - len(rules.decay)) * DAY
+    conversation, parts = m.record.state.conversation, m.record.state.parts
+    judged = _from(_judged(m), since)
+    marks = conversation.acts_of(INTERACTION_KIND_MARKED_SPAM).times
+    broken = list(_promises(m, since)) if "promises" in parts else []
+    fractured = [time for time, _ in _from(faults.disclosures, since)]
+    fractured += [time for time, _, denied, _ in judged if denied]
+    fractured += [event.occur_time for event in broken if event.kind == TRUST_FRACTURED]
+    obstacles = len(m.record.state.obstacles.open()) if "obstacles" in parts else 0
+    rows = (
+        (rules.penalty_withdrawal, [time for time, _ in _from(faults.withdrawals, since)]),
+        (rules.penalty_spam, marks),
+        (rules.penalty_promise, [event.occur_time for event in broken if event.kind == PROMISE_BROKEN]),
+        (rules.penalty_preference, [time for time, _, _, dishonoured in judged if dishonoured]),
+        (rules.penalty_trust, fractured),
+    )
+    return Injuries(
+        rules.penalty_complaint * len(conversation.complaints) + rules.penalty_obstacle * obstacles,
+        tuple((_fades(base, rules.half_life_days), [time // DAY for time in times]) for base, times in rows if times),
+    )
+
+
+@lru_cache(maxsize=256)
+def _fades(base: int, half_life_days: int) -> tuple[int, ...]:
+    """Return what a penalty comes to by its age in UTC days, in ppm; beyond the end 0."""
+    return tuple(half_even(base * decay, FULL) for decay in decay_table(half_life_days))
+
+
+def _at(fades: Sequence[int], age: int) -> int:
+    return fades[age] if age < len(fades) else 0
 
 
 def bases_of(rules: Rules) -> dict[int, int]:
@@ -123,14 +170,18 @@ def _events(m: Measured, since: int) -> Iterator[PenaltyEvent]:
 
 
 def _contacts(m: Measured, since: int) -> Iterator[PenaltyEvent]:
-    outlook, record = m.outlook, m.record
-    version, purposes = outlook.contact_policy_version, outlook.purposes
-    judged = record.faults.contacts(record.state, outlook.contact_policy, version, purposes)
-    for time, position, denied, dishonoured in _from(judged, since):
+    for time, position, denied, dishonoured in _from(_judged(m), since):
         if denied:
             yield PenaltyEvent(TRUST_FRACTURED, position, time, "contact")
         if dishonoured:
             yield PenaltyEvent(PREFERENCE_DISHONOURED, position, time, "")
+
+
+def _judged(m: Measured) -> Sequence[Judged]:
+    record, outlook = m.record, m.outlook
+    return record.faults.contacts(
+        record.state, outlook.contact_policy, outlook.contact_policy_version, outlook.purposes
+    )
 
 
 def _interactions(m: Measured, since: int) -> Iterator[PenaltyEvent]:

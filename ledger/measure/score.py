@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def score_of(m: Measured) -> int:
     """Return the score alone."""
-    lowered = sum(ppm for _, _, ppm in m.penalties)
-    return clamped(sum(map(portion, m.outlook.rules.weights, ratios(m))) - lowered)
+    return clamped(sum(map(portion, m.outlook.rules.weights, ratios(m))) - m.injuries.on(m.at // involvement.DAY))
 
 
 def ratios(m: Measured) -> tuple[Ratio, Ratio, Ratio, Ratio, Ratio, Ratio]:

@@ -37,10 +37,13 @@ def drawn(seed: int, events: int = 50, **values: RelationshipPolicy) -> tuple[Me
 
 @pytest.mark.parametrize("seed", range(40))
 def test_lines_sum_to_the_score_and_stay_within_their_weights(seed: int):
-    strength = drawn(seed, under=MILD if seed % 2 else None)[1].strength
+    _, m = drawn(seed, under=MILD if seed % 2 else None)
+
+    strength = m.strength
 
     assert strength.score == sum(line.ppm for line in strength.contributions)
     assert 0 <= strength.score <= 1_000_000
+    assert strength.score == score_of(m)
     for line in strength.contributions[: len(COMPONENTS)]:
         assert 0 <= line.ppm <= line.weight
     assert strength.coverage == sum(
@@ -60,6 +63,17 @@ def test_shares_sum_to_their_lines(seed: int):
         assert sorted(set(positions)) == positions
         assert line.component == CLAMP or line.ppm == sum(part.ppm for part in parts)
         assert all(part.ppm * line.ppm >= 0 for part in parts)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_penalties_at_once_are_the_sum_of_their_lines_on_any_day(seed: int):
+    _, m = drawn(seed)
+
+    for days in (0, 1, 45, 400, 1_900):
+        lines = Measured(m.record, m.outlook, m.at + days * DAY).penalties
+        leap = drift.leaps_at(m)
+        if leap is None or m.at + days * DAY < leap:
+            assert sum(line.ppm for line in lines) == m.injuries.on(m.at // DAY + days)
 
 
 @pytest.mark.parametrize("seed", range(20))
