@@ -29,6 +29,8 @@ from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
 from rapport.events.v1.relationship_types_pb2 import RelationshipType, TypeCatalogue
 from rapport.policy.v1 import contact_policies_pb2 as policies
 from rapport.policy.v1 import relationship_policies_pb2 as measuring
+from rapport.relationship.v1 import explaining_pb2 as explaining
+from rapport.relationship.v1 import relationship_service_pb2 as relationship
 from rapport.type.v1 import levels_pb2
 from rapport.type.v1.window_pb2 import Window
 
@@ -296,5 +298,29 @@ POLICIES: dict[str, Callable[[], Message]] = {
     "ListPersonae": lambda: measuring.ListPersonaeRequest(**ORGANIZATION),
 }
 
-GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | RELATIONSHIP_ACTS | POLICIES
+UNDER = explaining.UnderPolicy(unpublished=RelationshipPolicy(half_life_days=30))
+STANDING = explaining.StandingFilter(
+    lifecycles=[levels_pb2.LIFECYCLE_ACTIVE], bands=[levels_pb2.STRENGTH_BAND_STRONG], exists=True
+)
+RELATIONSHIPS: dict[str, Callable[[], Message]] = {
+    "GetRelationship": lambda: relationship.GetRelationshipRequest(
+        **IDS, measures=[explaining.MEASURE_GROUP_STRENGTH], under=UNDER, scope=levels_pb2.VIEW_SCOPE_PERSON
+    ),
+    "BatchGetRelationships": lambda: relationship.BatchGetRelationshipsRequest(
+        organization_id="acme", customer_ids=["anna"], measures=[explaining.MEASURE_GROUP_STRENGTH], under=UNDER
+    ),
+    "ListRelationships": lambda: relationship.ListRelationshipsRequest(
+        organization_id="acme",
+        filter=relationship.RelationshipFilter(standing=STANDING),
+        order_by=relationship.RELATIONSHIP_ORDER_NEXT_CROSSING_ASCENDING,
+    ),
+    "ExplainRelationship": lambda: explaining.ExplainRelationshipRequest(**IDS, under=UNDER),
+    "DiffRelationship": lambda: explaining.DiffRelationshipRequest(
+        **IDS, a=explaining.RelationshipView(under=UNDER), b=explaining.RelationshipView()
+    ),
+    "ExplainIdentity": lambda: explaining.ExplainIdentityRequest(**IDS),
+    "ExplainPersona": lambda: explaining.ExplainPersonaRequest(**IDS, persona_id="regulars"),
+}
+
+GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | RELATIONSHIP_ACTS | POLICIES | RELATIONSHIPS
 """By the name of the rpc."""

@@ -150,11 +150,6 @@ GOOD: dict[str, Callable[[], Message]] = {
     "CheckValuationPolicy": lambda: policy.CheckValuationPolicyRequest(organization_id="acme", policy=POLICY),
     "ListValuationPolicies": lambda: policy.ListValuationPoliciesRequest(organization_id="acme"),
     "GetValuationPolicy": lambda: policy.GetValuationPolicyRequest(organization_id="acme", policy_id="standard"),
-    "GetRelationship": lambda: relationship.GetRelationshipRequest(**IDS),
-    "BatchGetRelationships": lambda: relationship.BatchGetRelationshipsRequest(
-        organization_id="acme", customer_ids=["anna"]
-    ),
-    "ListRelationships": lambda: relationship.ListRelationshipsRequest(organization_id="acme"),
     "ListTimeline": lambda: relationship.ListTimelineRequest(**IDS),
     "GetBalance": lambda: relationship.GetBalanceRequest(**IDS, view=VIEW),
     "ExplainBalance": lambda: relationship.ExplainBalanceRequest(**IDS, view=VIEW, drivers=1),
