@@ -39,5 +39,6 @@ def preference(m: Measured) -> PreferenceMeasure:
 def _evidence(m: Measured) -> tuple[int, ...]:
     """Return the positions of the latest repeats and of the latest purchases elsewhere, ascending; at most 64 each."""
     buying = m.record.acts.buying
-    repeats = buying.counting.positions[1:][-EVIDENCE_MAX:]
+    bought = buying.counting.positions
+    repeats = bought[max(1, len(bought) - EVIDENCE_MAX) :]
     return tuple(sorted((*repeats, *buying.elsewhere.positions[-EVIDENCE_MAX:])))
