@@ -283,7 +283,7 @@ class Conversation:
             self._lookups.add(shape, rows.words(place)[0], time, position)
         if self._responses and shape.outcome:
             for responses in self._responses.values():
-                responses.act(rows.row(place))
+                responses.act(time, position)
 
     def _leave(self, position: int) -> bool:
         """Let nothing count for an original; return False where there is no such original."""
@@ -305,7 +305,7 @@ class Conversation:
         self._lookups.remove(shape, rows.words(place)[0], time, position)
         if shape.outcome:
             for responses in self._responses.values():
-                responses.undo(rows.row(place))
+                responses.undo(time, position)
         rows.clear(place)
         return True
 
@@ -401,7 +401,7 @@ class Conversation:
         self._solicitations.add(time, position)
         if self._responses:
             for responses in self._responses.values():
-                responses.solicit(self._rows.row(place))
+                responses.solicit(position, time, self._rows.words(place)[4])
 
     def _drop_solicitation(self, place: int) -> None:
         row = self._rows.row(place)
@@ -473,9 +473,10 @@ class Conversation:
             assert place is not None, "it is a row's"
             responses.deliver(self._original(rows.refers[place]), (time, position), None)
         for position in self._solicitations.positions:
-            responses.solicit(self._existing(position))
-        for _, position in rows.with_shapes({shape.number for shape in known_shapes() if shape.outcome}):
-            responses.act(self._existing(position))
+            row = self._existing(position)
+            responses.solicit(position, row.time, row.words[4])
+        for time, position in rows.with_shapes({shape.number for shape in known_shapes() if shape.outcome}):
+            responses.act(time, position)
         return responses
 
     def _existing(self, position: int) -> Row:

@@ -139,9 +139,10 @@ class Responses:
         next_maturity = self._sent.times[matured] + self._attribution if matured < len(self._sent) else None
         return Response(matured, bought, replied, opted_out, none, next_maturity)
 
-    def solicit(self, row: Row) -> None:
-        """Take note of a solicitation."""
-        self._put(row, self._delivery(row))
+    def solicit(self, position: int, time: int, campaign: str) -> None:
+        """Take note of a solicitation sent at a time, in microseconds. `campaign`: empty: none."""
+        reports = self._deliveries.get(position)
+        self._put(position, time, reports.times[0] if reports else time, campaign)
 
     def drop(self, row: Row) -> None:
         """Take note that one is a solicitation no more."""
@@ -159,15 +160,15 @@ class Responses:
         self._deliveries[position].remove(*report)
         self._move(row, before)
 
-    def act(self, row: Row) -> None:
+    def act(self, time: int, position: int) -> None:
         """Take note of an act of the customer that makes an outcome."""
-        self._acts.add(row.time, row.position)
-        self._disturb(row.time, row.position)
+        self._acts.add(time, position)
+        self._disturb(time, position)
 
-    def undo(self, row: Row) -> None:
+    def undo(self, time: int, position: int) -> None:
         """Take note that an act counts no more."""
-        self._acts.remove(row.time, row.position)
-        self._disturb(row.time, row.position)
+        self._acts.remove(time, position)
+        self._disturb(time, position)
 
     def _delivery(self, row: Row | None) -> int:
         """Return when something was delivered, as far as it is known; else when it was sent."""
@@ -176,12 +177,15 @@ class Responses:
         reports = self._deliveries.get(row.position)
         return reports.times[0] if reports else row.time
 
-    def _put(self, row: Row, delivered: int) -> None:
-        self._sent.add(delivered, row.position)
+    def _put(self, position: int, time: int, delivered: int, campaign: str) -> None:
+        self._sent.add(delivered, position)
         self._touched = min(self._touched, delivered)
-        if row.words[4]:
-            self._campaigns.setdefault(row.words[4], Moments()).add(delivered, row.position)
-        self._disturb(min(delivered, row.time), row.position)
+        if campaign:
+            moments = self._campaigns.get(campaign)
+            if moments is None:
+                moments = self._campaigns[campaign] = Moments()
+            moments.add(delivered, position)
+        self._disturb(min(delivered, time), position)
 
     def _take(self, row: Row, delivered: int) -> None:
         self._sent.remove(delivered, row.position)
@@ -194,7 +198,7 @@ class Responses:
     def _move(self, row: Row | None, before: int) -> None:
         if row is not None and self._delivery(row) != before:
             self._take(row, before)
-            self._put(row, self._delivery(row))
+            self._put(row.position, row.time, self._delivery(row), row.words[4])
 
     def _disturb(self, time: int, position: int) -> None:
         """Remember that something changed which acts from a time and position on may be credited to."""
