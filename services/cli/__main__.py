@@ -23,6 +23,7 @@ from services.cli import (
     serve,
     suppression,
     timeline,
+    watch,
 )
 from services.cli.arguments import Parser
 from services.cli.importing import command as importing
@@ -43,7 +44,7 @@ def parser() -> Parser:
     root = Parser(prog="rapport", description="A ledger of customer relationships.", epilog=EPILOG)
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     customers = (customer, consent, preference, suppression, contact, audience)
-    for noun in (serve, importing, relationship, timeline, balance, *customers, asset, policy, log, projection):
+    for noun in (serve, importing, relationship, timeline, balance, *customers, asset, policy, watch, log, projection):
         noun.add(commands)
     return root
 

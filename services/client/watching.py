@@ -1,0 +1,103 @@
+"""A watch: changes of relationships, each once and in order, for as long as the caller likes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from rapport.change.v1 import change_service_pb2 as messages
+from rapport.change.v1.change_service_pb2_grpc import ChangeServiceStub
+from services.client.calls import ended_early
+from services.client.errors import RapportError
+from services.client.frames import read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from rapport.change.v1.change_pb2 import RelationshipChange
+    from services.client.calls import Calls
+
+IDLE_TIMEOUT_S: Final = 35.0
+"""Seconds without any frame after which a watch is taken for broken; the server sends a heartbeat every 10."""
+
+
+class Watch:
+    """A watch: iterate over it for the changes, now and as they are found, for as long as you like.
+
+    It begins again after the last number whenever the stream breaks or the server closes it, for ever: a server that is
+    away is waited for. Each change comes once, in order; keep `number` beside what you did with it, in one transaction,
+    to go on in another process.
+    """
+
+    def __init__(self, calls: Calls, request: messages.WatchRelationshipsRequest) -> None:
+        self._calls = calls
+        self._request = request
+        self.number = request.after_number
+        """The last number handed out, or passed because nothing there was wanted. Resume after it."""
+        self.caught_up = False
+        """True while changes come as they are found; False while older ones are read, and after a break."""
+
+    async def __aiter__(self) -> AsyncIterator[RelationshipChange]:
+        """Yield the changes in order of their numbers.
+
+        Raises:
+            RapportError: CHANGE_IN_FUTURE, and others that waiting does not mend.
+        """
+        async with aclosing(self.frames()) as frames:
+            async for frame in frames:
+                for change in frame.batch.changes:
+                    if change.number > self.number:
+                        self._pass(change.number)
+                        yield change
+
+    async def frames(self) -> AsyncGenerator[messages.WatchRelationshipsResponse, None]:
+        """Yield every frame, signs of life included, for programs that act on silence as well.
+
+        Raises:
+            RapportError: As when iterating over the changes.
+        """
+        attempts = self._calls.attempts()
+        while True:
+            closing: messages.WatchClosing | None = None
+            try:
+                call = self._calls.stub(ChangeServiceStub).WatchRelationships(self._request)
+                async with aclosing(read_frames(call, IDLE_TIMEOUT_S)) as frames:
+                    async for frame in frames:
+                        attempts.succeeded()
+                        yield frame
+                        self._note(frame)
+                        closing = frame.closing if frame.HasField("closing") else None
+                if closing is None:
+                    raise ended_early("watch")
+                pause_s = closing.retry_after.seconds + closing.retry_after.nanos / 1e9
+            except RapportError as error:
+                if not error.retryable:
+                    raise
+                # For ever: nobody can call back a watch that was given up, so the count only spaces attempts.
+                pause_s = attempts.endless_delay_s(error)
+                self._calls.tell(error, pause_s)
+            self.caught_up = False
+            await asyncio.sleep(pause_s)
+
+    def _note(self, frame: messages.WatchRelationshipsResponse) -> None:
+        """Move on past a frame that was handed out."""
+        match frame.WhichOneof("frame"):
+            case "batch":
+                self._pass(frame.batch.changes[-1].number)
+            case "caught_up":
+                self._pass(frame.caught_up.number)
+                self.caught_up = True
+            case "heartbeat":
+                self._pass(frame.heartbeat.number)
+            case "fell_behind":
+                self.caught_up = False
+            case "closing":
+                self._pass(frame.closing.resume_after)
+            case _:
+                pass
+
+    def _pass(self, number: int) -> None:
+        # From now on a number is named, also where none was: after a break "now" would be later than it was.
+        self.number = max(self.number, number)
+        self._request.after_number = self.number
