@@ -109,27 +109,32 @@ class Injuries(NamedTuple):
 
 def injuries(m: Measured) -> Injuries:
     """Return the sums of the lines without the lines: the score alone is asked for after every event."""
+    half_life = m.outlook.rules.half_life_days
+    fading = ((base, times) for base, times in _fading(m) if times)
+    return Injuries(
+        _standing(m), tuple((_fades(base, half_life), [time // DAY for time in times]) for base, times in fading)
+    )
+
+
+def _standing(m: Measured) -> int:
+    rules, state = m.outlook.rules, m.record.state
+    obstacles = len(state.obstacles.open()) if "obstacles" in state.parts else 0
+    return rules.penalty_complaint * len(state.conversation.complaints) + rules.penalty_obstacle * obstacles
+
+
+def _fading(m: Measured) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yield penalties before decay, each with the times, in microseconds, of the events that have one and may weigh."""
     rules, faults = m.outlook.rules, m.record.faults
     since = (m.at // DAY - len(rules.decay)) * DAY
-    conversation, parts = m.record.state.conversation, m.record.state.parts
     judged = _from(_judged(m), since)
-    marks = conversation.acts_of(INTERACTION_KIND_MARKED_SPAM).times
-    broken = list(_promises(m, since)) if "promises" in parts else []
-    fractured = [time for time, _ in _from(faults.disclosures, since)]
-    fractured += [time for time, _, denied, _ in judged if denied]
-    fractured += [event.occur_time for event in broken if event.kind == TRUST_FRACTURED]
-    obstacles = len(m.record.state.obstacles.open()) if "obstacles" in parts else 0
-    rows = (
-        (rules.penalty_withdrawal, [time for time, _ in _from(faults.withdrawals, since)]),
-        (rules.penalty_spam, marks),
-        (rules.penalty_promise, [event.occur_time for event in broken if event.kind == PROMISE_BROKEN]),
-        (rules.penalty_preference, [time for time, _, _, dishonoured in judged if dishonoured]),
-        (rules.penalty_trust, fractured),
-    )
-    return Injuries(
-        rules.penalty_complaint * len(conversation.complaints) + rules.penalty_obstacle * obstacles,
-        tuple((_fades(base, rules.half_life_days), [time // DAY for time in times]) for base, times in rows if times),
-    )
+    broken = list(_promises(m, since)) if "promises" in m.record.state.parts else []
+    yield rules.penalty_withdrawal, [time for time, _ in _from(faults.withdrawals, since)]
+    yield rules.penalty_spam, m.record.state.conversation.acts_of(INTERACTION_KIND_MARKED_SPAM).times
+    yield rules.penalty_promise, [event.occur_time for event in broken if event.kind == PROMISE_BROKEN]
+    yield rules.penalty_preference, [time for time, _, _, dishonoured in judged if dishonoured]
+    yield rules.penalty_trust, [time for time, _ in _from(faults.disclosures, since)]
+    yield rules.penalty_trust, [time for time, _, denied, _ in judged if denied]
+    yield rules.penalty_trust, [event.occur_time for event in broken if event.kind == TRUST_FRACTURED]
 
 
 @lru_cache(maxsize=256)
