@@ -31,6 +31,7 @@ from services.client.errors import (
 )
 from services.client.events import decode
 from services.client.ingest import IngestStream, Outcome
+from services.client.measures import RelationshipExplanation, relationship_view
 from services.client.reading import EventReader, Subscription
 from services.client.request_ids import new_request_id
 from services.client.retry import RetryPolicy
@@ -46,6 +47,7 @@ __all__ = [
     "EventReader",
     "Subscription",
     "Explanation",
+    "RelationshipExplanation",
     "RapportError",
     "Refused",
     "RequestInvalid",
@@ -67,6 +69,7 @@ __all__ = [
     "view",
     "view_spec",
     "view_token",
+    "relationship_view",
     "token_bytes",
     "token_text",
     "to_nanos",

@@ -13,6 +13,7 @@ from services.client.contacts import Contacts
 from services.client.customers import Customers
 from services.client.exchanges import Exchanges
 from services.client.interactions import Interactions
+from services.client.measures import Measures
 from services.client.policies import Policies
 from services.client.promises import Promises
 from services.client.reading import Audit
@@ -42,6 +43,7 @@ class Client(
     Exchanges,
     Policies,
     Relationships,
+    Measures,
     Balances,
     Projections,
     Changes,

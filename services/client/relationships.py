@@ -8,12 +8,16 @@ from rapport.projection.v1 import projection_service_pb2 as projection_messages
 from rapport.projection.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from rapport.relationship.v1 import relationship_service_pb2 as messages
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
+from rapport.type.v1.levels_pb2 import VIEW_SCOPE_UNSPECIFIED, ViewScope
 from services.client.calls import Subject, ended_early
 from services.client.frames import read_frames
+from services.client.measures import under_policy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
+    from rapport.relationship.v1.explaining_pb2 import MeasureGroup
     from rapport.relationship.v1.relationship_pb2 import Relationship
     from rapport.relationship.v1.timeline_pb2 import TimelineEntry
     from rapport.type.v1.as_of_pb2 import AsOf
@@ -28,16 +32,36 @@ class Relationships(Subject):
         customer_id: str,
         *,
         as_of: AsOf | None = None,
+        measures: Iterable[MeasureGroup.ValueType] = (),
+        under: RelationshipPolicy | int | None = None,
+        scope: ViewScope.ValueType = VIEW_SCOPE_UNSPECIFIED,
         min_position: int = 0,
         timeout_s: float | None = None,
     ) -> messages.GetRelationshipResponse:
-        """Return one relationship.
+        """Return one relationship with its measures.
+
+        Args:
+            organization_id: Company side.
+            customer_id: Customer side.
+            as_of: Point of view; `values.view` makes one. Default: now.
+            measures: Which groups. Default: all of them.
+            under: What-if: a version of the relationship policy, 0 for the built-in one, or one not published.
+            scope: PERSON folds the facts of all customer ids that are one person.
+            min_position: The answer must reflect the log at least up to there.
+            timeout_s: Seconds for each attempt.
 
         Raises:
-            RapportError: RELATIONSHIP_UNKNOWN, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH.
+            RapportError: RELATIONSHIP_UNKNOWN, KNOWN_AT_NOT_SETTLED, KNOWN_AT_IN_FUTURE, KNOWN_AT_INSIDE_BATCH,
+                POLICY_UNKNOWN, POLICY_RULES_CONFLICT.
         """
         request = messages.GetRelationshipRequest(
-            organization_id=organization_id, customer_id=customer_id, as_of=as_of, min_position=min_position
+            organization_id=organization_id,
+            customer_id=customer_id,
+            as_of=as_of,
+            min_position=min_position,
+            measures=measures,
+            under=under_policy(under),
+            scope=scope,
         )
         return await self._calls.call(self._relationships.GetRelationship, request, timeout_s)
 
@@ -47,12 +71,22 @@ class Relationships(Subject):
         customer_ids: Iterable[str],
         *,
         as_of: AsOf | None = None,
+        measures: Iterable[MeasureGroup.ValueType] = (),
+        under: RelationshipPolicy | int | None = None,
         min_position: int = 0,
         timeout_s: float | None = None,
     ) -> messages.BatchGetRelationshipsResponse:
-        """Return 1 to 1,000 relationships, all at the same log position; unknown customers are listed apart."""
+        """Return 1 to 1,000 relationships, all at the same log position; unknown customers are listed apart.
+
+        They have the measures of the groups asked for, and none where no group is named.
+        """
         request = messages.BatchGetRelationshipsRequest(
-            organization_id=organization_id, customer_ids=customer_ids, as_of=as_of, min_position=min_position
+            organization_id=organization_id,
+            customer_ids=customer_ids,
+            as_of=as_of,
+            min_position=min_position,
+            measures=measures,
+            under=under_policy(under),
         )
         return await self._calls.call(self._relationships.BatchGetRelationships, request, timeout_s)
 
@@ -70,7 +104,7 @@ class Relationships(Subject):
         """Yield the relationships of an organization in order, fetching pages as they are needed.
 
         Each says at which `position` its page was answered. Where the filter or the order is about balances, and a
-        valuation policy is in force, each has its `balance`.
+        valuation policy is in force, each has its `balance`; where the filter has `standing`, each has that.
         """
         request = messages.ListRelationshipsRequest(
             organization_id=organization_id,

@@ -26,6 +26,7 @@ from rapport.interaction.v1 import interaction_service_pb2 as interaction
 from rapport.interaction.v1 import interaction_service_pb2_grpc as interaction_grpc
 from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.policy.v1 import policy_service_pb2_grpc as policy_grpc
+from rapport.relationship.v1 import explaining_pb2 as explaining
 from rapport.relationship.v1 import relationship_service_pb2 as relationship
 from rapport.relationship.v1 import relationship_service_pb2_grpc as relationship_grpc
 from rapport.relationship.v1.balance_pb2 import Balance
@@ -205,6 +206,52 @@ class FakeRelationships(relationship_grpc.RelationshipServiceServicer):
         self.explanations: list[list[Any]] = []
         self.failure: tuple[grpc.StatusCode, str] | None = None
         self.asked: list[Any] = []
+        self.why: list[list[Any]] = []
+        """Scripts of ExplainRelationship."""
+        self.answers: dict[str, Any] = {}
+        """By the name of the rpc: what is answered about measures."""
+
+    async def ExplainRelationship(
+        self, request: explaining.ExplainRelationshipRequest, context: Context
+    ) -> AsyncIterator[explaining.ExplainRelationshipResponse]:
+        await self._note(request, context)
+        async for part in play(self.why.pop(0), context):
+            yield part
+
+    async def GetRelationship(
+        self, request: relationship.GetRelationshipRequest, context: Context
+    ) -> relationship.GetRelationshipResponse:
+        await self._note(request, context)
+        found: relationship.GetRelationshipResponse = self.answers["GetRelationship"]
+        return found
+
+    async def BatchGetRelationships(
+        self, request: relationship.BatchGetRelationshipsRequest, context: Context
+    ) -> relationship.BatchGetRelationshipsResponse:
+        await self._note(request, context)
+        found: relationship.BatchGetRelationshipsResponse = self.answers["BatchGetRelationships"]
+        return found
+
+    async def DiffRelationship(
+        self, request: explaining.DiffRelationshipRequest, context: Context
+    ) -> explaining.DiffRelationshipResponse:
+        await self._note(request, context)
+        found: explaining.DiffRelationshipResponse = self.answers["DiffRelationship"]
+        return found
+
+    async def ExplainIdentity(
+        self, request: explaining.ExplainIdentityRequest, context: Context
+    ) -> explaining.ExplainIdentityResponse:
+        await self._note(request, context)
+        found: explaining.ExplainIdentityResponse = self.answers["ExplainIdentity"]
+        return found
+
+    async def ExplainPersona(
+        self, request: explaining.ExplainPersonaRequest, context: Context
+    ) -> explaining.ExplainPersonaResponse:
+        await self._note(request, context)
+        found: explaining.ExplainPersonaResponse = self.answers["ExplainPersona"]
+        return found
 
     async def ListRelationships(
         self, request: relationship.ListRelationshipsRequest, context: Context
