@@ -9,6 +9,7 @@ from ledger.domain.amounts import half_even
 from ledger.domain.interaction import CORRECTED, RETRACTED
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
 from ledger.measure.results import Ratio, TacticEffect, unknown
+from ledger.measure.score import score_of
 from ledger.measure.solicitations import each
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NOTHING_MATURED
 
@@ -92,7 +93,7 @@ def strengths_at(m: Measured, facts: Sequence[Fact], times: Sequence[int]) -> It
         if earliest[folded] <= time:
             view = record_type(time)
             yield from _evolve(view, facts)
-        yield time, type(m)(view, m.outlook, time).strength.score
+        yield time, score_of(type(m)(view, m.outlook, time))
 
 
 def mean_changes(rows: Sequence[SolicitationRow], strengths: Mapping[int, int]) -> dict[int, int]:
