@@ -111,12 +111,13 @@ def _last_spoken(m: Measured) -> tuple[int, int] | None:
 
 def _answers(m: Measured) -> _Answers:
     talk, within = m.record.talk, m.outlook.rules.answer_within
-    requests, needing, answered, open_until = talk.requests, 0, 0, None
+    requests, answers, too_late = talk.requests, talk.answers, m.at - within
+    needing, answered, open_until = 0, 0, None
     for place in _in_window(requests, m):
-        time = requests.times[place]
-        if talk.replied_within(requests.positions[place], time, within):
+        time, position = requests.times[place], requests.positions[place]
+        if position in answers and talk.replied_within(position, time, within):
             needing, answered = needing + 1, answered + 1
-        elif time + within <= m.at:
+        elif time <= too_late:
             needing += 1
         elif open_until is None:
             open_until = time + within

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
 from typing import Any
 
@@ -120,6 +121,21 @@ def test_breakeven_takes_means_of_what_is_known() -> None:
     cost, margin = Fraction(18, 300), Fraction(13, 2)
     assert round(1_000_000 * cost / margin) == found.breakeven.ppm
     assert round(1_000_000 * (cost + Fraction(48 * 3, 5 * 1_000)) / margin) == found.social_breakeven.ppm
+
+
+def test_the_social_breakeven_is_never_below_the_plain_one(seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(20):
+        made = MeasuredHistory()
+        value_attention(made, draw.randrange(10**7))
+        for _ in range(draw.randrange(1, 6)):
+            values = {"expected_margin": euros(draw.randrange(1, 5_000))} if draw.random() < 0.8 else {}
+            cost = {"cost": euros(draw.randrange(100))} if draw.random() < 0.8 else {}
+            channel = draw.choice([i.CHANNEL_EMAIL, SMS, CHAT])
+            made.add(sent(decision_id=permit(made, T, **values), channel=channel, **cost), T)
+        found = solicited(made, T)
+        if found.breakeven.unknown is None:
+            assert found.social_breakeven.ppm >= found.breakeven.ppm
 
 
 def test_without_a_margin_no_breakeven_is_known() -> None:
