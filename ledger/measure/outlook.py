@@ -1,6 +1,6 @@
 """What an organization has published, as measures of its relationships at one instant see it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -8,7 +8,8 @@ from ledger.domain.attribute_catalogue import NO_CATALOGUE, Catalogue
 from ledger.domain.policy import PolicyState
 from ledger.domain.relationship_policy import RELATIONSHIP
 from ledger.domain.relationship_policy_rules import well_formed
-from ledger.domain.times import END_OF_TIME
+from ledger.domain.times import END_OF_TIME, MICROSECONDS
+from ledger.measure.clauses import Clause, clauses_of
 from ledger.measure.rules import Rules, rules_of
 from ledger.policy.valuation import Opinion, unknown, valuations_of
 from rapport.events.v1.contact_policy_pb2 import AttributeCatalogue, ContactPolicy, Purpose
@@ -18,6 +19,7 @@ from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
 from rapport.events.v1.relationship_types_pb2 import RelationshipType
 
 _SECONDS: Final = "SEC/0"
+_DAY: Final = 86_400 * MICROSECONDS
 
 
 class ActivePersona(NamedTuple):
@@ -26,6 +28,8 @@ class ActivePersona(NamedTuple):
     persona: PersonaDefined
     functions: tuple[int, ...]
     """`OurFunction`s that approved it, ascending."""
+    clauses: tuple[Clause, ...]
+    """As measures read them."""
 
 
 class Outlook(NamedTuple):
@@ -47,6 +51,8 @@ class Outlook(NamedTuple):
     what_if: bool = False
     attributes: Catalogue = NO_CATALOGUE
     """The same as `catalogue`, as the domain reads it: version 0 admits any key."""
+    kept: tuple[tuple[str, int], ...] = ()
+    """Keys that clauses of these personae name and whose values are used for a time only, with that time."""
 
 
 class _Known(NamedTuple):
@@ -115,6 +121,10 @@ def _outlook(published: PolicyState, at: int, rules: Rules, *, what_if: bool = F
     named = rules.valuation_policy_id or published.default_policy_id
     valuations = valuations_of(published)
     opinion = valuations.opinion(named, 0, at) if valuations.history(named) is not None else None
+    personae = tuple(
+        ActivePersona(each.message, each.functions, clauses_of(each.message))
+        for each in published.personae.active(rules.persona_approvals)
+    )
     return Outlook(
         rules=rules,
         opinion=opinion,
@@ -126,12 +136,18 @@ def _outlook(published: PolicyState, at: int, rules: Rules, *, what_if: bool = F
         catalogue=attributes.message if attributes.version else None,
         types=published.types.current,
         types_version=published.types.latest,
-        personae=tuple(
-            ActivePersona(each.message, each.functions) for each in published.personae.active(rules.persona_approvals)
-        ),
+        personae=personae,
         what_if=what_if,
         attributes=attributes,
+        kept=tuple(_kept(personae, attributes)),
     )
+
+
+def _kept(personae: tuple[ActivePersona, ...], catalogue: Catalogue) -> Iterator[tuple[str, int]]:
+    for key in sorted({clause.key for each in personae for clause in each.clauses}):
+        definition = catalogue.by_key.get(key)
+        if definition is not None and definition.retention_days:
+            yield key, definition.retention_days * _DAY
 
 
 def _attention(opinion: Opinion | None) -> int:

@@ -7,27 +7,20 @@ catalogue or kept beyond its time. A clause that nothing is known of does not ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.attribute import Slot, usable
-from ledger.domain.times import MICROSECONDS
+from ledger.measure.clauses import PROVENANCES, Clause, clauses_of
 from ledger.measure.results import Ratio
 from ledger.measure.types import EVIDENCE_MAX, level_name
 from rapport.events.v1 import disclosure_pb2
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_INFERRED
-from rapport.events.v1.persona_pb2 import AttributeClause, PersonaClause, PersonaDefined, StateClause
+from rapport.events.v1.persona_pb2 import PersonaDefined
 from rapport.type.v1 import levels_pb2 as levels
 
 if TYPE_CHECKING:
     from ledger.measure.measured import Measured
-    from ledger.measure.outlook import ActivePersona
-
-_DAY: Final = 86_400 * MICROSECONDS
-_PROVENANCES: Final = tuple(
-    sorted(filter(None, disclosure_pb2.Provenance.values()), key=lambda each: (each == PROVENANCE_INFERRED, each))
-)
-"""In this order slots are looked at: what rests on better grounds than an inference does not rest on it."""
 
 
 class Finding(NamedTuple):
@@ -61,11 +54,11 @@ class Explained(NamedTuple):
     inferred_share: Ratio
 
 
-class _Found(NamedTuple):
-    holds: bool
+class _Level(NamedTuple):
+    """A level of the relationship, with what makes it so."""
+
     value: str
-    inferred: bool = False
-    evidence: tuple[int, ...] = ()
+    evidence: Sequence[int]
 
 
 def memberships(m: Measured) -> tuple[Membership, ...]:
@@ -75,8 +68,9 @@ def memberships(m: Measured) -> tuple[Membership, ...]:
 
 def explain(m: Measured, persona: PersonaDefined) -> Explained:
     """Return what each clause of a persona comes to. Whether it is active, whoever asks has found out."""
-    findings = tuple(_finding(number, clause, m) for number, clause in enumerate(persona.clauses, 1))
-    return Explained(all(each.holds for each in findings), findings, _inferred_share(findings))
+    findings = tuple(_finding(number, clause, m) for number, clause in enumerate(clauses_of(persona), 1))
+    inferred = Ratio(sum(each.inferred for each in findings), len(findings))
+    return Explained(all(each.holds for each in findings), findings, inferred)
 
 
 def changes_at(m: Measured) -> int | None:
@@ -84,113 +78,118 @@ def changes_at(m: Measured) -> int | None:
 
     In microseconds. Levels have crossings of their own.
     """
-    keys = {clause.attribute.key for each in m.outlook.personae for clause in each.persona.clauses}
-    return min((end for key in keys for end in _ends(key, m)), default=None)
+    if not m.outlook.kept:
+        return None
+    return min(_ends(m), default=None)
 
 
 def _memberships(m: Measured) -> Iterator[Membership]:
-    each: ActivePersona
-    for each in m.outlook.personae:
-        findings = _all_of_them(each.persona, m)
-        if findings is not None:
-            yield Membership(each.persona.persona_id, each.persona.version, _inferred_share(findings))
+    for persona, _, clauses in m.outlook.personae:
+        inferred = _inferred_of_member(clauses, m)
+        if inferred is not None:
+            yield Membership(persona.persona_id, persona.version, Ratio(inferred, len(clauses)))
 
 
-def _all_of_them(persona: PersonaDefined, m: Measured) -> tuple[Finding, ...] | None:
-    """Return the findings of a persona whose clauses all hold; None at the first that does not."""
-    findings = []
-    for number, clause in enumerate(persona.clauses, 1):
-        findings.append(_finding(number, clause, m))
-        if not findings[-1].holds:
+def _inferred_of_member(clauses: tuple[Clause, ...], m: Measured) -> int | None:
+    """Return how many clauses rest on inferred data; None at the first that does not hold."""
+    inferred = 0
+    for clause in clauses:
+        if clause.key:
+            slot = _matching(clause, m)
+            holds = slot is not None
+            inferred += slot is not None and slot.provenance == PROVENANCE_INFERRED
+        else:
+            holds = _levels_hold(clause, m)
+        if holds == clause.negated:
             return None
-    return tuple(findings)
+    return inferred
 
 
-def _inferred_share(findings: tuple[Finding, ...]) -> Ratio:
-    return Ratio(sum(each.inferred for each in findings), len(findings))
+def _levels_hold(clause: Clause, m: Measured) -> bool:
+    return all(_LEVELS[name](m) in admitted for name, admitted in clause.levels)
 
 
-def _finding(number: int, clause: PersonaClause, m: Measured) -> Finding:
-    found = _attribute(clause.attribute, m) if clause.HasField("attribute") else _state(clause.state, m)
-    return Finding(number, found.holds != clause.negated, found.value, found.inferred, found.evidence[:EVIDENCE_MAX])
-
-
-def _attribute(clause: AttributeClause, m: Measured) -> _Found:
-    """Look for a slot with one of the values; told is the first that has one, else the first that is known at all."""
-    known: list[Slot] = []
-    for provenance in _PROVENANCES:
-        if clause.provenances and provenance not in clause.provenances:
+def _matching(clause: Clause, m: Measured) -> Slot | None:
+    """Return the first slot with one of the values that a decision may read, or None."""
+    attributes = m.record.state.attributes
+    for provenance in clause.provenances:
+        slot = attributes.slot(clause.key, provenance)
+        if slot is None or slot.value is None or (clause.codes and slot.value.code not in clause.codes):
             continue
-        slot = m.record.state.attributes.slot(clause.key, provenance)
-        if slot is None or slot.value is None or usable(slot, m.outlook.attributes, m.at).reason:
-            continue
-        if not clause.codes or slot.value.code in clause.codes:
-            return _of_slot(slot, holds=True)
-        known.append(slot)
-    return _of_slot(known[0], holds=False) if known else _Found(False, "not known")
+        if not usable(slot, m.outlook.attributes, m.at).reason:
+            return slot
+    return None
 
 
-def _of_slot(slot: Slot, *, holds: bool) -> _Found:
-    value = slot.value
+def _finding(number: int, clause: Clause, m: Measured) -> Finding:
+    if clause.key:
+        return _of_attribute(number, clause, m)
+    found = [_TOLD[name](m) for name, _ in clause.levels]
+    value = ", ".join(each.value for each in found)
+    evidence = sorted({position for each in found for position in each.evidence})[-EVIDENCE_MAX:]
+    return Finding(number, _levels_hold(clause, m) != clause.negated, value, False, tuple(evidence))
+
+
+def _of_attribute(number: int, clause: Clause, m: Measured) -> Finding:
+    """Return the slot that decided, else the first that has any value."""
+    slot = _matching(clause, m)
+    shown = slot or _matching(clause._replace(codes=frozenset()), m)
+    holds = (slot is not None) != clause.negated
+    if shown is None:
+        return Finding(number, holds, "not known", False, ())
+    value = shown.value
     assert value is not None, "an empty slot has no value"
-    provenance = disclosure_pb2.Provenance.Name(slot.provenance).removeprefix("PROVENANCE_")  # type: ignore[arg-type]
+    provenance = disclosure_pb2.Provenance.Name(shown.provenance).removeprefix("PROVENANCE_")  # type: ignore[arg-type]
     told = f"{value.code or 'in words'} ({provenance})"
-    return _Found(holds, told, slot.provenance == PROVENANCE_INFERRED, (slot.position,))
+    return Finding(number, holds, told, shown.provenance == PROVENANCE_INFERRED, (shown.position,))
 
 
-def _state(clause: StateClause, m: Measured) -> _Found:
-    """Look at every level that is set; all of them are told."""
-    found = [_LEVELS[field.name](m, clause) for field, _ in clause.ListFields()]
-    return _Found(
-        all(each.holds for each in found),
-        ", ".join(each.value for each in found),
-        any(each.inferred for each in found),
-        tuple(sorted({position for each in found for position in each.evidence})[-EVIDENCE_MAX:]),
-    )
+_LEVELS: Final[Mapping[str, Callable[[Measured], int]]] = {
+    "lifecycles": lambda m: m.lifecycle.lifecycle,
+    "bands": lambda m: m.strength.band,
+    "shapes": lambda m: m.contacts.shape,
+    "exists": lambda m: m.existence.exists,
+    "broadcast": lambda m: m.conversation.broadcast,
+    "valence": lambda m: m.axes.valence,
+    "closeness": lambda m: m.axes.closeness,
+    "intensity": lambda m: m.axes.intensity,
+}
+"""By the field of a clause; 0 where it is not known, which no clause admits."""
 
 
-def _lifecycle(m: Measured, clause: StateClause) -> _Found:
-    level = m.lifecycle.lifecycle
-    name = levels.Lifecycle.Name(level).removeprefix("LIFECYCLE_")
-    return _Found(level in clause.lifecycles, name, evidence=tuple(m.lifecycle.evidence))
+def _lifecycle(m: Measured) -> _Level:
+    name = levels.Lifecycle.Name(m.lifecycle.lifecycle).removeprefix("LIFECYCLE_")
+    return _Level(name, m.lifecycle.evidence)
 
 
-def _band(m: Measured, clause: StateClause) -> _Found:
-    strength = m.strength
-    evidence = tuple(position for line in strength.contributions for position in line.evidence)
-    name = levels.StrengthBand.Name(strength.band).removeprefix("STRENGTH_BAND_")
-    return _Found(strength.band in clause.bands, name, evidence=tuple(sorted(set(evidence))[-EVIDENCE_MAX:]))
+def _band(m: Measured) -> _Level:
+    name = levels.StrengthBand.Name(m.strength.band).removeprefix("STRENGTH_BAND_")
+    return _Level(name, [position for line in m.strength.contributions for position in line.evidence])
 
 
-def _shape(m: Measured, clause: StateClause) -> _Found:
-    shape = m.contacts.shape
-    name = levels.ContactShape.Name(shape).removeprefix("CONTACT_SHAPE_")
-    return _Found(shape in clause.shapes, name, evidence=tuple(m.contacts.evidence))
+def _shape(m: Measured) -> _Level:
+    return _Level(levels.ContactShape.Name(m.contacts.shape).removeprefix("CONTACT_SHAPE_"), m.contacts.evidence)
 
 
-def _exists(m: Measured, clause: StateClause) -> _Found:
-    exists = m.existence.exists
-    evidence = tuple(sorted({position for leg in m.existence.legs for position in leg.evidence}))
-    return _Found(exists == clause.exists, "exists" if exists else "does not exist", evidence=evidence)
+def _exists(m: Measured) -> _Level:
+    evidence = [position for leg in m.existence.legs for position in leg.evidence]
+    return _Level("exists" if m.existence.exists else "does not exist", evidence)
 
 
-def _broadcast(m: Measured, clause: StateClause) -> _Found:
-    broadcast = m.conversation.broadcast
-    evidence = m.conversation.evidence.get("streak", ())
-    value = "broadcast" if broadcast else "no broadcast"
-    return _Found(broadcast == clause.broadcast, value, evidence=tuple(evidence))
+def _broadcast(m: Measured) -> _Level:
+    value = "broadcast" if m.conversation.broadcast else "no broadcast"
+    return _Level(value, m.conversation.evidence.get("streak", ()))
 
 
-def _axis(axis: str) -> Callable[[Measured, StateClause], _Found]:
-    def look(m: Measured, clause: StateClause) -> _Found:
+def _axis(axis: str) -> Callable[[Measured], _Level]:
+    def tell(m: Measured) -> _Level:
         level: int = getattr(m.axes, axis)
-        value = level_name(axis, level) if level else "not known"
-        return _Found(level == getattr(clause, axis), value, evidence=tuple(m.axes.evidence.get(axis, ())))
+        return _Level(level_name(axis, level) if level else "not known", m.axes.evidence.get(axis, ()))
 
-    return look
+    return tell
 
 
-_LEVELS: Final[Mapping[str, Callable[[Measured, StateClause], _Found]]] = {
+_TOLD: Final[Mapping[str, Callable[[Measured], _Level]]] = {
     "lifecycles": _lifecycle,
     "bands": _band,
     "shapes": _shape,
@@ -200,15 +199,12 @@ _LEVELS: Final[Mapping[str, Callable[[Measured, StateClause], _Found]]] = {
     "closeness": _axis("closeness"),
     "intensity": _axis("intensity"),
 }
-"""How each field of a clause is looked up."""
+"""How each level is told, with its evidence."""
 
 
-def _ends(key: str, m: Measured) -> Iterator[int]:
-    definition = m.outlook.attributes.by_key.get(key)
-    if definition is None or not definition.retention_days:
-        return
-    for provenance in _PROVENANCES:
-        slot = m.record.state.attributes.slot(key, provenance)
-        end = 0 if slot is None else slot.since + definition.retention_days * _DAY
-        if end > m.at:
-            yield end
+def _ends(m: Measured) -> Iterator[int]:
+    for key, kept in m.outlook.kept:
+        for provenance in PROVENANCES:
+            slot = m.record.state.attributes.slot(key, provenance)
+            if slot is not None and slot.since + kept > m.at:
+                yield slot.since + kept

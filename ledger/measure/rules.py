@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ledger.domain.decay import decay_table
 from ledger.domain.times import MICROSECONDS
+from ledger.measure.clauses import Conditions, conditions_of
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, TypeRule
 
 _HOUR: Final = 3_600 * MICROSECONDS
@@ -99,6 +100,8 @@ class Rules:
     valuation_policy_id: str
     """Empty: the one that the organization published first."""
     honouring_systems: frozenset[str]
+    type_conditions: tuple[Conditions, ...]
+    """Those of `type_rules`, as measures read them."""
 
     def decay_of(self, age_days: int) -> int:
         """Return the decay in ppm at an age in whole UTC days."""
@@ -201,6 +204,7 @@ def _types(policy: RelationshipPolicy) -> dict[str, Any]:
     return {
         "assessment_term": types.assessment_days * _DAY,
         "type_rules": tuple(types.rules),
+        "type_conditions": tuple(map(conditions_of, types.rules)),
         "fallback_slug": types.fallback_slug,
         "return_from_days": returns.from_days,
         "return_until_days": returns.until_days,

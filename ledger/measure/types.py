@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ledger.domain.decay import FULL
 from ledger.domain.times import MICROSECONDS
 from ledger.measure import reciprocity
+from ledger.measure.clauses import Conditions
 from ledger.measure.results import AssessedType, Axes, Mismatch, TypeClause, Types
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_ASSESSED, PROVENANCE_INFERRED
-from rapport.events.v1.relationship_policy_pb2 import TypeRule
 from rapport.events.v1.relationship_types_pb2 import RelationshipType
 from rapport.relationship.v1.measures_pb2 import (
     UNKNOWN_REASON_NOT_COMPARABLE,
@@ -130,10 +130,10 @@ def _direction(axis: str, found: int, wanted: int) -> levels.MismatchDirection.V
 def _infer(m: Measured) -> _Inferred:
     rules = m.outlook.rules
     changes: list[int] = []
-    for number, rule in enumerate(rules.type_rules, 1):
+    for number, rule in enumerate(rules.type_conditions, 1):
         if not _levels_hold(rule, m):
             continue
-        if not _bounded(rule):
+        if not rule.bounded:
             return _Inferred(rule.slug, number, tuple(_clauses(rule, m)), min(changes, default=None))
         weighed = m.reciprocity
         changes += _ratio_changes(rule, weighed, m)
@@ -142,32 +142,28 @@ def _infer(m: Measured) -> _Inferred:
     return _Inferred(rules.fallback_slug, 0, (), min(changes, default=None))
 
 
-def _levels_hold(rule: TypeRule, m: Measured) -> bool:
+def _levels_hold(rule: Conditions, m: Measured) -> bool:
     """Tell whether every condition holds but that of reciprocity; what is not known is no level that a rule names."""
     if rule.lifecycles and m.lifecycle.lifecycle not in rule.lifecycles:
         return False
+    axes = m.axes
     return (
-        (not rule.valence or m.axes.valence == rule.valence)
-        and (not rule.closeness or m.axes.closeness == rule.closeness)
-        and (not rule.intensity or m.axes.intensity == rule.intensity)
+        (not rule.valence or axes.valence == rule.valence)
+        and (not rule.closeness or axes.closeness == rule.closeness)
+        and (not rule.intensity or axes.intensity == rule.intensity)
     )
 
 
-def _bounded(rule: TypeRule) -> bool:
-    return rule.HasField("reciprocity_min_ppm") or rule.HasField("reciprocity_max_ppm")
-
-
-def _within(rule: TypeRule, of: reciprocity.Weighed) -> bool:
+def _within(rule: Conditions, of: reciprocity.Weighed) -> bool:
     """Tell whether got / gave lies within the bounds of a rule: exactly, as nothing is reported here."""
     if of.got == of.gave == 0:
         return False
-    least = FULL * of.got >= rule.reciprocity_min_ppm * of.gave
-    if not rule.HasField("reciprocity_max_ppm"):
-        return least
-    return least and FULL * of.got <= rule.reciprocity_max_ppm * of.gave
+    if FULL * of.got < (rule.ratio_min or 0) * of.gave:
+        return False
+    return rule.ratio_max is None or FULL * of.got <= rule.ratio_max * of.gave
 
 
-def _clauses(rule: TypeRule, m: Measured, weighed: reciprocity.Weighed | None = None) -> Iterator[TypeClause]:
+def _clauses(rule: Conditions, m: Measured, weighed: reciprocity.Weighed | None = None) -> Iterator[TypeClause]:
     if rule.lifecycles:
         name = levels.Lifecycle.Name(m.lifecycle.lifecycle).removeprefix("LIFECYCLE_")
         yield TypeClause("lifecycle", name, m.lifecycle.evidence[-EVIDENCE_MAX:])
@@ -179,7 +175,7 @@ def _clauses(rule: TypeRule, m: Measured, weighed: reciprocity.Weighed | None = 
         yield TypeClause("reciprocity", value, reciprocity.evidence(m, EVIDENCE_MAX))
 
 
-def _ratio_changes(rule: TypeRule, of: reciprocity.Weighed, m: Measured) -> Iterator[int]:
+def _ratio_changes(rule: Conditions, of: reciprocity.Weighed, m: Measured) -> Iterator[int]:
     """Yield when the clock could first move got / gave over a bound of a rule.
 
     With age all sums shrink by one factor, so their ratio stays where it is but for the rounding of each weight: a ppm
@@ -204,7 +200,7 @@ def _ratio_changes(rule: TypeRule, of: reciprocity.Weighed, m: Measured) -> Iter
     yield today + _SCAN_DAYS * _DAY
 
 
-def _safe_days(rule: TypeRule, of: reciprocity.Weighed, rules: Rules, *, within: bool) -> int:
+def _safe_days(rule: Conditions, of: reciprocity.Weighed, rules: Rules, *, within: bool) -> int:
     """Return for how many days from today it is certain that the ratio stays on its side of every bound."""
     low, high = 0, len(rules.decay) - 1
     while low < high:
@@ -216,20 +212,21 @@ def _safe_days(rule: TypeRule, of: reciprocity.Weighed, rules: Rules, *, within:
     return low
 
 
-def _stays(rule: TypeRule, of: reciprocity.Weighed, weight: int, *, within: bool) -> bool:
+def _stays(rule: Conditions, of: reciprocity.Weighed, weight: int, *, within: bool) -> bool:
     """Tell whether the ratio is where it is after so many days that a fact of today weighs `weight` ppm."""
     if not weight:
         return False
     # What is true lies up to a ppm of the fresh sum above what was added up, and what will be, below what is true then.
     least = of.got * weight - of.got_fresh * FULL, (of.gave + of.gave_fresh) * weight
     most = (of.got + of.got_fresh) * weight, of.gave * weight - of.gave_fresh * FULL
-    over_min = FULL * least[0] >= rule.reciprocity_min_ppm * least[1]
-    if not rule.HasField("reciprocity_max_ppm"):
+    ratio_min = rule.ratio_min or 0
+    over_min = FULL * least[0] >= ratio_min * least[1]
+    if rule.ratio_max is None:
         under_max, over_max = True, False
     else:
-        under_max = most[1] > 0 and FULL * most[0] <= rule.reciprocity_max_ppm * most[1]
-        over_max = FULL * least[0] > rule.reciprocity_max_ppm * least[1]
+        under_max = most[1] > 0 and FULL * most[0] <= rule.ratio_max * most[1]
+        over_max = FULL * least[0] > rule.ratio_max * least[1]
     if within:
         return over_min and under_max
-    under_min = most[1] > 0 and FULL * most[0] < rule.reciprocity_min_ppm * most[1]
+    under_min = most[1] > 0 and FULL * most[0] < ratio_min * most[1]
     return under_min or over_max

@@ -146,8 +146,9 @@ def test_personae_are_those_that_enough_functions_approved_under_the_policy_in_f
 
     stream.do(RelationshipPolicy(persona_approvals=2))
 
-    ((found, functions),) = outlook_of(stream.state, NOW).personae
+    ((found, functions, clauses),) = outlook_of(stream.state, NOW).personae
     assert ("regulars", APPROVERS[:2]) == (found.persona_id, functions)
+    assert len(found.clauses) == len(clauses)
 
 
 def test_an_hour_of_attention_is_worth_what_the_valuation_policy_in_force_says() -> None:
