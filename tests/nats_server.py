@@ -1,13 +1,12 @@
 """NATS servers for the tests that need one: from the package, on free ports, in folders of the tests' own.
 
-Each is a child of the test process, ended by it and by its process id. Where RAPPORT_TEST_NATS_URL is set, tests that
-only need some server use that one; tests that kill, copy or wind back servers always start their own.
+Each is a child of the test process, ended by it and by its process id. A server of somebody else's is never used: tests
+kill, empty and wind back theirs, and the names of the streams are fixed.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -133,16 +132,6 @@ def nats_cluster(folder: Path, size: int = 3) -> Iterator[list[Nats]]:
         for server in servers:
             server.start()
         yield servers
-
-
-@contextmanager
-def any_nats(folder: Path) -> Iterator[str]:
-    """Yield the address of a server that no test ends: that of RAPPORT_TEST_NATS_URL, or one of our own."""
-    if given := os.environ.get("RAPPORT_TEST_NATS_URL"):
-        yield given
-        return
-    with nats_server(folder) as server:
-        yield server.url
 
 
 def free_port() -> int:

@@ -116,7 +116,7 @@ class Consumer(Generic[Transaction, Content]):
             self._subscription = await self._subscribe()
         try:
             (message,) = await self._subscription.fetch(1, timeout=self._check_interval_s)
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # That of NATS is one too.
             await self._catch_up()
             await self._subscription.consumer_info()  # Gone with its stream, it is made anew.
             return

@@ -21,14 +21,13 @@ PING_S: Final = 5
 
 
 async def connect(settings: Settings, servers: Sequence[str]) -> Client:
-    """Return a connection; wait for it as long as it takes.
+    """Return a connection, which comes back by itself when it is lost.
 
     Raises:
-        OSError: a file of certificates or credentials cannot be read.
+        OSError: a file of certificates cannot be read, or NATS is away.
+        nats.errors.Error: NATS is away, or knows neither user nor certificate.
     """
     options: dict[str, Any] = {}
-    if settings.nats_creds_file is not None:
-        options["user_credentials"] = str(settings.nats_creds_file)
     if (context := _tls(settings, servers)) is not None:
         options["tls"] = context
 

@@ -16,8 +16,9 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from ledger.domain.errors import StoreFailed
+from ledger.domain.errors import LedgerError, LogDamaged
 from ledger.domain.times import MICROSECONDS
+from ledger.log.envelope import MalformedState
 from ledger.testing.fault_points import reach
 from services.relay.acknowledging import Sender
 from services.relay.publishing import Forgotten, Refused, publish
@@ -78,6 +79,11 @@ class Status:
         """Whether it follows and comes on."""
         return self.state is State.FOLLOWING and (not self.lag or monotonic() - self.moved_at < LATE_AFTER_S)
 
+    def turned_to(self, state: State, why: str) -> bool:
+        """Note what the relay does, and why; return whether that is something else than before."""
+        before, self.state, self.why = self.state, state, why
+        return state is not before
+
     def came_to(self, number: int) -> None:
         """Note that messages up to a number are stored."""
         if number != self.stored or number >= self.last:
@@ -116,18 +122,14 @@ class Relay:
         self._connection = -1
 
     async def run(self) -> None:
-        """Relay until cancelled.
-
-        Raises:
-            LogDamaged, StoreClosed: the source cannot be read any more.
-        """
+        """Relay until cancelled. An event that is damaged halts the relay, and not the services beside it."""
         task = asyncio.current_task()
         assert task is not None
         failed = 0
         while not task.cancelling():  # The client library may have swallowed it.
             try:
                 await self._turn()
-            except (Refused, StoreFailed, UnknownMessage, Ahead, Halted, nats.errors.Error, OSError) as error:
+            except (Refused, LedgerError, UnknownMessage, Ahead, Halted, nats.errors.Error, OSError) as error:
                 self._at = None
                 await asyncio.sleep(self._pause_s(error, failed))
                 failed = min(failed + 1, len(BACK_OFF_S) - 1)
@@ -203,7 +205,7 @@ class Relay:
             case Ahead():
                 self._now(State.AHEAD, str(error))
                 return POLL_S
-            case Halted() | UnknownMessage():
+            case Halted() | UnknownMessage() | LogDamaged() | MalformedState():
                 self._now(State.HALTED, str(error))
                 return self._check_interval_s
             case _:
@@ -211,7 +213,5 @@ class Relay:
                 return pause_s
 
     def _now(self, state: State, why: str) -> None:
-        changed = state is not self.status.state
-        self.status.state, self.status.why = state, why
-        if changed:
+        if self.status.turned_to(state, why):
             self._tell(self._source, state, why)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 import grpc
+import nats.errors
 from nats.aio.client import Client
 
 from services.relay.connecting import close, connect
@@ -29,6 +30,9 @@ SERVICE: Final = "rapport.relay.v1.Relay"
 OFF: Final = "off"
 RESTART_S: Final = 1.0
 """Seconds before a NATS server that ended is started again."""
+
+PATIENCE_S: Final = 2.0
+"""Seconds without a first connection after which that is told."""
 
 
 class Running:
@@ -103,13 +107,48 @@ class Running:
                 await self._keep(server)
 
     async def _follow(self, servers: Sequence[str]) -> None:
-        client = await connect(self._app.settings, servers)
+        """Relay over one connection after the other."""
+        while True:
+            try:
+                client = await self._connected(servers)
+            except (nats.errors.Error, OSError) as error:
+                self._away(error)
+            else:
+                await self._relay_over(client)
+            await asyncio.sleep(RESTART_S)
+
+    async def _connected(self, servers: Sequence[str]) -> Client:
+        """Return a connection; it is waited for as long as it takes, and after a while that is told."""
+        connecting = asyncio.ensure_future(connect(self._app.settings, servers))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for source, status in zip(self._sources, self._statuses, strict=True):
-                    tasks.create_task(self._relay_of(source, status, client).run())
+            done, _ = await asyncio.wait({connecting}, timeout=PATIENCE_S)
+            if not done:
+                self._away(ConnectionError("NATS does not answer"))
+            return await connecting
         finally:
+            connecting.cancel()
+
+    async def _relay_over(self, client: Client) -> None:
+        """Relay for as long as a connection may come back; where NATS throws us out, the client library gives up."""
+        relays = [
+            asyncio.ensure_future(self._relay_of(source, status, client).run())
+            for source, status in zip(self._sources, self._statuses, strict=True)
+        ]
+        try:
+            while not client.is_closed:
+                ended, _ = await asyncio.wait(relays, timeout=RESTART_S, return_when=asyncio.FIRST_COMPLETED)
+                for relay in ended:
+                    relay.result()
+        finally:
+            for relay in relays:
+                relay.cancel()
+            await asyncio.wait(relays)
             await close(client)
+
+    def _away(self, error: Exception) -> None:
+        for source, status in zip(self._sources, self._statuses, strict=True):
+            if status.turned_to(State.AWAY, str(error) or type(error).__qualname__):
+                _tell(source, status.state, status.why)
 
     def _relay_of(self, source: Source, status: Status, client: Client) -> Relay:
         settings = self._app.settings

@@ -21,6 +21,8 @@ PREFIX: Final = "RAPPORT_"
 KNOWN_ELSEWHERE: Final = ("RAPPORT_TARGET", "RAPPORT_SHARED_DATA")
 """Names of the same prefix that speak to clients or tests and are no settings of a service (settled.md 28)."""
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
 KNOWN_ELSEWHERE_PREFIX: Final = "RAPPORT_TEST_"
 
 
@@ -218,9 +220,6 @@ class Settings:
     """HOST:PORT for the NATS server that is started beside the services. Port 0 picks a free one; `nats/url` in
     data_dir names it."""
 
-    nats_creds_file: Annotated[Path | None, Path] = None
-    """File with the credentials of the relay's NATS account, as `nsc` writes it. Empty: none."""
-
     nats_ca_file: Annotated[Path | None, Path] = None
     """File with the certificates that NATS servers are trusted by, in PEM. Empty: those of the machine."""
 
@@ -329,8 +328,13 @@ def warnings(settings: Settings) -> list[str]:
     if settings.kek_path.parent == settings.data_dir and not settings.development:
         found.append("the KEK is kept in RAPPORT_DATA_DIR, beside the keys it wraps")
     host = settings.listen.rpartition(":")[0].strip("[]")
-    if host not in {"127.0.0.1", "::1", "localhost"}:
+    if host not in _LOOPBACK:
         found.append("RAPPORT_LISTEN is reachable from other machines, and calls are not authenticated")
+    if not settings.development and "nats://" in settings.nats_url.reveal():
+        found.append("RAPPORT_NATS_URL names a server by nats://, to which nothing is encrypted")
+    host = settings.nats_listen.rpartition(":")[0].strip("[]")
+    if host not in _LOOPBACK:
+        found.append("RAPPORT_NATS_LISTEN is reachable from other machines, and whoever connects may publish")
     return found
 
 

@@ -9,15 +9,18 @@ import asyncio
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nats.js.api import StorageType, StreamConfig
 
+from ledger.domain.errors import LogDamaged
 from services.relay.acknowledging import Sender
 from services.relay.publishing import Refused, publish
 from services.relay.relay import State
+from services.relay.source import Message
 from services.relay.standing import Standing
 from tests.nats_server import nats_cluster, nats_server
 from tests.relay_rig import KEPT, ListSource, connected, expected, follows, relaying, stored, until
@@ -224,6 +227,24 @@ async def test_nothing_is_published_after_another_past_of_the_same_log(tmp_path:
 
             await client.jetstream().delete_stream("RAPPORT_LOG")
             await until(follows(relay, 30))
+
+
+async def test_a_damaged_event_halts_the_relay_before_it(tmp_path: Path) -> None:
+    source = DamagedSource(30)
+    with nats_server(tmp_path) as server:
+        async with relaying(source, server.url, window=10) as relay, connected(server.url) as client:
+            await until(lambda: relay.status.state is State.HALTED)
+            assert "damaged" in relay.status.why
+            assert expected(source)[:20] == await stored(client)
+
+
+class DamagedSource(ListSource):
+    """A source whose 25th message cannot be read."""
+
+    async def after(self, number: int, limit: int) -> Sequence[Message]:
+        if number < 25 <= number + limit:
+            raise LogDamaged(25, "damaged")
+        return await super().after(number, limit)
 
 
 async def test_a_source_that_is_behind_the_stream_waits_until_it_is_not(tmp_path: Path) -> None:

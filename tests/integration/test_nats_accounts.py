@@ -14,10 +14,13 @@ import nats
 import pytest
 from nats.js.errors import APIError, NoStreamResponseError
 
+from services.client import Client
 from services.client.consuming import Consumer
 from services.client.effects import SqliteEffects
+from services.runtime.settings import Secret
 from tests.nats_server import PROGRAM, free_port
 from tests.relay_rig import ListRelayed, ListSource, connected, follows, make_effect, relaying, until
+from tests.server import serving
 
 ACCOUNTS = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "accounts.conf"
 
@@ -86,3 +89,11 @@ async def test_a_subscriber_publishes_deletes_and_purges_nothing(port: int) -> N
                 await forbidden
 
         assert 3 == (await js.stream_info(source.stream)).state.messages
+
+
+async def test_a_relay_that_nats_does_not_know_keeps_nobody_from_serving(port: int, tmp_path: Path) -> None:
+    url = Secret(f"nats://relay:wrong@127.0.0.1:{port}")
+    async with serving(tmp_path / "data", nats_url=url) as server, Client(server.target) as client:
+        await until(lambda: "relay.state" in server.logged())
+        assert (await client.withdraw_consent("acme", "c-1")).position
+        assert "wrong" not in server.logged()

@@ -22,7 +22,7 @@ from services.client.relayed import RelayedChanges, RelayedEvents
 from services.relay.server import NatsServer, NotStarted
 from services.relay.servicer import SERVICE
 from services.runtime.settings import Secret
-from tests.nats_server import free_port, nats_server
+from tests.nats_server import Nats, nats_server
 from tests.relay_rig import connected, stored, until
 from tests.server import Serving, serving
 
@@ -157,13 +157,21 @@ async def test_the_stream_of_changes_is_the_table_and_each_has_its_effect_once(t
     effects.close()
 
 
-async def test_without_nats_the_services_serve_and_health_says_that_nothing_is_relayed(tmp_path: Path) -> None:
-    nowhere = f"nats://127.0.0.1:{free_port()}"
-    async with serving(tmp_path, nats_url=Secret(nowhere)) as server:
+async def test_without_nats_the_services_serve_and_health_says_that_nothing_is_relayed_until_it_is(
+    tmp_path: Path,
+) -> None:
+    nats = Nats(tmp_path / "nats")
+    async with serving(tmp_path / "data", nats_url=Secret(nats.url)) as server:
         await withdraw(server.target, 1)
+        without = [await health(server, name) for name in ("", SERVICE)], metrics(server)
+        try:
+            nats.start()
+            await relayed(server)
+        finally:
+            nats.kill()
 
-        assert [SERVES, SERVES_NOT] == [await health(server, name) for name in ("", SERVICE)]
-        assert 'rapport_relay_up{stream="RAPPORT_LOG"} 0' in metrics(server)
+    assert [SERVES, SERVES_NOT] == without[0]
+    assert 'rapport_relay_up{stream="RAPPORT_LOG"} 0' in without[1]
 
 
 async def test_the_packaged_server_is_started_ended_and_replaced(tmp_path: Path) -> None:

@@ -57,7 +57,6 @@ def test_every_setting_has_a_variable_of_its_name() -> None:
         "RAPPORT_MARK_INTERVAL_S": "14",
         "RAPPORT_NATS_URL": f"tls://relay:{PASSWORD}@three:4222,nats://four:4222",
         "RAPPORT_NATS_LISTEN": "127.0.0.1:4222",
-        "RAPPORT_NATS_CREDS_FILE": "/run/secrets/relay.creds",
         "RAPPORT_NATS_CA_FILE": "/etc/nats/ca.pem",
         "RAPPORT_NATS_CERT_FILE": "/etc/nats/relay.pem",
         "RAPPORT_NATS_KEY_FILE": "/run/secrets/relay.key",
