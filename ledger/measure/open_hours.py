@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import repeat
+from operator import floordiv
 from typing import TYPE_CHECKING, Final
 
 from ledger.domain.times import MICROSECONDS
@@ -29,7 +31,7 @@ def open_hours(m: Measured) -> tuple[OpenHour, ...]:
     today = m.at // (24 * _HOUR)
     oldest = (today - len(rules.decay) + 1) * 24 * _HOUR
     weights: Counter[int] = Counter()
-    for hour, count in Counter(time // _HOUR for time in acts.since(oldest)).items():
+    for hour, count in Counter(map(floordiv, acts.since(oldest), repeat(_HOUR))).items():
         weights[(hour - _MONDAY) % _WEEK] += count * rules.decay_of(today - hour // 24)
     total = weights.total()
     heaviest = sorted(weights.items(), key=lambda each: (-each[1], each[0]))[:HOURS_MAX]

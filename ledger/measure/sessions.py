@@ -1,6 +1,6 @@
 """Sessions: what the customer did without a long break, and the personal cadence that follows (relationship.md 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -66,8 +66,8 @@ class Sessions:
         self.seen += 1
         if self._kinds is not None and kind_of(code) not in self._kinds:
             return
-        self._active = None
         place = self.acts.place(time, position)
+        self._forget(place)
         self.acts.add(time, position)
         self._settle(place)
         self._settle(place + 1)
@@ -79,8 +79,8 @@ class Sessions:
         self.seen -= 1
         if self._kinds is not None and kind_of(code) not in self._kinds:
             return
-        self._active = None
         place = self.acts.place(time, position)
+        self._forget(place)
         if self.starts.has(time, position):
             self.starts.remove(time, position)
         self.acts.remove(time, position)
@@ -126,16 +126,39 @@ class Sessions:
         known, since = (0, times[0])
         if self._active is not None and self._active[0] == terms:
             _, known, since = self._active
-        # No cadence is shorter than these, so a shorter silence is none.
-        least = rules.at_risk_factor * min(rules.cadence_min, rules.cadence_default)
-        for place in range(len(times) - 1, known, -1):
-            silence = times[place] - times[place - 1]
+        for place in self._silences(known, rules):
             # An act at the very instant of the crossing makes it active at that instant: there was no risk.
-            if silence > least and silence > rules.at_risk_factor * self._cadence_before(place, rules):
+            if times[place] - times[place - 1] > rules.at_risk_factor * self._cadence_before(place, rules):
                 since = times[place]
                 break
         self._active = terms, len(times) - 1, since
         return since
+
+    def _silences(self, known: int, rules: Rules) -> Iterator[int]:
+        """Yield the places of acts after a known one that ended a silence as long as any risk, the latest first."""
+        acts, starts = self.acts, self.starts
+        # No cadence is shorter than these, so a shorter silence is none.
+        least = rules.at_risk_factor * min(rules.cadence_min, rules.cadence_default)
+        if self._gap > least:
+            yield from (at for at in range(len(acts) - 1, known, -1) if acts.times[at] - acts.times[at - 1] > least)
+            return
+        # Such a silence ends where a session begins, and there are far fewer sessions than acts.
+        first = max(1, starts.place(acts.times[known], acts.positions[known]))
+        for at in range(len(starts) - 1, first - 1, -1):
+            if starts.times[at] - starts.times[at - 1] > least:
+                place = acts.place(starts.times[at], starts.positions[at])
+                if place > known and acts.times[place] - acts.times[place - 1] > least:
+                    yield place
+
+    def _forget(self, place: int) -> None:
+        """Take note that acts change at a place: what is known of the run holds for what comes before it, if anything.
+
+        The last act that ended a long silence is still the last one before the change, unless it comes after it.
+        """
+        if self._active is not None:
+            terms, known, since = self._active
+            earlier = min(known, place - 1)
+            self._active = (terms, earlier, since) if earlier >= 0 and since <= self.acts.times[earlier] else None
 
     def _cadence_before(self, place: int, rules: Rules) -> int:
         acts = self.acts

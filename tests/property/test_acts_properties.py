@@ -343,6 +343,14 @@ def test_the_fold_agrees_with_a_reading_of_everything_after_every_fact(
         assert seen(record) == read(reading)
         if draw.random.random() < 0.5:  # Who asks now and then is answered as who asks always.
             assert measured(Measured(record, outlook, at)) == told(reading, at)
+            assert Measured(fresh(draw.facts, until), outlook, at).lifecycle == Measured(record, outlook, at).lifecycle
+
+
+def fresh(facts: list[Fact], until: int) -> Record:
+    record = Record(until)
+    for fact in facts:
+        record.evolve(fact)
+    return record
 
 
 def seen(record: Record) -> list[object]:
@@ -465,3 +473,19 @@ def test_since_when_it_is_active_is_the_first_instant_from_which_on_it_was(
         if not before.begun or before.stands(time - 1) != levels.LIFECYCLE_ACTIVE:
             break
     assert since == found.since
+
+
+@pytest.mark.parametrize("gap_days", [1, 6])
+@pytest.mark.parametrize("number", range(HISTORIES // 2))
+def test_what_is_remembered_of_a_run_survives_whatever_comes_late(seed: int, number: int, gap_days: int) -> None:
+    policy = RelationshipPolicy()
+    policy.CopyFrom(POLICY)
+    policy.cadence.session_gap_seconds = gap_days * 86_400
+    rules = outlook_of(PolicyState(), START, policy).rules
+    draw, record = Draw(seed + number), Record()
+
+    for _ in range(FACTS):
+        record.evolve(draw.fact())
+        if record.acts.sessions(rules).acts and draw.random.random() < 0.6:
+            anew = fresh(draw.facts, END_OF_TIME).acts.sessions(rules)
+            assert anew.active_since(rules) == record.acts.sessions(rules).active_since(rules)
