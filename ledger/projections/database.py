@@ -83,7 +83,7 @@ class Session(Protocol):
         """Carry out a statement for each of some parameters."""
         ...
 
-    def pages(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+    def pages(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Sequence[tuple[Any, ...]]]:
         """Yield the rows of a query, however many, a page at a time."""
         ...
 
@@ -116,6 +116,7 @@ class Query:
         self.tables = generation.tables
         """What each table is called, to be put into SQL."""
         self.rows = session.rows
+        self.pages = session.pages
 
 
 class Database(ABC):

@@ -188,9 +188,9 @@ class _PostgresSession:
         with self._connection.cursor() as cursor:
             cursor.executemany(_own(sql), parameters)
 
-    def pages(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+    def pages(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Sequence[tuple[Any, ...]]]:
         with self._connection.cursor(name=f"pages_{id(sql)}") as cursor:
-            cursor.execute(_own(sql))
+            cursor.execute(_own(sql), parameters)
             while page := cursor.fetchmany(_PAGE_ROWS):
                 yield page
 

@@ -184,8 +184,8 @@ class _SqliteSession:
     def change_each(self, sql: str, parameters: Iterable[Sequence[Any]]) -> None:
         self._connection.executemany(sql, parameters)
 
-    def pages(self, sql: str) -> Iterator[Sequence[tuple[Any, ...]]]:
-        cursor = self._connection.execute(sql)
+    def pages(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Sequence[tuple[Any, ...]]]:
+        cursor = self._connection.execute(sql, parameters)
         while page := cursor.fetchmany(_PAGE_ROWS):
             yield page
 
