@@ -11,6 +11,7 @@ from ledger.change.dwell import held
 from ledger.change.look import Draft, Look
 from ledger.measure.measured import Measured
 from ledger.measure.reciprocity import exact_index
+from ledger.measure.rules import Rules
 from rapport.change.v1 import change_pb2 as pb
 
 MEASURE: Final = "reciprocity"
@@ -21,7 +22,7 @@ _CLEARED: Final = "BALANCED"
 def balancing(look: Look) -> Iterator[Draft]:
     """Announce that the customer gives more than they get, or no longer does."""
     levels, rules = look.levels, look.measured.outlook.rules
-    index, _ = exact_index(look.measured)
+    index, _ = look.index
     if levels.imbalanced:
         threshold = rules.imbalance_clear
         what = _CLEARED if index is None or index >= threshold else ""
@@ -44,5 +45,9 @@ def balancing(look: Look) -> Iterator[Draft]:
 
 def imbalanced(measured: Measured) -> bool:
     """Tell whether the customer's index is below the bound, whatever was announced."""
-    index, _ = exact_index(measured)
-    return index is not None and index < measured.outlook.rules.imbalance_below
+    return below(exact_index(measured)[0], measured.outlook.rules)
+
+
+def below(index: int | None, rules: Rules) -> bool:
+    """Tell whether an index is below the bound."""
+    return index is not None and index < rules.imbalance_below

@@ -27,7 +27,6 @@ from ledger.change.types import mismatching, type_changing
 from ledger.change.vectors import exhausting
 from ledger.measure import personae
 from ledger.measure.measured import Measured
-from ledger.measure.reciprocity import exact_index
 
 FAMILIES: Final[tuple[Family, ...]] = (
     linking, permissions, honouring, existing, living, strengthening, balancing, conversing, exhausting, mismatching,
@@ -58,7 +57,7 @@ def crossing(look: Look) -> int | None:
     m = look.measured
     instants = [
         m.existence.changes_at, m.lifecycle.changes_at, m.axes.changes_at, m.types.changes_at,
-        m.conversation.changes_at, m.contacts.changes_at, exact_index(m)[1], crosses_at(look),
+        m.conversation.changes_at, m.contacts.changes_at, look.index[1], crosses_at(look),
         personae.changes_at(m),
     ]  # fmt: skip
     return min((each for each in instants if each is not None), default=None)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from ledger.change import adding, detecting
 from ledger.change.adding import CAMPAIGN, COHORT, Announced
-from ledger.change.balancing import imbalanced
+from ledger.change.balancing import below
 from ledger.change.kept import Kept, Owner
 from ledger.change.levels import Levels
 from ledger.change.look import Cause, Draft, Look, caused_by_clock, caused_by_event
@@ -39,9 +39,9 @@ from ledger.measure.record import Record
 from ledger.measure.strength import band_of
 from rapport.change.v1 import change_pb2 as pb
 
-EVENTS_MAX: Final = 512
+EVENTS_MAX: Final = 256
 """Events of a batch."""
-TIMERS_MAX: Final = 512
+TIMERS_MAX: Final = 256
 """Relationships that one batch looks at because something is due, or under a new policy, about."""
 _POLICY: Final = "@policy"
 
@@ -242,7 +242,7 @@ class Finder:
             m.lifecycle.lifecycle,
             band_of(look.score, m.outlook.rules),
             int(m.conversation.broadcast),
-            int(imbalanced(m)),
+            int(below(look.index[0], m.outlook.rules)),
             int(bool(m.types.mismatches)),
             m.contacts.shape,
             m.types.desired_slug,

@@ -9,6 +9,7 @@ from ledger.change.levels import Levels
 from ledger.domain.fact import Fact
 from ledger.domain.relationship import RelationshipState
 from ledger.measure.measured import Measured
+from ledger.measure.reciprocity import exact_index
 from ledger.measure.score import score_of
 from rapport.change.v1.change_pb2 import ChangeKind
 
@@ -68,6 +69,7 @@ class Look:
     """State of another relationship of the organization, by customer_id, at the same position."""
 
     _score: int = -1
+    _index: tuple[int | None, int | None] | None = None
 
     @property
     def score(self) -> int:
@@ -75,6 +77,13 @@ class Look:
         if self._score < 0:
             self._score = score_of(self.measured)
         return self._score
+
+    @property
+    def index(self) -> tuple[int | None, int | None]:
+        """The customer's exact index, and when the clock alone may change it; both as `exact_index` says."""
+        if self._index is None:
+            self._index = exact_index(self.measured)
+        return self._index
 
     @property
     def at(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ledger.change import breaching, contacting, living, permissions, strengthening
-from ledger.change.balancing import imbalanced
+from ledger.change.balancing import below
 from ledger.change.conversing import has_left
 from ledger.change.detecting import add_up
 from ledger.change.levels import Levels
@@ -83,7 +83,7 @@ def _move_strength(levels: Levels, measured: Measured) -> None:
 
 def _move_balance(levels: Levels, measured: Measured) -> None:
     index, _ = exact_index(measured)
-    if imbalanced(measured):
+    if below(index, measured.outlook.rules):
         levels.imbalanced = True
     elif index is None or index >= measured.outlook.rules.imbalance_clear:
         levels.imbalanced = False
@@ -114,7 +114,7 @@ def _has_left(measured: Measured) -> tuple[bool, bool]:
 
 def _balance(measured: Measured) -> tuple[bool, bool]:
     index, _ = exact_index(measured)
-    return imbalanced(measured), index is None or index >= measured.outlook.rules.imbalance_clear
+    return below(index, measured.outlook.rules), index is None or index >= measured.outlook.rules.imbalance_clear
 
 
 _LEVELS: Final = (

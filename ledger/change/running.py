@@ -34,6 +34,8 @@ PACE_S: Final = 0.02
 """Seconds between batches while few events come: many small ones would cost those who record more than they gain."""
 BACK_OFF_MIN_S: Final = 0.1
 BACK_OFF_MAX_S: Final = 30.0
+REST_MAX_S: Final = 0.5
+"""Seconds that a batch is followed by at most, while the log grows faster than changes are found."""
 COUNT_S: Final = 10.0
 """Seconds between counts of what is due."""
 _LOOK_S: Final = 0.25
@@ -105,6 +107,8 @@ class Runner:
         self._began = False
         self._next_due: int | None = None
         self._counted_s = -COUNT_S
+        self._stepped_s = 0.0
+        self._grew = False
         self._head = 0
         self._moved = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -182,7 +186,8 @@ class Runner:
             self._lock.release()
             self._lock = None
             self._finder.forget()
-        self._head = self._store.head().position
+        head, began_s = self._store.head().position, time.monotonic()
+        self._grew, self._head = head > self._head > 0, head
         if self._lock is None:
             self._lock, self._began = self._database.try_lock(table.LOCK), False
         if self._lock is None:
@@ -192,6 +197,7 @@ class Runner:
             self._begin()
         try:
             self._find()
+            self._stepped_s = time.monotonic() - began_s
         except BaseException:
             self._finder.forget()
             self._began = False
@@ -277,6 +283,9 @@ class Runner:
                 rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, PACE_S), POLL_S)
             await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
             await _first(PACE_S, stop.wait(), self._hurry.wait())
+        elif self._grew:
+            # Somebody writes meanwhile, perhaps in this process: they get every other moment.
+            await _first(min(self._stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
         self._hurry.clear()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

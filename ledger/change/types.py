@@ -47,11 +47,13 @@ def type_changing(look: Look) -> Iterator[Draft]:
             pb.CHANGE_KIND_TYPE_CHANGED, measure, levels.desired, now.desired_slug, look.cause, pair=DESIRED
         )  # fmt: skip
         levels.desired = now.desired_slug
+    if now.actual_slug == levels.actual:
+        held(look, ACTUAL, "", 0)
+        return
     provenance = Provenance.Name(now.actual_provenance).removeprefix("PROVENANCE_")  # type: ignore[arg-type]
     inferred = now.actual_provenance == PROVENANCE_INFERRED
     dwell = look.measured.outlook.rules.type_dwell if inferred else 0
-    what = f"{provenance} {now.actual_slug}" if now.actual_slug != levels.actual else ""
-    cause = held(look, ACTUAL, what, dwell)
+    cause = held(look, ACTUAL, f"{provenance} {now.actual_slug}", dwell)
     if cause is not None:
         measure = f"{ACTUAL}/{provenance}"
         yield Draft(pb.CHANGE_KIND_TYPE_CHANGED, measure, levels.actual, now.actual_slug, cause, pair=ACTUAL)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -18,20 +20,26 @@ from ledger.change.running import Runner
 from ledger.change.standing import Filter, Order, Standings
 from ledger.change.table import ProgressMoved, StoredChange
 from ledger.change.verifying import Verification
+from ledger.domain.consent import GiveConsent
 from ledger.domain.errors import Rejected
-from ledger.domain.times import MICROSECONDS
+from ledger.domain.times import MICROSECONDS, microseconds, timestamp
 from ledger.log.following import Follower
 from ledger.log.recorders import open_store
 from ledger.log.store import Store
 from ledger.projections.database import Database
 from ledger.projections.postgres_database import PostgresDatabase
 from ledger.projections.sqlite_database import SqliteDatabase
+from ledger.requests import Request
+from rapport.change.v1 import change_pb2 as pb
 from rapport.errors.v1 import error_reason_pb2 as reasons
+from rapport.events.v1.consent_pb2 import ConsentGiven, Validity
 from rapport.type.v1 import levels_pb2
+from services.runtime.detecting import detector_of
 from tests.changed_histories import LOG_ID, ChangedHistory, at, find, put
 from tests.contact_histories import DAY
 from tests.measured_histories import acted
 from tests.property.test_detector_properties import drawn
+from tests.server import serving
 
 ENGINES = ["sqlite", "postgresql"]
 
@@ -303,3 +311,26 @@ async def test_a_clock_that_runs_ahead_is_not_believed(tmp_path: Path, postgres_
 
     assert ahead - 60 * MICROSECONDS < told[0] <= ahead
     place.close()
+
+
+async def test_a_server_finds_changes_and_marks_the_time_of_what_is_due(tmp_path: Path) -> None:
+    async with serving(tmp_path, mark_interval_s=0.05) as server:
+        changes, runner = detector_of(server.app).changes, detector_of(server.app).runner
+        until = round(time.time() * MICROSECONDS) + 1_500_000
+        consent = ConsentGiven(purposes=["community"], validity=Validity(until_time=timestamp(until)))
+        command = GiveConsent("acme/c-1", consent)
+        await server.app.ledger.execute(Request("/test", "acme", uuid4().bytes, consent), [command])
+
+        assert await changes.wait_beyond(0, 10)
+        while runner.progress.number < 3:
+            assert await changes.wait_beyond(runner.progress.number, 20)
+
+        standing = await runner.standing()
+        assert (standing.running, standing.head, standing.progress.position) == (True, 3, 3)
+        kinds = [pb.RelationshipChange.FromString(each.body).kind for each in changes.after(0, 10, "acme")]
+        assert kinds == [pb.CHANGE_KIND_OPTED_IN, pb.CHANGE_KIND_CONSENT_EXPIRING, pb.CHANGE_KIND_CONSENT_EXPIRED]
+        expired = pb.RelationshipChange.FromString(changes.after(2, 1)[0].body)
+        assert (microseconds(expired.effective_time), list(expired.cause_positions)) == (until, [])
+        figures = server.app.metrics.registry.get_sample_value
+        assert figures("rapport_changes_position") == 3
+        assert figures("rapport_changes_found_total") == 3
