@@ -250,6 +250,20 @@ def test_intensity_is_the_involvement_of_the_strength() -> None:
     assert (1, 2, 3, 4, 5, 6) == measured.axes.evidence["intensity"]
 
 
+def test_the_acts_of_the_example_of_strength_are_532745_intense() -> None:
+    history, today = MeasuredHistory(), START + 200 * DAY
+    days = {180: ["PURCHASE"] * 4, 90: ["PURCHASE", "VISIT"], 30: ["PURCHASE"], 0: ["QUESTION"]}
+    for age, kinds in days.items():
+        for kind in kinds:
+            history.add(acted(kind), today - age * DAY)
+    history.add(acted("VISIT", attention=i.ATTENTION_PARTIAL), today)
+
+    found = axes(history, today + HOUR)
+
+    assert (3_990_550_000_000_000_000, 532_745) == (found.intensity_value.n, found.intensity_value.ppm)
+    assert INTENSE == found.intensity
+
+
 @pytest.mark.parametrize("begun, known", [(2, False), (3, True)])
 def test_two_acts_that_the_customer_began_tell_no_intensity(begun: int, *, known: bool) -> None:
     found = axes(at_once(*[acted("PURCHASE")] * begun, *[acted("VIEW")] * 50))
