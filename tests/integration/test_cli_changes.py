@@ -1,0 +1,73 @@
+"""`rapport watch` and `rapport changes`: what people and programs read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rapport.events.v1.consent_pb2 import ConsentGiven
+from services.cli import exits
+from services.cli.__main__ import parser
+from services.client import Client
+from tests.server import Serving, serving
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Serving]:
+    async with serving(tmp_path / "data") as running, Client(running.target) as client:
+        await client.give_consent("acme", "anna", ConsentGiven(purposes=["marketing.direct"]))
+        position = (await client.withdraw_consent("acme", "anna")).position
+        await client.list_changes("acme", min_position=position)
+        yield running
+
+
+async def run(server: Serving, command: str) -> int:
+    arguments = parser().parse_args([*command.split(), "--target", server.target])
+    code: int = await arguments.run(arguments)
+    return code
+
+
+def cells(line: str) -> list[str]:
+    """Return a row without its time."""
+    number, _, *rest = line.split("\t")
+    return [number, *rest]
+
+
+async def test_a_list_is_a_table_or_json(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(server, "changes list acme") == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split("\t") == ["NUMBER", "EFFECTIVE", "SUBJECT", "CHANGE", "FROM", "TO", "MEASURE", "BECAUSE"]
+    assert [cells(line) for line in lines] == [
+        ["1", "anna", "opted_in", "UNKNOWN", "GIVEN", "consent:marketing.direct", "2"],
+        ["2", "anna", "opted_out", "GIVEN", "WITHDRAWN", "consent:marketing.direct", "3"],
+    ]
+    assert await run(server, "changes list acme --kind opted_out --limit 1 --json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["kind"] == "CHANGE_KIND_OPTED_OUT"
+
+
+async def test_a_kind_that_is_none_is_told_with_those_that_are(server: Serving) -> None:
+    with pytest.raises(exits.UsageFault, match="lapsed"):
+        await run(server, "changes list acme --kind opted")
+
+
+async def test_a_watch_prints_at_once(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    watching = asyncio.create_task(run(server, "watch acme --after 1 --subject anna"))
+    async with asyncio.timeout(20):
+        while "opted_out" not in (out := capsys.readouterr().out):  # noqa: ASYNC110  # Nobody tells of output.
+            await asyncio.sleep(0.02)
+    watching.cancel()
+    assert "opted_in" not in out
+
+
+async def test_the_status_and_a_verification_are_told(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await run(server, "changes status") == 0
+    told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert told["changes"].strip() == "2"
+    assert told["found by"].strip() == "this server"
+    assert await run(server, "changes verify") == 0
+    assert capsys.readouterr().out == "2 changes made anew from 3 events: all are the same\n"
