@@ -333,7 +333,7 @@ def warnings(settings: Settings) -> list[str]:
     if not settings.development and "nats://" in settings.nats_url.reveal():
         found.append("RAPPORT_NATS_URL names a server by nats://, to which nothing is encrypted")
     host = settings.nats_listen.rpartition(":")[0].strip("[]")
-    if host not in _LOOPBACK:
+    if settings.development and not settings.nats_url and host not in _LOOPBACK:
         found.append("RAPPORT_NATS_LISTEN is reachable from other machines, and whoever connects may publish")
     return found
 

@@ -193,3 +193,20 @@ def test_every_setting_is_documented() -> None:
     }
 
     assert {field.name for field in dataclasses.fields(Settings)} == documented
+
+
+@pytest.mark.parametrize(
+    "environ, warned",
+    [
+        ({}, ""),
+        ({"RAPPORT_NATS_LISTEN": "0.0.0.0:4222"}, "whoever connects may publish"),
+        ({"RAPPORT_NATS_LISTEN": "0.0.0.0:4222", "RAPPORT_NATS_URL": "off"}, ""),
+        ({"RAPPORT_NATS_URL": "nats://one"}, ""),
+        ({"RAPPORT_NATS_URL": "nats://one", "RAPPORT_ENVIRONMENT": "production"}, "nothing is encrypted"),
+        ({"RAPPORT_NATS_URL": "tls://one", "RAPPORT_ENVIRONMENT": "production"}, ""),
+    ],
+)
+def test_what_is_risky_about_nats_is_a_warning(environ: dict[str, str], warned: str) -> None:
+    said = " ".join(warnings(from_environment({"RAPPORT_KEK_FILE": "/kek", **environ})))
+
+    assert (warned in said) if warned else ("NATS" not in said)
