@@ -159,3 +159,12 @@ def test_types_are_for_industries_brands_and_countries(
     values: dict[str, Any], asked: dict[str, str], *, expected: bool
 ) -> None:
     assert expected is is_for(own_type(**values), **asked)
+
+
+def test_a_catalogue_that_an_entry_of_the_log_cannot_hold_is_refused_by_its_size() -> None:
+    long = [own_type(f"house:{number}", source="s" * 1_000) for number in range(80)]
+
+    with pytest.raises(Rejected) as refused:
+        published(types(*long))
+
+    assert reasons.ERROR_REASON_EVENT_TOO_LARGE == refused.value.reason
