@@ -412,3 +412,29 @@ def test_a_run_is_not_walked_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> 
         assert START == type(measured)(record, measured.outlook, fact.occur_time).lifecycle.since
 
     assert sorted(set(walked)) == sorted(walked), "each gap is looked at once"
+
+
+def test_a_run_that_ended_unasked_is_seen_though_something_late_follows() -> None:
+    back = START + 100 * DAY
+    history = visits(START, back, back + 2 * DAY)
+    record, measured = history.record(position=1), history.measured(back + 2 * DAY)
+    kind = type(measured)
+    assert START == kind(record, measured.outlook, START).lifecycle.since
+
+    for _, fact in history.facts[1:]:
+        record.evolve(fact)
+    kind(record, measured.outlook, back).record.acts.sessions(measured.outlook.rules)
+    history.add(acted("VISIT"), back + DAY, recorded=back + 2 * DAY)
+    record.evolve(history.facts[-1][1])
+
+    assert back == kind(record, measured.outlook, back + 2 * DAY).lifecycle.since
+
+
+def test_a_run_may_end_within_a_session_where_a_policy_has_long_ones() -> None:
+    history = visits(START, START + 3 * DAY, START + 4 * DAY)
+    policy = RelationshipPolicy(cadence=CadenceRules(session_gap_seconds=6 * 86_400, days_default=1))
+
+    before, after = (stands(history, START + day * DAY, under=policy) for day in (2, 4))
+
+    assert (AT_RISK, START + 2 * DAY) == before[:2]
+    assert (ACTIVE, START + 3 * DAY, 1) == (*after[:2], after.sessions)
