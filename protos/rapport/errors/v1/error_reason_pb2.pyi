@@ -274,8 +274,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_POLICY_RULES_CONFLICT: _ErrorReason.ValueType  # 60
     """Cause: two rules of a valuation policy have the same perspective, side, asset and scope, or the same rule_id; two
-    rules of a contact policy are for the same, and say the same or contradict each other. Each is named.
-    Client action: keep one of them, or narrow one.
+    rules of a contact policy are for the same, and say the same or contradict each other; numbers or rules of a
+    relationship policy do, or clauses of a persona. Each is named.
+    Client action: keep one of them, narrow one, or put the numbers in order.
     """
     ERROR_REASON_RATE_OUT_OF_RANGE: _ErrorReason.ValueType  # 61
     """Cause: a rate is not within its low and high, or the asset's limit times `high_nanos` passes 9 * 10^18.
@@ -737,8 +738,9 @@ Client action: choose a version after the latest, or leave it empty.
 """
 ERROR_REASON_POLICY_RULES_CONFLICT: ErrorReason.ValueType  # 60
 """Cause: two rules of a valuation policy have the same perspective, side, asset and scope, or the same rule_id; two
-rules of a contact policy are for the same, and say the same or contradict each other. Each is named.
-Client action: keep one of them, or narrow one.
+rules of a contact policy are for the same, and say the same or contradict each other; numbers or rules of a
+relationship policy do, or clauses of a persona. Each is named.
+Client action: keep one of them, narrow one, or put the numbers in order.
 """
 ERROR_REASON_RATE_OUT_OF_RANGE: ErrorReason.ValueType  # 61
 """Cause: a rate is not within its low and high, or the asset's limit times `high_nanos` passes 9 * 10^18.
