@@ -432,7 +432,7 @@ def test_a_run_that_ended_unasked_is_seen_though_something_late_follows() -> Non
 
 def test_a_run_may_end_within_a_session_where_a_policy_has_long_ones() -> None:
     history = visits(START, START + 3 * DAY, START + 4 * DAY)
-    policy = RelationshipPolicy(cadence=CadenceRules(session_gap_seconds=6 * 86_400, days_default=1))
+    policy = RelationshipPolicy(cadence=CadenceRules(session_gap_seconds=6 * 86_400, days_min=1, days_default=1))
 
     before, after = (stands(history, START + day * DAY, under=policy) for day in (2, 4))
 
