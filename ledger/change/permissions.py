@@ -78,9 +78,9 @@ def _dues(known: list[int], verdict: CellVerdict, expiring: int) -> Iterator[int
 
 def _may_differ(look: Look) -> bool:
     """Tell whether a permission may be another than it was: most events say nothing about them."""
-    if look.fact is None:
-        return 0 < look.levels.cells_due <= look.at
-    return look.topic != EXCHANGE_RECORDED
+    if 0 < look.levels.cells_due <= look.at:
+        return True
+    return look.fact is not None and look.topic != EXCHANGE_RECORDED
 
 
 def _cell(look: Look, measure: str, known: list[int], verdict: CellVerdict, expiring: int) -> Iterator[Draft]:

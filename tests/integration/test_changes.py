@@ -36,7 +36,7 @@ from rapport.events.v1.consent_pb2 import ConsentGiven, Validity
 from rapport.type.v1 import levels_pb2
 from services.runtime.detecting import detector_of
 from tests.changed_histories import LOG_ID, ChangedHistory, at, find, put
-from tests.contact_histories import DAY
+from tests.contact_histories import DAY, HOUR
 from tests.measured_histories import acted
 from tests.property.test_detector_properties import drawn
 from tests.server import serving
@@ -86,6 +86,11 @@ def continued(history: ChangedHistory) -> ChangedHistory:
     return other
 
 
+def history_end(history: ChangedHistory) -> int:
+    """Return the record time of the last fact."""
+    return history.facts[-1][1].record_time
+
+
 def stored(database: Database) -> list[StoredChange]:
     with database.snapshot() as session:
         return table.changes_after(session, 0, 1_000_000, None, {})
@@ -126,8 +131,9 @@ async def test_the_table_has_what_the_log_says_with_rows_and_sums(place: Place) 
 async def test_a_runner_that_is_stopped_anywhere_goes_on_where_it_was(place: Place) -> None:
     expected = find(place.store, place.history.head, KeptInMemory())
 
-    for _ in range(4):
-        async with running(place, events_max=5, timers_max=3) as runner:
+    for hours in (-26, 26, 0):  # Its own clock says when marks are wanted, and nothing else.
+        clock = history_end(place.history) + hours * HOUR
+        async with running(place, events_max=5, timers_max=3, clock=lambda now=clock: now) as runner:
             await asyncio.sleep(0.05)
     async with running(place, events_max=50) as runner:
         await runner.wait_for(place.history.head, 60)

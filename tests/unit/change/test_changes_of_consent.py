@@ -7,6 +7,7 @@ from rapport.events.v1.contact_policy_pb2 import ContactPolicy, HonourRule
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished
 from tests.changed_histories import ChangedHistory, at, event, levels_of, name_of, times
 from tests.contact_histories import DAY, given, objected, withdrawn
+from tests.measured_histories import traded
 
 EMAIL = [i.CHANNEL_EMAIL]
 CONSENT = ("opted_in", "opted_out", "consent_expiring", "consent_expired", "consent_renewed", "consent_conflict")
@@ -180,3 +181,13 @@ def test_validity_by_duration_ends_too() -> None:
     history.mark("2026-04-01")
 
     assert history.names(*CONSENT) == ["opted_in", "consent_expiring", "consent_expired"]
+
+
+def test_an_exchange_at_the_very_instant_of_an_end_finds_it() -> None:
+    history = granted("2026-06-01")
+    position = history.add(traded("x", paid=100), "2026-06-01")
+    history.mark("2026-07-01")
+
+    expired = history.one("consent_expired")
+
+    assert (times(expired)[1], expired.cause) == (at("2026-06-01"), event(position))
