@@ -19,6 +19,7 @@ from services.client import Client
 from services.client.consuming import Consumer
 from services.client.effects import SqliteEffects
 from services.client.relayed import RelayedChanges, RelayedEvents
+from services.relay.__main__ import Alone
 from services.relay.server import NatsServer, NotStarted
 from services.relay.servicer import SERVICE
 from services.runtime.settings import Secret
@@ -80,6 +81,25 @@ async def test_the_stream_is_the_log_event_by_event(tmp_path: Path) -> None:
             assert 'rapport_relay_up{stream="RAPPORT_LOG"} 1' in text
             assert f'rapport_relay_stored_number{{stream="RAPPORT_LOG"}} {len(rows)}' in text
             assert 'rapport_relay_holes_messages{stream="RAPPORT_LOG"} 0' in text
+
+
+@pytest.mark.postgres
+async def test_a_relay_of_its_own_follows_what_another_process_records_in_postgresql(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    store = Secret(postgres_url)
+    with nats_server(tmp_path / "nats") as nats:
+        async with (
+            serving(tmp_path / "data", store_url=store) as services,
+            serving(tmp_path / "data", [Alone()], store_url=store, nats_url=Secret(nats.url)) as relay,
+        ):
+            await withdraw(services.target, 5)
+            count = services.app.ledger.head.position
+            began = asyncio.get_running_loop().time()
+            await until(lambda: f'stored_number{{stream="RAPPORT_LOG"}} {count}' in metrics(relay))
+            assert asyncio.get_running_loop().time() - began < 2.0
+            async with connected(nats.url) as client:
+                assert list(range(1, count + 1)) == [number for number, _ in await stored(client)]
 
 
 async def test_a_consumer_of_one_organization_has_its_events_and_no_other(tmp_path: Path) -> None:
