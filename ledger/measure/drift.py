@@ -12,8 +12,8 @@ below q(A + V). Of a ratio of two such sums q falls out, but for what floors cos
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.amounts import half_even
@@ -24,21 +24,20 @@ from ledger.measure.results import Ratio
 from ledger.measure.score import balance_of, clamped, portion, score_of
 
 if TYPE_CHECKING:
+    from ledger.domain.moments import Moments
     from ledger.measure.measured import Measured
 
 LOOKS_MAX: Final = 64
 """Most instants at which the score is made exactly, and days that they reach: then a look in vain costs less."""
 
 
-_FIRST_DAYS: Final = (32, 8, 3, 1)
-"""Numbers of days that are tried first; where the first holds, longer ones are."""
+_FIRST_DAYS: Final = (1, 3, 8, 32)
+"""Numbers of days that are tried first; where the last holds, longer ones are."""
 
-
-class Bounds(NamedTuple):
-    """The least and the most that something can be, in ppm."""
-
-    low: int
-    high: int
+Bounds = tuple[int, int]
+"""The least and the most that something can be, in ppm."""
+_Part = Callable[[int], Bounds]
+"""What a line of the score can be for so many days, the rest of today among them."""
 
 
 class _Cell(NamedTuple):
@@ -63,18 +62,24 @@ def crosses_at(m: Measured, score: int, levels: Sequence[int], looks_max: int = 
         max((each for each in levels if each <= score), default=None),
         min((each for each in levels if each > score), default=None),
     )
-    leap, near, at = leaps_at(m), m.at + LOOKS_MAX * DAY, m
+    leap, near, at = leaps_at(m), (m.at // DAY + LOOKS_MAX + 1) * DAY, m
     for _ in range(looks_max):
         until = _Enclosure(at).holds_until(cell)
         if until is None or (leap is not None and leap <= until):
             return leap
         if until >= near:
             return until
-        at = type(m)(m.record, m.outlook, until)
+        at = at.later(until)
         found = score_of(at)
         if not cell.holds(found, found):
             return until
     return at.at
+
+
+def steady_until(m: Measured) -> int:
+    """Return the first later instant at which a line of the score may move at all, in microseconds."""
+    moves = (m.at // DAY + 1) * DAY, leaps_at(m), conversation.moves_at(m)
+    return min(each for each in moves if each is not None)
 
 
 def leaps_at(m: Measured) -> int | None:
@@ -89,27 +94,47 @@ def leaps_at(m: Measured) -> int | None:
 class _Enclosure:
     """Bounds of the score from an instant on, as long as nothing leaps."""
 
-    __slots__ = ("_m", "_requests", "_steady", "_today", "_weights")
+    __slots__ = ("_inbound", "_m", "_moving", "_outbound", "_requests", "_steady", "_today", "_weights")
 
     def __init__(self, m: Measured) -> None:
         self._m = m
         self._today = m.at // DAY
         self._weights = m.outlook.rules.weights
+        self._inbound, self._outbound = _Spoken.of(m.record.talk.inbound, m), _Spoken.of(m.record.talk.outbound, m)
         self._requests = _Requests.of(m)
-        steady = (self._weights[2], m.preference.preference), (self._weights[5], m.permission.ratio)
+        self._moving = self._parts()
+        _, reciprocal, preferred, _, _, permitted = self._weights
+        steady = [(preferred, m.preference.preference), (permitted, m.permission.ratio)]
+        if self._reciprocity not in self._moving:
+            steady.append((reciprocal, reciprocity.share(m.reciprocity)))
         self._steady = sum(portion(weight, ratio) for weight, ratio in steady)
         """What does not move at all."""
+        if self._penalties not in self._moving:
+            self._steady -= m.injuries.standing
+
+    def _parts(self) -> list[_Part]:
+        """Return the lines that can move; most relationships have few."""
+        m = self._m
+        parts: tuple[tuple[object, _Part], ...] = (
+            (m.mass.mass, self._involvement),
+            (m.reciprocity.got + m.reciprocity.gave, self._reciprocity),
+            (m.injuries.fading, self._penalties),
+            (self._inbound.within, self._balance),
+            (self._requests.answered, self._answering),
+        )
+        return [part for moves, part in parts if moves]
 
     def holds_until(self, cell: _Cell) -> int | None:
         """Return the first instant that is not proved to be in a cell, in microseconds; None: all are.
 
         Bounds only widen with the days, so few numbers of days are tried, and the end is found within a factor.
         """
-        proved = next((days for days in _FIRST_DAYS if self._is_in(cell, days)), 0)
-        if not proved:
+        tried = bisect_left(_FIRST_DAYS, True, key=lambda days: not self._is_in(cell, days))
+        if not tried:
             midnight, moves_at = (self._today + 1) * DAY, conversation.moves_at(self._m)
             return midnight if moves_at is None else min(midnight, moves_at)
-        if proved == _FIRST_DAYS[0]:
+        proved = _FIRST_DAYS[tried - 1]
+        if tried == len(_FIRST_DAYS):
             end = self._ends_after()
             while self._is_in(cell, 2 * proved):
                 proved *= 2
@@ -124,58 +149,79 @@ class _Enclosure:
 
     def _is_in(self, cell: _Cell, days: int) -> bool:
         """Tell whether the score is in a cell for so many days, the rest of today among them."""
-        lines = [
-            self._involvement(days - 1),
-            self._reciprocity(days - 1),
-            self._penalties(days - 1),
-            *self._spoken((self._today + days) * DAY - 1),
-        ]
-        low = self._steady + sum(line.low for line in lines)
-        high = self._steady + sum(line.high for line in lines)
+        low = high = self._steady
+        for part in self._moving:
+            least, most = part(days)
+            low += least
+            high += most
         return cell.holds(clamped(low), clamped(high))
 
     def _involvement(self, days: int) -> Bounds:
         """It never rises."""
         weight, rules, (high, fresh) = self._weights[0], self._m.outlook.rules, self._m.mass
         half = involvement.half_mass(rules)
-        low = max(high * rules.decay_of(days) // FULL - fresh, 0) if days else high
-        return Bounds(half_even(weight * low, low + half), half_even(weight * high, high + half))
+        low = max(high * rules.decay_of(days - 1) // FULL - fresh, 0) if days > 1 else high
+        return half_even(weight * low, low + half), half_even(weight * high, high + half)
 
     def _reciprocity(self, days: int) -> Bounds:
         weight, (got, gave, got_fresh, gave_fresh, *_) = self._weights[1], self._m.reciprocity
-        if not days or not got + gave:
+        if days == 1:
             now = portion(weight, reciprocity.share(self._m.reciprocity))
-            return Bounds(now, now)
-        kept = self._m.outlook.rules.decay_of(days)
+            return now, now
+        kept = self._m.outlook.rules.decay_of(days - 1)
         if not kept:
-            return Bounds(0, weight)
+            return 0, weight
         lost_got, lost_gave = (-(-fresh * FULL // kept) for fresh in (got_fresh, gave_fresh))
         low, high = Ratio(0, 1), Ratio(1, 1)
         if got > lost_got:
             low = Ratio(min(got - lost_got, gave + gave_fresh), gave + gave_fresh) if gave else high
         if gave > lost_gave:
             high = Ratio(min(got + got_fresh, gave - lost_gave), gave - lost_gave)
-        return Bounds(portion(weight, low), portion(weight, high))
+        return portion(weight, low), portion(weight, high)
 
     def _penalties(self, days: int) -> Bounds:
         """They only fade."""
         lowered, today = self._m.injuries, self._today
-        return Bounds(-lowered.on(today), -lowered.on(today + days))
+        return -lowered.on(today), -lowered.on(today + days - 1)
 
-    def _spoken(self, until: int) -> Iterator[Bounds]:
-        """Balance and answering up to an instant, inclusive: what is in the window only leaves it."""
-        talk, (_, _, _, balance, answering, _) = self._m.record.talk, self._weights
-        start, end = (instant - self._m.outlook.rules.window for instant in (self._m.at, until))
-        first_in, last_in = talk.inbound.until(start), talk.inbound.until(self._m.at)
-        first_out, last_out = talk.outbound.until(start), talk.outbound.until(self._m.at)
-        less_in, less_out = last_in - talk.inbound.until(end), last_out - talk.outbound.until(end)
-        less_in, less_out = max(less_in, 0), max(less_out, 0)
-        more_in, more_out = last_in - first_in, last_out - first_out
-        yield Bounds(
-            portion(balance, balance_of(less_in, more_out)) if less_in else 0,
-            portion(balance, balance_of(more_in, less_out)),
+    def _balance(self, days: int) -> Bounds:
+        """What is in the window only leaves it."""
+        weight, end = self._weights[3], self._window_from(days)
+        less_in, less_out = self._inbound.after(end), self._outbound.after(end)
+        return (
+            portion(weight, balance_of(less_in, self._outbound.within)) if less_in else 0,
+            portion(weight, balance_of(self._inbound.within, less_out)),
         )
-        yield self._requests.bounds(answering, end, until)
+
+    def _answering(self, days: int) -> Bounds:
+        """What is in the window only leaves it, and what waits may stay unanswered."""
+        return self._requests.bounds(self._weights[4], self._window_from(days), self._last(days))
+
+    def _window_from(self, days: int) -> int:
+        """Return when the window of the last instant of so many days begins; in microseconds, exclusive."""
+        return self._last(days) - self._m.outlook.rules.window
+
+    def _last(self, days: int) -> int:
+        return (self._today + days) * DAY - 1
+
+
+class _Spoken(NamedTuple):
+    """What was said in the window."""
+
+    moments: Moments
+    last: int
+    """How many there are up to the instant."""
+    within: int
+    """Of them in the window."""
+
+    @classmethod
+    def of(cls, moments: Moments, m: Measured) -> _Spoken:
+        last = moments.until(m.at)
+        return cls(moments, last, last - moments.until(m.at - m.outlook.rules.window))
+
+    def after(self, end: int) -> int:
+        """Return how many are left once what is not later than an instant has left the window."""
+        return max(self.last - self.moments.until(end), 0)
 
 
 class _Requests(NamedTuple):
@@ -206,8 +252,8 @@ class _Requests(NamedTuple):
         """Return bounds of answering up to an instant, inclusive. `end`: what is not later has left the window then."""
         most, least = len(self.answered), len(self.answered) - bisect_right(self.answered, end)
         if not most:
-            return Bounds(0, 0)
+            return 0, 0
         silent = len(self.unanswered) + bisect_right(self.open_until, until)
         left = len(self.unanswered) - bisect_right(self.unanswered, end)
         low = half_even(weight * least, least + silent) if least else 0
-        return Bounds(low, half_even(weight * most, most + left))
+        return low, half_even(weight * most, most + left)

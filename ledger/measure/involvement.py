@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.decay import FULL
@@ -46,6 +45,18 @@ class _Weighed(NamedTuple):
     weights: Weights
 
 
+class _Days(NamedTuple):
+    """Days under one policy, up to one event, as columns: as `Day`."""
+
+    key: tuple[Rules, int]
+    """With the position of that event."""
+    since: int
+    """UTC day: what is earlier is not here."""
+    days: list[int]
+    raw: list[int]
+    capped: list[int]
+
+
 class Mass(NamedTuple):
     """M, and what it would be without decay."""
 
@@ -73,29 +84,33 @@ def mass_on(m: Measured, today: int) -> Mass:
 
     Costs a look at each day on which the customer did something, as far back as decay reaches.
     """
-    rules, acts = m.outlook.rules, m.record.acts
-    weights, cap, table = weights_of(m), rules.day_cap * FULL, rules.decay
-    days, mass, fresh = acts.days, 0, 0
-    first = bisect_left(acts.day_numbers, today - len(table) + 1)
-    for day in islice(acts.day_numbers, first, None):
-        raw = 0
-        for code, count in days[day].items():
-            if code in weights:
-                raw += count * weights[code]
-        raw = min(raw, cap)
-        fresh += raw
-        mass += raw * table[today - day]
-    return Mass(mass, fresh)
+    table, known = m.outlook.rules.decay, _days(m, today)
+    first = bisect_left(known.days, today - len(table) + 1)
+    days, capped = known.days[first:], known.capped[first:]
+    return Mass(sum([mass * table[today - day] for day, mass in zip(days, capped, strict=True)]), sum(capped))
 
 
 def days_of(m: Measured) -> Iterator[Day]:
     """Yield the days that have mass, the earliest first."""
-    rules, acts = m.outlook.rules, m.record.acts
-    weights, cap = weights_of(m), rules.day_cap * FULL
-    for day in islice(acts.day_numbers, bisect_left(acts.day_numbers, m.at // DAY - len(rules.decay) + 1), None):
-        raw = sum(count * weights.get(code, 0) for code, count in acts.days[day].items())
-        if raw:
-            yield Day(day, raw, min(raw, cap))
+    today = m.at // DAY
+    known = _days(m, today)
+    first = bisect_left(known.days, today - len(m.outlook.rules.decay) + 1)
+    yield from map(Day, known.days[first:], known.raw[first:], known.capped[first:])
+
+
+def _days(m: Measured, today: int) -> _Days:
+    """Return the days that have mass on a UTC day or later; remembered until something is recorded."""
+    record, rules = m.record, m.outlook.rules
+    key, since = (rules, record.state.last_position), today - len(rules.decay) + 1
+    known: _Days | None = record.memo.get("days")
+    if known is None or known.key[1] != key[1] or known.key[0] is not rules or known.since > since:
+        acts, weights, cap = record.acts, weights_of(m), rules.day_cap * FULL
+        numbers = acts.day_numbers[bisect_left(acts.day_numbers, since) :]
+        raws = [sum([count * weights.get(code, 0) for code, count in acts.days[day].items()]) for day in numbers]
+        days = [day for day, raw in zip(numbers, raws, strict=True) if raw]
+        raws = [raw for raw in raws if raw]
+        known = record.memo["days"] = _Days(key, since, days, raws, [min(raw, cap) for raw in raws])
+    return known
 
 
 def evidence(m: Measured, most: int) -> tuple[int, ...]:

@@ -4,6 +4,8 @@
 the instant. All occur times folded are at or before that instant. A measure may ask for another; there is no circle.
 """
 
+from __future__ import annotations
+
 from functools import cached_property
 
 from ledger.measure import (
@@ -41,6 +43,15 @@ class Measured:
         self.record = record
         self.outlook = outlook
         self.at = at
+
+    def later(self, at: int) -> Measured:
+        """Return the measures of a later instant, in microseconds, before `drift.leaps_at`.
+
+        What only leaps is as it is here, and is not made again.
+        """
+        measured = Measured(self.record, self.outlook, at)
+        vars(measured).update(permission=self.permission, preference=self.preference, injuries=self.injuries)
+        return measured
 
     @cached_property
     def existence(self) -> r.Existence:

@@ -8,6 +8,8 @@ from operator import floordiv
 from typing import TYPE_CHECKING, Final
 
 from ledger.domain.times import MICROSECONDS
+from ledger.measure.acts import DAY
+from ledger.measure.remembering import remembered
 from ledger.measure.results import OpenHour, Ratio
 
 if TYPE_CHECKING:
@@ -27,9 +29,13 @@ def open_hours(m: Measured) -> tuple[OpenHour, ...]:
 
     At most 24 hours, each with its share of the weight of all; of equal ones the earlier comes first.
     """
+    return remembered(m, "open hours", _open_hours, lambda m: (m.at // DAY + 1) * DAY)
+
+
+def _open_hours(m: Measured) -> tuple[OpenHour, ...]:
     rules, acts = m.outlook.rules, m.record.acts
-    today = m.at // (24 * _HOUR)
-    oldest = (today - len(rules.decay) + 1) * 24 * _HOUR
+    today = m.at // DAY
+    oldest = (today - len(rules.decay) + 1) * DAY
     weights: Counter[int] = Counter()
     for hour, count in Counter(map(floordiv, acts.since(oldest), repeat(_HOUR))).items():
         weights[(hour - _MONDAY) % _WEEK] += count * rules.decay_of(today - hour // 24)

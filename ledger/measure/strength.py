@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ledger.measure import drift, involvement, reciprocity
+from ledger.measure.remembering import remembered
 from ledger.measure.results import Contribution, Ratio, Strength
 from ledger.measure.score import clamped, portion, ratios
 from rapport.type.v1 import levels_pb2 as levels
@@ -36,6 +37,10 @@ COMPONENTS: Final = (
 
 def strength(m: Measured) -> Strength:
     """Return the measure."""
+    return remembered(m, "strength", _strength, drift.steady_until)
+
+
+def _strength(m: Measured) -> Strength:
     lines, rules = contributions(m), m.outlook.rules
     total = sum(line.ppm for line in lines)
     coverage = sum(line.weight for line in lines[: len(COMPONENTS)] if line.ratio.unknown is None)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from ledger.domain.amounts import half_even
 from ledger.domain.interaction import CORRECTED, RETRACTED
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
+from ledger.measure.remembering import remembered
 from ledger.measure.results import Ratio, TacticEffect, unknown
 from ledger.measure.score import score_of
-from ledger.measure.solicitations import each
+from ledger.measure.solicitations import each, next_maturity
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NOTHING_MATURED
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ CHANGES_MAX: Final = 64
 
 def tactics(m: Measured) -> tuple[TacticEffect, ...]:
     """Return the measure, by tactic, without changes of the strength: those need the facts."""
+    if not any(sent.tactic for sent in m.record.talk.sent.values()):
+        return ()
+    return remembered(m, "tactics", _tactics, next_maturity)
+
+
+def _tactics(m: Measured) -> tuple[TacticEffect, ...]:
     counts: dict[int, list[int]] = {}
     for row in each(m):
         if row.tactic:
