@@ -36,7 +36,7 @@ SERVICES: Final = {
     "contact": 50067,
     "customer": 50068,
 }
-"""Each service with its port. The relationship service also serves projections."""
+"""Each service with its port. The relationship service also serves projections, changes and reports."""
 
 RELAY_PORT: Final = 50079
 """Of the relay, which serves health only."""
@@ -81,10 +81,9 @@ def up(
     except BaseException:
         down(folder)
         raise
-    target = ",".join(
-        [*(f"{name}={address}" for name, address in targets.items()), f"projection={targets['relationship']}"]
-    )
-    _say(f"up: {len(targets)} services, the relay, PostgreSQL and NATS; data and logs in {folder}")
+    targets |= dict.fromkeys(("projection", "change", "report"), targets["relationship"])
+    target = ",".join([f"{name}={address}" for name, address in targets.items()])
+    _say(f"up: {len(SERVICES)} services, the relay, PostgreSQL and NATS; data and logs in {folder}")
     _say(f"export RAPPORT_TARGET={target}")
     return target
 

@@ -2,7 +2,8 @@
 
 `HOST:PORT` is for everything. `HOST:PORT,audit=HOST:PORT,...` names exceptions; without the first part every service
 that is used must be named. Services go by the name of their package: `interaction`, `consent`, `contact`,
-`customer`, `exchange`, `policy`, `relationship`, `projection`, `audit`.
+`customer`, `exchange`, `policy`, `relationship`, `projection`, `change`, `report`, `audit`; those from `relationship`
+to `report` are one process's.
 """
 
 from __future__ import annotations

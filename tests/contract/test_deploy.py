@@ -115,7 +115,8 @@ def test_the_scaled_shape_has_every_service_on_the_port_that_the_documents_name(
     target = re.search(r"RAPPORT_TARGET=(\S+)", (DEPLOY / "compose.scaled.yaml").read_text())
     assert target is not None
     named = dict(part.split("=") for part in target[1].split(","))
-    assert {**{name: f"127.0.0.1:{port}" for name, port in SERVICES.items()}, "projection": "127.0.0.1:50065"} == named
+    beside = dict.fromkeys(("projection", "change", "report"), "127.0.0.1:50065")
+    assert {**{name: f"127.0.0.1:{port}" for name, port in SERVICES.items()}, **beside} == named
 
 
 def test_the_relay_has_a_process_and_nats_of_its_own() -> None:
