@@ -108,6 +108,7 @@ class Runner:
         self._next_due: int | None = None
         self._counted_s = -COUNT_S
         self._stepped_s = 0.0
+        self._tried_s = -POLL_S
         self._grew = False
         self._head = 0
         self._moved = asyncio.Event()
@@ -188,8 +189,8 @@ class Runner:
             self._finder.forget()
         head, began_s = self._store.head().position, time.monotonic()
         self._grew, self._head = head > self._head > 0, head
-        if self._lock is None:
-            self._lock, self._began = self._database.try_lock(table.LOCK), False
+        if self._lock is None and began_s >= self._tried_s + POLL_S:  # To PostgreSQL it is a connection each time.
+            self._lock, self._began, self._tried_s = self._database.try_lock(table.LOCK), False, began_s
         if self._lock is None:
             self._see()
             return
