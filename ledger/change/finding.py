@@ -21,14 +21,14 @@ from ledger.change.kept import Kept, Owner
 from ledger.change.levels import Levels
 from ledger.change.look import Cause, Draft, Look, caused_by_clock, caused_by_event
 from ledger.change.outlooks import Outlooks, Taken
-from ledger.change.records import PIECES_MAX, Records
+from ledger.change.records import PIECES_MAX, Linked, Records
 from ledger.change.reevaluating import reevaluated
+from ledger.change.sweep import Sweep
 from ledger.change.table import NEVER, Aggregate, Progress, StoredChange, Watched
 from ledger.change.writing import Earlier, Place, Subject, written
 from ledger.domain.fact import Fact
 from ledger.domain.identifiers import is_relationship, organization_of, policy_stream, relationship_stream
 from ledger.domain.policy import ASSET_REGISTERED, PolicyState
-from ledger.domain.relationship import RelationshipState
 from ledger.log import reading
 from ledger.log.reading import check_dense
 from ledger.log.store import EventRow, Store
@@ -71,32 +71,6 @@ class _Batch:
     """Record time of the last event of the batch."""
 
 
-class _Sweep(NamedTuple):
-    """Passing a new policy on to the relationships of an organization."""
-
-    organization_id: str
-    after: str
-    """The last customer_id that it was passed on to."""
-    at: int
-    """The instant. Microseconds."""
-    position: int
-    """Up to which events are published."""
-    old_at: int
-    old_position: int
-    cause: Cause
-
-    def dump(self) -> str:
-        """Return the text."""
-        return json.dumps(self, separators=(",", ":"))
-
-    @classmethod
-    def load(cls, text: str) -> "_Sweep":
-        """Return what a text says."""
-        organization_id, after, at, position, old_at, old_position, (cause, effective, positions) = json.loads(text)
-        named = Cause(cause, effective, tuple(positions))
-        return cls(organization_id, after, at, position, old_at, old_position, named)
-
-
 class Finder:
     """Finds changes. Used by one thread at a time; holds what may be thrown away at any time, with `forget`."""
 
@@ -110,7 +84,7 @@ class Finder:
         self._records = Records(store, pieces_max)
         self._outlooks = Outlooks(store)
         self._blank: tuple[Outlook, str] | None = None
-        self._between: tuple[_Sweep, Outlook, Taken] | None = None
+        self._between: tuple[Sweep, Outlook, Taken] | None = None
         self._batch = _Batch(Progress())
 
     def forget(self) -> None:
@@ -130,7 +104,7 @@ class Finder:
         """
         batch = self._batch = _Batch(progress)
         if progress.sweep:
-            self._sweep(_Sweep.load(progress.sweep), timers_max)
+            self._sweep(Sweep.load(progress.sweep), timers_max)
         else:
             rows = self._store.read_log(progress.position, events_max, to) if progress.position < to else []
             check_dense(rows, progress.position)
@@ -222,8 +196,8 @@ class Finder:
             self._blank = outlook, Measured(Record(), outlook, 0).types.actual_slug
         return self._blank[1]
 
-    def _linked(self, organization_id: str) -> "_Linked":
-        return _Linked(self._records, organization_id, self._batch.progress.position)
+    def _linked(self, organization_id: str) -> "Linked":
+        return Linked(self._records, organization_id, self._batch.progress.position)
 
     def _stand(self, owner: Owner, look: Look, *, waits: bool = False) -> None:
         """Take note of how a relationship stands after a look, and of when it is due.
@@ -349,7 +323,7 @@ class Finder:
         if new.outlook == old.outlook:
             self._settle(organization_id, new, position)
             return
-        sweep = _Sweep(organization_id, "", new.at, position, old.at, old_position, cause)
+        sweep = Sweep(organization_id, "", new.at, position, old.at, old_position, cause)
         self._between = sweep, old.outlook, new
         # Nothing of it is due meanwhile; when it is passed on, this is set.
         self._put((organization_id, _POLICY), self._row((organization_id, _POLICY))._replace(due=NEVER))
@@ -363,7 +337,7 @@ class Finder:
         row = Watched(organization_id, _POLICY, NEVER if change is None else change, levels=levels, rank=0)
         self._put((organization_id, _POLICY), row)
 
-    def _sweep(self, sweep: _Sweep, limit: int) -> None:
+    def _sweep(self, sweep: Sweep, limit: int) -> None:
         """Pass a new outlook on to some more relationships."""
         batch, organization_id = self._batch, sweep.organization_id
         old, new = self._outlooks_of(sweep)
@@ -381,7 +355,7 @@ class Finder:
         self._between = None
         batch.progress = batch.progress._replace(sweep="")
 
-    def _outlooks_of(self, sweep: _Sweep) -> tuple[Outlook, Taken]:
+    def _outlooks_of(self, sweep: Sweep) -> tuple[Outlook, Taken]:
         """Return the old outlook and the new one."""
         between = self._between
         if between is not None and between[0]._replace(after="") == sweep._replace(after=""):
@@ -410,20 +384,6 @@ class Finder:
         for kind, before, after in ((COHORT, cohorts, levels.cohorts), (CAMPAIGN, campaigns, levels.campaigns)):
             for subject_id, members, hits in adding.differences(before, after):
                 self._add(owner[0], kind, subject_id, members, hits)
-
-
-class _Linked:
-    """States of other relationships of an organization, at one position."""
-
-    __slots__ = ("_organization_id", "_position", "_records")
-
-    def __init__(self, records: Records, organization_id: str, position: int) -> None:
-        self._records = records
-        self._organization_id = organization_id
-        self._position = position
-
-    def __call__(self, customer_id: str) -> RelationshipState:
-        return self._records.at(relationship_stream(self._organization_id, customer_id), self._position).state
 
 
 def _owner(stream_id: str) -> Owner:

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from typing import Final
 
 from ledger.domain.fact import Fact
+from ledger.domain.identifiers import relationship_stream
+from ledger.domain.relationship import RelationshipState
 from ledger.log import reading
 from ledger.log.store import Store
 from ledger.measure.record import Record
@@ -71,3 +73,18 @@ class Records:
         while self.pieces > self._pieces_max and len(self._kept) > 1:
             dropped, _ = self._kept.popitem(last=False)
             self.pieces -= self._counted.pop(dropped)
+
+
+class Linked:
+    """States of other relationships of an organization, at one position."""
+
+    __slots__ = ("_organization_id", "_position", "_records")
+
+    def __init__(self, records: Records, organization_id: str, position: int) -> None:
+        self._records = records
+        self._organization_id = organization_id
+        self._position = position
+
+    def __call__(self, customer_id: str) -> RelationshipState:
+        """Return the state of a customer."""
+        return self._records.at(relationship_stream(self._organization_id, customer_id), self._position).state
