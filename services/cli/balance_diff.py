@@ -16,8 +16,7 @@ from services.cli.balance_view import (
     perspective_text,
     policies_text,
 )
-from services.cli.output import Rows, enum_cell, print_json, print_pairs
-from services.cli.relationship import view_text
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, view_text
 from services.client import fraction, nanos_text, ppm_text, ratio_text, token_text
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rapport.events.v1.exchange_pb2 import Party
 from services.cli.arguments import known_at, time
 from services.cli.exits import UsageFault
-from services.cli.output import enum_cell, time_cell
-from services.cli.relationship import view_text
+from services.cli.output import enum_cell, time_cell, view_text
 from services.client import token_bytes, token_text, view, view_spec, view_token
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ from services.cli.arguments import (
     view_of,
 )
 from services.cli.exits import OK, UsageFault
-from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
-from services.cli.relationship import show_consents, view_text
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
+from services.cli.relationship import show_consents
 from services.cli.scopes import add_scope, add_speaker, scope_of, scope_text, speaker_of
 from services.cli.words import CONSENT_TYPES, LEGAL_BASES, sha256
 from services.cli.writing import add_write, print_recorded, write_of

@@ -12,9 +12,8 @@ from services.cli.arguments import Commands, add_common, add_relationship, add_v
 from services.cli.contact_policy_simulation import add_other_policy, other_policy_of
 from services.cli.decision_tables import exit_of, outcome_cell, reason_cell, show_decision
 from services.cli.exits import OK
-from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.question import add_question, question_of
-from services.cli.relationship import view_text
 from services.cli.spans import add_span, span_of
 from services.cli.writing import add_write, print_recorded, write_of
 from services.client import ppm_text

@@ -17,9 +17,8 @@ from rapport.events.v1.identity_pb2 import (
 from services.cli import customer_attribute, customer_course, customer_promise, customer_wishes
 from services.cli.arguments import Commands, Parser, add_common, add_relationship, add_view, client_of, view_of
 from services.cli.exits import OK
-from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.preference import show_preferences
-from services.cli.relationship import view_text
 from services.cli.words import words_of
 from services.cli.writing import add_write, print_recorded, write_of
 

@@ -8,8 +8,7 @@ from rapport.events.v1 import consent_pb2, interaction_pb2
 from rapport.events.v1 import contact_pb2 as ev
 from services.cli.decision_reasons import WHAT_TO_DO
 from services.cli.exits import DEFERRED, DENIED, OK
-from services.cli.output import Rows, enum_cell, print_pairs, time_cell
-from services.cli.relationship import view_text
+from services.cli.output import Rows, enum_cell, print_pairs, time_cell, view_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

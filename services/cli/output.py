@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    from rapport.type.v1.as_of_pb2 import AsOf
+
 ROWS_AT_ONCE: Final = 200
 """Rows that a table on a terminal is drawn from; longer lists become several tables."""
 
@@ -93,6 +95,11 @@ def enum_cell(enum: EnumDescriptor, number: int) -> str:
 def amount_cell(units: int, asset: str) -> str:
     """Return an amount with its scale. Example: `12.50 EUR`."""
     return amount_text(units, asset)
+
+
+def view_text(as_of: AsOf) -> str:
+    """Return a point of view as it was resolved."""
+    return f"as of {time_cell(as_of.occur_time)}, known at position {as_of.position}"
 
 
 def warn(message: str) -> None:

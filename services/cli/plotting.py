@@ -16,7 +16,7 @@ from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
 from services.cli import plot_file, plot_terminal
 from services.cli.balance_view import perspective_text, policies_text, window_text
 from services.cli.exits import UsageFault
-from services.cli.relationship import view_text
+from services.cli.output import view_text
 from services.client import moment, nanos_text, ppm_text
 
 if TYPE_CHECKING:

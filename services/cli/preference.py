@@ -21,8 +21,7 @@ from services.cli.arguments import (
     view_of,
 )
 from services.cli.exits import OK, UsageFault
-from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
-from services.cli.relationship import view_text
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import CHANNELS, PERIODS, SPEAKERS, window, window_text, words_of
 from services.cli.writing import add_write, print_recorded, write_of
 from services.client import timestamp

@@ -1,4 +1,4 @@
-"""`rapport relationship get|list`: relationships, now or as of a past moment."""
+"""`rapport relationship`: relationships, now or as of a past moment. What explains them has files of its own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Final
 from rapport.consent.v1.consent_cell_pb2 import CellStatus
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as messages
-from rapport.type.v1.as_of_pb2 import AsOf
-from services.cli import policy_types
+from services.cli import policy_types, relationship_explain, relationship_report
 from services.cli.arguments import Commands, add_common, add_relationship, add_view, client_of, position, view_of
 from services.cli.balance_filter import HEADINGS, ORDERS, add_balance_filter, by_balance, cells, fill
-from services.cli.output import Rows, amount_cell, enum_cell, print_json, print_pairs, time_cell
+from services.cli.measure_options import add_measures, add_scope, add_under, measures_of, scope_of, under_of
+from services.cli.measure_tables import show_measures
+from services.cli.output import Rows, amount_cell, enum_cell, print_json, print_pairs, time_cell, view_text
+from services.cli.standing_filter import HEADINGS as STANDING
+from services.cli.standing_filter import ORDERS as STANDING_ORDERS
+from services.cli.standing_filter import add_standing_filter, by_standing, fill_standing, standing_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +29,7 @@ _ORDERS: Final = {
     "interactions": messages.RELATIONSHIP_ORDER_INTERACTIONS_DESCENDING,
     "units": messages.RELATIONSHIP_ORDER_UNITS_DESCENDING,
     **ORDERS,
+    **STANDING_ORDERS,
 }
 
 
@@ -32,8 +37,11 @@ def add(commands: Commands) -> None:
     """Add the commands to the command line."""
     nouns = commands.add_parser("relationship", help="relationships, now or as of a past moment")
     verbs = nouns.add_subparsers(metavar="COMMAND", required=True)
-    get = verbs.add_parser("get", help="show one relationship")
+    get = verbs.add_parser("get", help="show one relationship and its measures")
     add_relationship(get)
+    add_measures(get)
+    add_under(get)
+    add_scope(get)
     add_view(get)
     add_common(get)
     get.set_defaults(run=run_get)
@@ -44,22 +52,32 @@ def add(commands: Commands) -> None:
         "--order",
         choices=_ORDERS,
         default="customer",
-        help="default: %(default)s; index and net: lowest first, the others: most first",
+        help="default: %(default)s; index and net: lowest first, crossing: earliest first, others: most first",
     )
     listing.add_argument("--giver", choices=("customer", "organization"), default="customer", help="with --order units")
     listing.add_argument("--asset", metavar="CODE/SCALE", help="which total to order by, with --order units")
     listing.add_argument("--limit", metavar="N", type=position, default=0, help="at most so many (default: all)")
+    add_standing_filter(listing)
     add_balance_filter(listing)
     add_view(listing)
     add_common(listing)
     listing.set_defaults(run=run_list)
+    relationship_explain.add(verbs)
+    relationship_report.add(verbs)
     policy_types.add_list(verbs, "types", "list the types of relationship that there are")
 
 
 async def run_get(arguments: Namespace) -> int:
     """Print one relationship."""
     async with client_of(arguments) as client:
-        answer = await client.get_relationship(arguments.organization, arguments.customer, as_of=view_of(arguments))
+        answer = await client.get_relationship(
+            arguments.organization,
+            arguments.customer,
+            as_of=view_of(arguments),
+            measures=measures_of(arguments),
+            under=under_of(arguments),
+            scope=scope_of(arguments),
+        )
     if arguments.json:
         print_json(answer)
     else:
@@ -72,6 +90,8 @@ async def run_list(arguments: Namespace) -> int:
     headings: tuple[str, ...] = ("CUSTOMER", "FIRST", "LAST", "INTERACTIONS", "EXCHANGES", "CUSTOMER GAVE", "WE GAVE")
     if by_balance(arguments):
         headings = ("CUSTOMER", *HEADINGS, *headings[1:])
+    if by_standing(arguments):
+        headings = ("CUSTOMER", *STANDING, *headings[1:])
     rows = None if arguments.json else Rows(*headings)
     async with client_of(arguments) as client:
         listed = client.list_relationships(
@@ -86,7 +106,7 @@ async def run_list(arguments: Namespace) -> int:
             if rows is None:
                 print_json(relationship)
             else:
-                _add_row(rows, relationship, by_balance(arguments))
+                _add_row(rows, relationship, by_balance(arguments), by_standing(arguments))
             left -= 1
             if left == 0:
                 break
@@ -102,12 +122,15 @@ def _filter(arguments: Namespace) -> messages.RelationshipFilter:
         selected.units.giver = exchange_pb2.Party.Value(f"PARTY_{arguments.giver.upper()}")
     if by_balance(arguments):
         fill(selected.balance, arguments)
+    if by_standing(arguments):
+        fill_standing(selected.standing, arguments)
     return selected
 
 
-def _add_row(rows: Rows, relationship: Relationship, with_balance: bool) -> None:
+def _add_row(rows: Rows, relationship: Relationship, with_balance: bool, with_standing: bool) -> None:
     rows.add(
         relationship.customer_id,
+        *(standing_cells(relationship.standing) if with_standing else ()),
         *(cells(relationship.balance) if with_balance else ()),
         time_cell(relationship.first_occur_time),
         time_cell(relationship.last_occur_time),
@@ -134,6 +157,7 @@ def _show(relationship: Relationship) -> None:
         [
             ("relationship", f"{relationship.organization_id}/{relationship.customer_id}"),
             ("view", view_text(relationship.as_of)),
+            *relationship_explain.policy_pairs(relationship.measures),
             ("version", relationship.version),
             ("first fact", time_cell(relationship.first_occur_time)),
             ("last fact", time_cell(relationship.last_occur_time)),
@@ -147,6 +171,9 @@ def _show(relationship: Relationship) -> None:
             ("pending", f"{exchanges.pending} exchanges" if exchanges.pending else ""),
         ]
     )
+    if relationship.HasField("measures"):
+        print()
+        show_measures(relationship.measures)
     if relationship.quantities:
         print()
         show_quantities(relationship.quantities)
@@ -187,11 +214,6 @@ def show_consents(cells: Iterable[CellStatus]) -> None:
             enum_cell(consent_pb2.LegalBasis.DESCRIPTOR, basis) if basis else "",
         )
     rows.end()
-
-
-def view_text(as_of: AsOf) -> str:
-    """Return a point of view as it was resolved."""
-    return f"as of {time_cell(as_of.occur_time)}, known at position {as_of.position}"
 
 
 def _counts(counts: Iterable[tuple[int, int]]) -> str:

@@ -11,8 +11,7 @@ from rapport.type.v1.event_context_pb2 import EventContext
 from services.cli import suppression_list
 from services.cli.arguments import Commands, add_common, add_relationship, add_view, client_of, position, view_of
 from services.cli.exits import OK, UsageFault
-from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
-from services.cli.relationship import view_text
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import CHANNELS, words_of
 from services.cli.writing import add_write, print_recorded, write_of
 
