@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.domain.times import END_OF_TIME
 from ledger.measure.results import Existence, Leg
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from ledger.measure.measured import Measured
     from ledger.measure.outlook import Outlook
     from ledger.measure.record import Record
+    from ledger.measure.rules import Rules
+
+
+class _Formed(NamedTuple):
+    """When all legs first held, under one policy and up to the event at a position."""
+
+    rules: Rules
+    position: int
+    at: int | None
 
 
 def existence(m: Measured) -> Existence:
@@ -32,11 +41,20 @@ def formed_at(record: Record, outlook: Outlook) -> int | None:
     """Return the first occur time at which all legs held, in microseconds, or None: at none.
 
     For each leg the spans of time in which it held are put together, and the first instant that all have is looked
-    for; O(n log n) in what was recorded. A communication that bounced counts in none, as it does at present.
+    for; O(n log n) in what was recorded, and once between two events. A communication that bounced counts in none, as
+    it does at present.
     """
-    rules, acts, talk = outlook.rules, record.acts, record.talk
+    position = record.state.last_position
+    known: _Formed | None = record.memo.get("formed")
+    if known is None or known.position != position or known.rules is not outlook.rules:
+        known = record.memo["formed"] = _Formed(outlook.rules, position, _formed_at(record, outlook.rules))
+    return known.at
+
+
+def _formed_at(record: Record, rules: Rules) -> int | None:
+    acts, talk = record.acts, record.talk
     begun = acts.sessions(rules).acts.times
-    if not begun:
+    if not (begun and acts.ties.identifiers and talk.inbound and talk.outbound):
         return None
     ties, programmes = acts.ties, acts.memberships.programmes
     legs = (
