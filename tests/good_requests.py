@@ -31,7 +31,9 @@ from rapport.policy.v1 import contact_policies_pb2 as policies
 from rapport.policy.v1 import relationship_policies_pb2 as measuring
 from rapport.relationship.v1 import explaining_pb2 as explaining
 from rapport.relationship.v1 import relationship_service_pb2 as relationship
+from rapport.report.v1 import report_service_pb2 as reports
 from rapport.type.v1 import levels_pb2
+from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.window_pb2 import Window
 
 ORGANIZATION: dict[str, Any] = {"organization_id": "acme"}
@@ -322,5 +324,24 @@ RELATIONSHIPS: dict[str, Callable[[], Message]] = {
     "ExplainPersona": lambda: explaining.ExplainPersonaRequest(**IDS, persona_id="regulars"),
 }
 
-GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | RELATIONSHIP_ACTS | POLICIES | RELATIONSHIPS
+REPORTS: dict[str, Callable[[], Message]] = {
+    "GetReturnRate": lambda: reports.GetReturnRateRequest(
+        **ORGANIZATION, programme="club", joined=Window(to=Timestamp(seconds=1_000)), from_days=7, until_days=35
+    ),
+    "GetSolicitationReport": lambda: reports.GetSolicitationReportRequest(
+        **ORGANIZATION,
+        grouping=reports.SOLICITATION_GROUPING_CAMPAIGN,
+        delivered=Window(to=Timestamp(seconds=1_000)),
+        campaign="spring",
+    ),
+    "GetVisitReport": lambda: reports.GetVisitReportRequest(**ORGANIZATION, within_days=[7, 30], counts_max=8),
+    "GetPressureReport": lambda: reports.GetPressureReportRequest(**ORGANIZATION),
+    "GetMaturityReport": lambda: reports.GetMaturityReportRequest(**ORGANIZATION),
+    "GetConsistencyReport": lambda: reports.GetConsistencyReportRequest(**ORGANIZATION, page_size=10),
+    "GetStandingReport": lambda: reports.GetStandingReportRequest(
+        **ORGANIZATION, as_of=AsOf(occur_time=Timestamp(seconds=2_000))
+    ),
+}
+
+GOOD_REQUESTS = CONSENTS | CONTACTS | CUSTOMERS | RELATIONSHIP_ACTS | POLICIES | RELATIONSHIPS | REPORTS
 """By the name of the rpc."""

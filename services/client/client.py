@@ -20,6 +20,7 @@ from services.client.reading import Audit
 from services.client.receipts import Receipts
 from services.client.relationship_facts import RelationshipFacts
 from services.client.relationships import Projections, Relationships
+from services.client.reports import Reports
 from services.client.retry import RetryPolicy
 from services.client.targets import DEFAULT_TARGET
 
@@ -47,6 +48,7 @@ class Client(
     Balances,
     Projections,
     Changes,
+    Reports,
     Audit,
 ):
     """A client of Rapport's services.

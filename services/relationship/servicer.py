@@ -25,11 +25,12 @@ from services.relationship.lists import Lists
 from services.relationship.measures import Measures
 from services.relationship.personae import explain_persona
 from services.relationship.projections import ProjectionServicer
+from services.relationship.reports import mount_reports
 from services.relationship.timeline import Moment
 from services.relationship.translate import PAGE_SIZE_DEFAULT, wants_now
 from services.runtime.app import App
 from services.runtime.detecting import Detector, detector_of
-from services.runtime.projecting import projector_of
+from services.runtime.projecting import programmes_of, projector_of
 from services.runtime.validation import check
 
 SERVICE: Final = "rapport.relationship.v1.RelationshipService"
@@ -44,12 +45,14 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 def mount(server: grpc.aio.Server, app: App) -> None:
-    """Add RelationshipService and ProjectionService to a server; the projection runs beside it."""
+    """Add RelationshipService and what goes with it to a server; projections and the detector run beside it."""
     projector = projector_of(app)
+    programmes = programmes_of(app)
     detector = detector_of(app)
     stubs.add_RelationshipServiceServicer_to_server(Servicer(app, projector, detector), server)
-    projection_stubs.add_ProjectionServiceServicer_to_server(ProjectionServicer(app, (projector,)), server)
+    projection_stubs.add_ProjectionServiceServicer_to_server(ProjectionServicer(app, (projector, programmes)), server)
     mount_changes(server, app, detector)
+    mount_reports(server, app, projector, programmes, detector)
 
 
 class Servicer(stubs.RelationshipServiceServicer):

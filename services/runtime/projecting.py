@@ -6,9 +6,11 @@ from typing import Final
 
 from ledger.projections.database import Database
 from ledger.projections.postgres_database import PostgresDatabase
+from ledger.projections.programmes import Programmes
 from ledger.projections.projector import Projector
 from ledger.projections.relationships import Relationships
 from ledger.projections.sqlite_database import SqliteDatabase
+from ledger.projections.tables import Projection
 from services.runtime.app import App
 from services.runtime.logs import describe, get_log
 from services.runtime.settings import Settings
@@ -23,14 +25,12 @@ def projector_of(app: App) -> Projector:
     Raises:
         StoreFailed: where it is kept cannot be opened.
     """
-    for there in app.projectors:
-        if there.projection.name == Relationships.name:
-            return there
-    projector = _opened(app)
-    app.projectors.append(projector)
-    app.metrics.watch_projection(projector.projection.name, lambda: projector.position)
-    app.run_beside(projector.run)
-    return projector
+    return _shared(app, Relationships())
+
+
+def programmes_of(app: App) -> Projector:
+    """Return the projection of what reports are made of, as `projector_of`."""
+    return _shared(app, Programmes())
 
 
 def open_database(settings: Settings) -> Database:
@@ -45,16 +45,27 @@ def open_database(settings: Settings) -> Database:
     return PostgresDatabase(address)
 
 
-def _opened(app: App) -> Projector:
+def _shared(app: App, projection: Projection) -> Projector:
+    for there in app.projectors:
+        if there.projection.name == projection.name:
+            return there
+    projector = _opened(app, projection)
+    app.projectors.append(projector)
+    app.metrics.watch_projection(projection.name, lambda: projector.position)
+    app.run_beside(projector.run)
+    return projector
+
+
+def _opened(app: App, projection: Projection) -> Projector:
     log = get_log()
 
     def tell(error: Exception, back_off_s: float) -> None:
         told = describe(error, with_text=app.settings.development)
-        log.error("projection.failed", projection=Relationships.name, retry_after_s=back_off_s, **told)
+        log.error("projection.failed", projection=projection.name, retry_after_s=back_off_s, **told)
 
     ledger = app.ledger
     return Projector(
-        Relationships(),
+        projection,
         open_database(app.settings),
         ledger.store,
         ledger.follower,

@@ -32,8 +32,9 @@ from rapport.interaction.v1 import interaction_service_pb2 as interaction
 from rapport.policy.v1 import contact_policies_pb2, relationship_policies_pb2
 from rapport.policy.v1 import policy_service_pb2 as policy
 from rapport.projection.v1 import projection_service_pb2 as projection
-from rapport.relationship.v1 import balance_pb2
+from rapport.relationship.v1 import balance_pb2, explaining_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as relationship
+from rapport.report.v1 import report_service_pb2
 from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.window_pb2 import Window
@@ -45,7 +46,15 @@ from tests.server import Serving, serving
 MODULES = (
     *(audit, consent, consent_acts_pb2, receipt_pb2, contact_service_pb2, customer_service_pb2),
     *(relationship_acts_pb2, exchange, interaction),
-    *(policy, contact_policies_pb2, relationship_policies_pb2, projection, relationship),
+    *(
+        policy,
+        contact_policies_pb2,
+        relationship_policies_pb2,
+        projection,
+        relationship,
+        explaining_pb2,
+        report_service_pb2,
+    ),
 )
 IDS: dict[str, Any] = {"organization_id": "acme", "customer_id": "anna"}
 VISIT = interaction_pb2.InteractionRecorded(
