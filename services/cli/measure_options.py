@@ -30,6 +30,7 @@ def add_measures(parser: ArgumentParser) -> None:
         metavar="GROUP",
         nargs="+",
         action="extend",
+        type=str.lower,
         choices=GROUPS,
         help=f"only these: {', '.join(GROUPS)} (default: all of them)",
     )

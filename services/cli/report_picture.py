@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from rapport.type.v1 import levels_pb2 as levels
-from services.cli.measure_tables import ratio_text, seconds_text
+from services.cli.measure_tables import seconds_text
 from services.cli.output import enum_cell, time_cell, view_text
-from services.cli.report_rows import BINS, SPANS_MAX, Range, Story, marks, points, range_of, rows_of, spans
+from services.cli.report_rows import BINS, SPANS_MAX, Range, Story, bars, marks, points, range_of, rows_of, spans
 from services.client import nanos_text, ppm_text
 
 if TYPE_CHECKING:
     from services.cli.report_rows import Mark, Point, Span
 
 _WIDTH: Final = 1000
-_LEFT: Final = 170
+_LEFT: Final = 188
 _RIGHT: Final = 976
 """Time runs between the two."""
 _EDGE: Final = 24
@@ -92,7 +92,13 @@ def _tiles(story: Story) -> Iterator[tuple[str, str, str]]:
     existence, lifecycle, strength = measures.existence, measures.lifecycle, measures.strength
     missing = ", ".join(enum_cell(levels.ExistenceLeg.DESCRIPTOR, leg).lower() for leg in existence.missing_legs)
     since = f"since {_day(time_cell(existence.formed_time))}"
-    yield "relationship", "exists" if existence.exists else "does not exist", f"no: {missing}" if missing else since
+    if len(existence.missing_legs) == len(levels.ExistenceLeg.values()) - 1:
+        missing = "all three"
+    yield (
+        "relationship",
+        "exists" if existence.exists else "does not exist",
+        f"missing: {missing}" if missing else since,
+    )
     cadence = f"comes every {seconds_text(lifecycle.cadence_seconds)}"
     yield "lifecycle", _word(enum_cell(levels.Lifecycle.DESCRIPTOR, lifecycle.lifecycle)), cadence
     known = f"{_decimal(strength.coverage_ppm)} of it is known"
@@ -160,6 +166,7 @@ class _Drawing:
         for row in rows:
             if row[0] != lane:
                 lane = row[0]
+                self._y += 6
                 self._words(_EDGE, self._y + 12, "the customer" if lane == "customer" else "we", "h")
                 self._y += 17
             places[row] = self._y + _ROW // 2
@@ -237,25 +244,30 @@ class _Drawing:
         """Draw the lines of the strength as bars: the outline is the most a line can add."""
         strength = story.relationship.measures.strength
         self._head(f"What the strength of {_decimal(strength.score_ppm)} is made of")
-        weights = [max(abs(each.weight_ppm), abs(each.contribution_ppm)) for each in strength.contributions]
-        most, middle = max([1, *weights]), _LEFT + 300
-        room = 260
-        for each in strength.contributions:
-            name = _word(enum_cell(levels.StrengthComponent.DESCRIPTOR, each.component))
-            y, ppm = self._y + 3, each.contribution_ppm
-            full, part = room * max(each.weight_ppm, 0) // most, max(room * abs(ppm) // most, 1 if ppm else 0)
-            self._words(_LEFT - 14, self._y + 13, name, "f e", _NAME_CHARS)
-            if ppm >= 0:
-                self._add(f'<rect class="w" x="{middle}" y="{y}" width="{full}" height="11" rx="2"/>')
-            x = middle if ppm >= 0 else middle - part
-            unknown = each.ratio.WhichOneof("value") == "unknown"
-            told = ratio_text(each.ratio).lower() if unknown else f"{ppm:+,} ppm"
-            if ppm:
-                style = "c" if ppm > 0 else "u"
-                self._add(f'<rect class="{style}" x="{x}" y="{y}" width="{part}" height="11" rx="2"/>')
-            self._words(middle + room + 14, self._y + 13, told, "f" if unknown else "", 44)
+        lines = bars(strength)
+        weights = [max(each.most, abs(each.ppm)) for each in lines if not each.is_clamp]
+        most = max([1, *weights])
+        lowered = max([0, *(-each.ppm for each in lines)])
+        raised = max([0, *(max(each.most, each.ppm) for each in lines if not each.is_clamp)])
+        room = 420 * most // max(lowered + raised, 1)  # Both sides together take as much room in every picture.
+        middle = _LEFT + room * lowered // most + (8 if lowered else 0)
+        top = self._y
+        for each in lines:
+            y, ppm = self._y + 3, each.ppm
+            self._words(_LEFT - 14, self._y + 13, each.name, "f e", _NAME_CHARS)
+            if not each.is_clamp:
+                part = max(room * abs(ppm) // most, 1 if ppm else 0)
+                self._bar("w", middle, y, room * each.most // most)
+                self._bar("c", middle, y, part if ppm > 0 else 0)
+                self._bar("u", middle - part, y, part if ppm < 0 else 0)
+            told = each.unknown or f"{ppm:+,} ppm"
+            self._words(_LEFT + 442, self._y + 13, told, "f" if each.unknown else "", 40)
             self._y += _BAR
-        self._add(f'<path class="g" d="M{middle} {self._y - _BAR * len(weights)}V{self._y + 2}"/>')
+        self._add(f'<path class="g" d="M{middle} {top}V{self._y + 2}"/>')
+
+    def _bar(self, style: str, x: int, y: int, width: int) -> None:
+        if width:
+            self._add(f'<rect class="{style}" x="{x}" y="{y}" width="{width}" height="11" rx="2"/>')
 
     def legend(self) -> None:
         """Say how to read it."""

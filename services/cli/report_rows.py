@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rapport.events.v1 import exchange_pb2 as x
 from rapport.events.v1 import interaction_pb2 as i
+from rapport.type.v1 import levels_pb2 as levels
+from services.cli.measure_tables import ratio_text
 from services.cli.output import enum_cell
 from services.cli.scopes import scope_text
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from rapport.consent.v1.consent_acts_pb2 import ConsentHistoryEntry
     from rapport.relationship.v1.balance_pb2 import Balance, Entry
+    from rapport.relationship.v1.measures_pb2 import Strength
     from rapport.relationship.v1.relationship_pb2 import Relationship
     from rapport.relationship.v1.timeline_pb2 import TimelineEntry
 
@@ -87,6 +90,18 @@ class Span(NamedTuple):
     """It still counts at the end of the picture."""
 
 
+class Bar(NamedTuple):
+    """A line of the strength; penalties of one kind together. In ppm."""
+
+    name: str
+    ppm: int
+    most: int
+    """The most that it can add; 0 of penalties."""
+    unknown: str
+    """Why it is not known; empty: it is."""
+    is_clamp: bool
+
+
 class Range(NamedTuple):
     """Of which time the picture is. Microseconds; the end belongs to it."""
 
@@ -135,6 +150,24 @@ def points(story: Story, time: Range) -> list[Point]:
             got += entry.value_nanos
         at = time.bin_of(micros(entry.effective_time))
         found[at] = Point(at, got, gave)
+    return list(found.values())
+
+
+def bars(strength: Strength) -> list[Bar]:
+    """Return the lines of the strength: components in order, penalties by kind, then a clamp if one was needed."""
+    found: dict[int, Bar] = {}
+    count: Counter[int] = Counter()
+    for each in strength.contributions:
+        count[each.component] += 1
+        name = enum_cell(levels.StrengthComponent.DESCRIPTOR, each.component).replace("_", " ").lower()
+        known = found.get(each.component)
+        ppm = each.contribution_ppm + (0 if known is None else known.ppm)
+        times = f"{count[each.component]} " if count[each.component] > 1 else ""
+        unknown = ratio_text(each.ratio).lower() if each.ratio.WhichOneof("value") == "unknown" else ""
+        is_clamp = each.component == levels.STRENGTH_COMPONENT_CLAMP
+        most = 0 if each.component > levels.STRENGTH_COMPONENT_PERMISSION else each.weight_ppm
+        name = "kept within 0 and 1" if is_clamp else f"{times}{name}"
+        found[each.component] = Bar(name, ppm, most, unknown, is_clamp)
     return list(found.values())
 
 

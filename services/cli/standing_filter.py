@@ -39,7 +39,13 @@ def add_standing_filter(parser: ArgumentParser) -> None:
     options = parser.add_argument_group("by levels, those of the last event that the list reflects")
     for name, (_, words) in _LEVELS.items():
         options.add_argument(
-            f"--{name}", metavar="LEVEL", nargs="+", action="extend", choices=words, help=f"one of {', '.join(words)}"
+            f"--{name}",
+            metavar="LEVEL",
+            nargs="+",
+            action="extend",
+            type=str.lower,
+            choices=words,
+            help=", ".join(words),
         )
     for name, text in _FLAGS.items():
         options.add_argument(f"--{name}", choices=("yes", "no"), help=text)
