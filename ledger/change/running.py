@@ -30,8 +30,14 @@ T = TypeVar("T")
 
 POLL_S: Final = 1.0
 """Seconds that silence of the log is trusted, at most."""
-PACE_S: Final = 0.02
-"""Seconds between batches while few events come: many small ones would cost those who record more than they gain."""
+PACE_MIN_S: Final = 0.004
+PACE_MAX_S: Final = 0.02
+"""Seconds from the end of a batch to the next one, while few events come: as long as the batch took, within these.
+
+Many small ones would cost those who record more than they gain. What comes after a silence is looked at at once.
+"""
+_DUE_S: Final = 0.04
+"""Seconds between looks, at least, while something is due and the log's time does not come."""
 BACK_OFF_MIN_S: Final = 0.1
 BACK_OFF_MAX_S: Final = 30.0
 REST_MAX_S: Final = 0.5
@@ -108,6 +114,7 @@ class Runner:
         self._next_due: int | None = None
         self._counted_s = -COUNT_S
         self._stepped_s = 0.0
+        self._ended_s = 0.0
         self._tried_s = -POLL_S
         self._grew = False
         self._head = 0
@@ -198,7 +205,8 @@ class Runner:
             self._begin()
         try:
             self._find()
-            self._stepped_s = time.monotonic() - began_s
+            self._ended_s = time.monotonic()
+            self._stepped_s = self._ended_s - began_s
         except BaseException:
             self._finder.forget()
             self._began = False
@@ -281,9 +289,11 @@ class Runner:
         elif not self._is_busy() and self._began:
             rest_s = POLL_S
             if self._next_due is not None:
-                rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, PACE_S), POLL_S)
+                rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, _DUE_S), POLL_S)
             await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
-            await _first(PACE_S, stop.wait(), self._hurry.wait())
+            pace_s = self._ended_s + min(max(self._stepped_s, PACE_MIN_S), PACE_MAX_S) - time.monotonic()
+            if pace_s > 0:
+                await _first(pace_s, stop.wait(), self._hurry.wait())
         elif self._grew:
             # Somebody writes meanwhile, perhaps in this process: they get every other moment.
             await _first(min(self._stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
