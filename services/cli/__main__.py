@@ -18,6 +18,7 @@ from services.cli import (
     log,
     policy,
     preference,
+    programme,
     projection,
     relationship,
     serve,
@@ -43,7 +44,7 @@ def parser() -> Parser:
     """Return the parser of the whole command line."""
     root = Parser(prog="rapport", description="A ledger of customer relationships.", epilog=EPILOG)
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    customers = (customer, consent, preference, suppression, contact, audience)
+    customers = (customer, consent, preference, suppression, contact, audience, programme)
     for noun in (serve, importing, relationship, timeline, balance, *customers, asset, policy, watch, log, projection):
         noun.add(commands)
     return root
