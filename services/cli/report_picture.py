@@ -260,7 +260,7 @@ class _Drawing:
                 self._bar("w", middle, y, room * each.most // most)
                 self._bar("c", middle, y, part if ppm > 0 else 0)
                 self._bar("u", middle - part, y, part if ppm < 0 else 0)
-            told = each.unknown or f"{ppm:+,} ppm"
+            told = each.unknown or f"{ppm:+,} ppm" + (f", of {each.times} events" if each.times > 1 else "")
             self._words(_LEFT + 442, self._y + 13, told, "f" if each.unknown else "", 40)
             self._y += _BAR
         self._add(f'<path class="g" d="M{middle} {top}V{self._y + 2}"/>')

@@ -100,6 +100,8 @@ class Bar(NamedTuple):
     unknown: str
     """Why it is not known; empty: it is."""
     is_clamp: bool
+    times: int
+    """How many lines they are."""
 
 
 class Range(NamedTuple):
@@ -162,12 +164,11 @@ def bars(strength: Strength) -> list[Bar]:
         name = enum_cell(levels.StrengthComponent.DESCRIPTOR, each.component).replace("_", " ").lower()
         known = found.get(each.component)
         ppm = each.contribution_ppm + (0 if known is None else known.ppm)
-        times = f"{count[each.component]} " if count[each.component] > 1 else ""
         unknown = ratio_text(each.ratio).lower() if each.ratio.WhichOneof("value") == "unknown" else ""
         is_clamp = each.component == levels.STRENGTH_COMPONENT_CLAMP
         most = 0 if each.component > levels.STRENGTH_COMPONENT_PERMISSION else each.weight_ppm
-        name = "kept within 0 and 1" if is_clamp else f"{times}{name}"
-        found[each.component] = Bar(name, ppm, most, unknown, is_clamp)
+        name = "kept within 0 and 1" if is_clamp else name
+        found[each.component] = Bar(name, ppm, most, unknown, is_clamp, count[each.component])
     return list(found.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ledger.domain.fact import Fact
-from ledger.domain.identifiers import customer_of, relationship_stream
+from ledger.domain.identifiers import customer_of, organization_of, relationship_stream
 from ledger.domain.identity import IDENTITY_LINKED, IDENTITY_UNLINKED
 from ledger.ledger import Ledger
 from ledger.measure.record import Record
@@ -53,14 +53,32 @@ async def _links(ledger: Ledger, streams: tuple[str, ...], view: View) -> list[_
     """Return the links that the streams tell of, by position: each stands in both of its streams."""
     links: dict[str, _Known] = {}
     for name in streams:
-        for fact in await ledger.facts(name, view._replace(given=False)):
-            if fact.occur_time <= view.occur_time:
-                _note(links, fact)
+        await _note_all(ledger, links, name, view)
+    organization_id = organization_of(streams[0])
+    ends = {relationship_stream(organization_id, each) for known in links.values() for each in _ends(known.link)}
+    told = frozenset(links)
+    for name in sorted(ends.difference(streams)):  # Of links that ended: who was linked is another person now.
+        await _note_all(ledger, links, name, view, told)
     return sorted(links.values(), key=lambda each: each.position)
 
 
-def _note(links: dict[str, _Known], fact: Fact) -> None:
+async def _note_all(
+    ledger: Ledger, links: dict[str, _Known], name: str, view: View, only: frozenset[str] | None = None
+) -> None:
+    for fact in await ledger.facts(name, view._replace(given=False)):
+        if fact.occur_time <= view.occur_time:
+            _note(links, fact, only)
+
+
+def _ends(link: IdentityLinked) -> tuple[str, str]:
+    return link.customer_a_id, link.customer_b_id
+
+
+def _note(links: dict[str, _Known], fact: Fact, only: frozenset[str] | None = None) -> None:
+    """Note a link, or its end; `only`: links of these ids alone."""
     event = fact.event
+    if only is not None and getattr(event, "link_id", None) not in only:
+        return
     if fact.topic == IDENTITY_LINKED:
         assert isinstance(event, IdentityLinked)
         known = links.get(event.link_id)
