@@ -15,9 +15,10 @@ class Moments:
 
     def __init__(self, moments: Iterable[tuple[int, int]] = ()) -> None:
         """Start with some pairs of time, in microseconds, and position, in any order."""
-        ordered = sorted(moments)
-        self.times = array("q", [time for time, _ in ordered])
-        self.positions = array("q", [position for _, position in ordered])
+        self.times, self.positions = array("q"), array("q")
+        for time, position in sorted(moments):  # Of most there are none yet, and many are made.
+            self.times.append(time)
+            self.positions.append(position)
 
     def __len__(self) -> int:
         return len(self.times)

@@ -6,7 +6,8 @@ the instant. All occur times folded are at or before that instant. A measure may
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ledger.measure import (
     axes,
@@ -34,6 +35,21 @@ from ledger.measure import results as r
 from ledger.measure.outlook import Outlook
 from ledger.measure.record import Record
 
+if TYPE_CHECKING:
+    from functools import cached_property as once
+else:
+
+    class once:  # noqa: N801  # As `property`.
+        """A property that is made when first asked for, then an attribute: `cached_property` without its lock."""
+
+        def __init__(self, make: Callable[[Measured], object]) -> None:
+            self._make = make
+            self._name = make.__name__
+
+        def __get__(self, m: Measured, owner: type) -> object:
+            made = m.__dict__[self._name] = self._make(m)
+            return made
+
 
 class Measured:
     """Measures of one relationship at one instant. To be read before the record is evolved further."""
@@ -53,107 +69,107 @@ class Measured:
         vars(measured).update(permission=self.permission, preference=self.preference, injuries=self.injuries)
         return measured
 
-    @cached_property
+    @once
     def existence(self) -> r.Existence:
         """Whether there is a relationship (relationship.md 3)."""
         return existence.existence(self)
 
-    @cached_property
+    @once
     def lifecycle(self) -> r.LifecycleMeasure:
         """Lifecycle by personal cadence (relationship.md 4)."""
         return lifecycle.lifecycle(self)
 
-    @cached_property
+    @once
     def strength(self) -> r.Strength:
         """Strength: a published sum (relationship.md 5)."""
         return strength.strength(self)
 
-    @cached_property
+    @once
     def mass(self) -> involvement.Mass:
         """What the customer did, weighed by kind and age (relationship.md 5)."""
         return involvement.mass_on(self, self.at // involvement.DAY)
 
-    @cached_property
+    @once
     def reciprocity(self) -> reciprocity.Weighed:
         """What the customer got and gave, weighed by age (relationship.md 5)."""
         return reciprocity.weighed(self)
 
-    @cached_property
+    @once
     def permission(self) -> permission.Permission:
         """The consent cells that the customer was asked about (relationship.md 5)."""
         return permission.permission(self)
 
-    @cached_property
+    @once
     def injuries(self) -> penalties.Injuries:
         """What the penalties come to, without the lines (relationship.md 5)."""
         return penalties.injuries(self)
 
-    @cached_property
+    @once
     def penalties(self) -> tuple[penalties.Penalty, ...]:
         """What lowers the strength (relationship.md 5)."""
         return penalties.penalties(self)
 
-    @cached_property
+    @once
     def preference(self) -> r.PreferenceMeasure:
         """Preferential repurchase, incentives excluded (relationship.md 6)."""
         return preference.preference(self)
 
-    @cached_property
+    @once
     def axes(self) -> r.Axes:
         """Valence, closeness and intensity (relationship.md 7)."""
         return axes.axes(self)
 
-    @cached_property
+    @once
     def types(self) -> r.Types:
         """Wished and actual types, and how they differ (relationship.md 8)."""
         return types.types(self)
 
-    @cached_property
+    @once
     def vectors(self) -> r.Vectors:
         """Involvement vectors (relationship.md 9)."""
         return vectors.vectors(self)
 
-    @cached_property
+    @once
     def conversation(self) -> r.ConversationMeasure:
         """Who speaks and who answers (relationship.md 10)."""
         return conversation.conversation(self)
 
-    @cached_property
+    @once
     def solicitations(self) -> r.Solicitations:
         """What became of solicitations (relationship.md 10)."""
         return solicitations.solicitations(self)
 
-    @cached_property
+    @once
     def conduct(self) -> r.Conduct:
         """How the organization kept to what was decided and declared (relationship.md 10)."""
         return conduct.conduct(self)
 
-    @cached_property
+    @once
     def tactics(self) -> tuple[r.TacticEffect, ...]:
         """What followed the outbounds of each tactic, by tactic (relationship.md 10)."""
         return tactics.tactics(self)
 
-    @cached_property
+    @once
     def promises(self) -> r.Promises:
         """Promises kept (relationship.md 12)."""
         return promises.promises(self)
 
-    @cached_property
+    @once
     def contacts(self) -> r.Contacts:
         """Points of contact and their shape (relationship.md 11)."""
         return contacts.contacts(self)
 
-    @cached_property
+    @once
     def knowledge(self) -> r.Knowledge:
         """What is known of the customer, by provenance (relationship.md 10)."""
         return knowledge.knowledge(self)
 
-    @cached_property
+    @once
     def open_hours(self) -> tuple[r.OpenHour, ...]:
         """When the customer usually acts, the heaviest hours first (relationship.md 10)."""
         return open_hours.open_hours(self)
 
-    @cached_property
+    @once
     def personae(self) -> tuple[personae.Membership, ...]:
         """Active personae that the customer belongs to, by id (relationship.md 11)."""
         return personae.memberships(self)
