@@ -19,8 +19,9 @@ from google.protobuf.message_factory import GetMessageClass
 from rapport.consent.v1 import consent_service_pb2
 from rapport.contact.v1 import contact_service_pb2
 from rapport.customer.v1 import customer_service_pb2
+from rapport.report.v1 import report_service_pb2
 
-_FILES: tuple[Any, ...] = (consent_service_pb2, contact_service_pb2, customer_service_pb2)
+_FILES: tuple[Any, ...] = (consent_service_pb2, contact_service_pb2, customer_service_pb2, report_service_pb2)
 
 
 @dataclass
@@ -46,7 +47,7 @@ class AnsweringServer:
 
 @asynccontextmanager
 async def answering_server() -> AsyncIterator[AnsweringServer]:
-    """Serve every rpc about consents, customers and contacts on a free port."""
+    """Serve every rpc about consents, customers and contacts, and every report, on a free port."""
     answering = AnsweringServer()
     server = grpc.aio.server()
     for module in _FILES:
