@@ -116,7 +116,8 @@ class Watches:
         heard_at = monotonic()
         while not live.fell_behind and not self._is_over(ends_at):
             await live.wait(max(0.0, min(heard_at + HEARTBEAT_S, ends_at) - monotonic()))
-            taken = live.take()
+            # The table may have been ahead of the tail when the watch began, and what it had then was told, or passed.
+            taken = [change for change in live.take() if change.number > number]
             if taken:
                 number, heard_at = taken[-1].number, monotonic()
                 yield batch(taken), number

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from ledger.change.reading import Changes
 from rapport.change.v1 import change_pb2
 from rapport.change.v1 import change_service_pb2 as pb
 from rapport.change.v1.change_pb2 import RelationshipChange
@@ -92,6 +93,31 @@ async def test_a_watch_from_now_hears_nothing_of_before(server: Serving, client:
     assert begun.caught_up.number == 2
     await opt_in_and_out(client, "bert")
     assert [each.number for each in await first(aiter(watch), 2)] == [3, 4]
+
+
+async def test_a_watch_that_begins_after_what_was_not_handed_out_yet_hears_none_of_it(
+    server: Serving, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is ahead of the tail for a moment: what it has by then is before the watch all the same."""
+    handed_out, wait_beyond = asyncio.Event(), Changes.wait_beyond
+
+    async def wait(changes: Changes, number: int, timeout_s: float) -> bool:
+        await handed_out.wait()
+        return await wait_beyond(changes, number, timeout_s)
+
+    await client.list_changes("acme", min_position=await opt_in_and_out(client, "anna"))
+    begun = aiter(watched(server, from_now=True))  # The tail has come to here.
+    assert (await anext(begun)).caught_up.number == 2
+    monkeypatch.setattr(Changes, "wait_beyond", wait)
+    await client.list_changes("acme", min_position=await opt_in_and_out(client, "bert"))  # This wakes its last wait.
+    assert (await first(begun, 1))[0].number == 3
+    await client.list_changes("acme", min_position=await opt_in_and_out(client, "cora"))
+    watches = [aiter(watched(server, from_now=True)), aiter(watched(server, after_number=5))]
+    assert [(await anext(watch)).caught_up.number for watch in watches] == [6, 5]
+    handed_out.set()
+    assert [each.number for each in await first(watches[1], 1)] == [6]
+    await opt_in_and_out(client, "dora")
+    assert [each.number for each in await first(watches[0], 2)] == [7, 8]
 
 
 async def test_a_filter_passes_on_what_is_wanted_of_one_organization(server: Serving, client: Client) -> None:
