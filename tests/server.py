@@ -67,7 +67,13 @@ async def serving(
     data_dir: Path, modules: Sequence[ServiceModule] = SERVICES, **settings: Any
 ) -> AsyncIterator[Serving]:
     """Serve `modules` in this event loop, with `settings` as fields of Settings; drained and closed at the end."""
-    given = {"listen": "127.0.0.1:0", "data_dir": data_dir, "shutdown_grace_s": 5.0, "nats_url": Secret("off")}
+    given = {
+        "listen": "127.0.0.1:0",
+        "data_dir": data_dir,
+        "shutdown_grace_s": 5.0,
+        "nats_url": Secret("off"),
+        "detector": "thread",
+    }
     chosen = Settings(**{**given, **settings})
     log, stop = io.StringIO(), asyncio.Event()
     logging = configure("json", "info", log)
@@ -193,6 +199,7 @@ class ServerProcess:
             "RAPPORT_DATA_DIR": str(self._data_dir),
             "RAPPORT_LISTEN": self.target or "127.0.0.1:0",
             "RAPPORT_NATS_URL": "off",
+            "RAPPORT_DETECTOR": "thread",  # One process less to start, where a test is not about it.
             "PYTHONPATH": paths,
         }
         return {**clean, **mine, **self._settings}

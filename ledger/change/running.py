@@ -79,6 +79,7 @@ class Runner:
         mark_interval_s: float,
         on_failure: Callable[[Exception, float], None] | None = None,
         on_alarm: Callable[[int], None] | None = None,
+        on_moved: Callable[[], None] | None = None,
         running_s: Callable[[], float] = time.monotonic,
         events_max: int = EVENTS_MAX,
         timers_max: int = TIMERS_MAX,
@@ -87,6 +88,7 @@ class Runner:
 
         mark: None: no mark is ever made. on_failure: told each error, and in how many seconds it is tried again.
         on_alarm: told by how many microseconds the clock is ahead of that of the database, when no mark is made for it.
+        on_moved: told after each batch, and each look at another process, on the event loop.
         """
         self.changes = changes
         """What was found, for readers; told at once."""
@@ -103,6 +105,7 @@ class Runner:
         self._marks = Marks(mark_interval_s)
         self._on_failure = on_failure
         self._on_alarm = on_alarm
+        self._on_moved = on_moved
         self._running_s = running_s
         self._events_max = events_max
         self._timers_max = timers_max
@@ -161,18 +164,22 @@ class Runner:
         Raises:
             Rejected: PROJECTION_BEHIND, after `timeout_s`.
         """
-        self._hurry.set()
+        self.hurry()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.progress.position < position or self.progress.sweep:
                     await self._moved.wait()
         if self.progress.position < position:
-            raise Rejected(
-                reasons.ERROR_REASON_PROJECTION_BEHIND,
-                "changes were not found up to the position in time",
-                position=self.progress.position,
-                wanted=position,
-            )
+            raise behind(self.progress, position)
+
+    def hurry(self) -> None:
+        """Rest no longer before the next batch: somebody waits for it."""
+        self._hurry.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether this process finds changes; False: another one does, or none yet."""
+        return self._lock is not None
 
     async def standing(self) -> Standing:
         """Return where finding stands."""
@@ -255,8 +262,7 @@ class Runner:
 
     def _standing(self) -> Standing:
         head = self._store.head().position
-        with self._database.snapshot() as session:
-            return Standing(table.progress(session), head, table.dues(session), self._lock is not None)
+        return standing(self._database, head, running=self.running)
 
     # On the event loop.
 
@@ -281,6 +287,8 @@ class Runner:
     def _tell_moved(self) -> None:
         self._moved.set()
         self._moved.clear()
+        if self._on_moved is not None:
+            self._on_moved()
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Wait until there is something to do."""
@@ -303,6 +311,22 @@ class Runner:
         if self._closed:
             raise StoreClosed("changes are found no more")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def standing(database: Database, head: int, *, running: bool) -> Standing:
+    """Return where finding stands, from its tables."""
+    with database.snapshot() as session:
+        return Standing(table.progress(session), head, table.dues(session), running)
+
+
+def behind(progress: Progress, wanted: int) -> Rejected:
+    """Return what is raised when changes were not found up to a position in time."""
+    return Rejected(
+        reasons.ERROR_REASON_PROJECTION_BEHIND,
+        "changes were not found up to the position in time",
+        position=progress.position,
+        wanted=wanted,
+    )
 
 
 async def _first(timeout_s: float, *waits: Coroutine[Any, Any, object]) -> None:

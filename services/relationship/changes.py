@@ -24,6 +24,7 @@ from services.relationship.translate import PAGE_SIZE_DEFAULT
 from services.runtime.app import App
 from services.runtime.detecting import Detector
 from services.runtime.errors import SlowReader, SubscriberTooSlow
+from services.runtime.remote_verification import RemoteVerification
 from services.runtime.validation import check
 
 SERVICE: Final = "rapport.change.v1.ChangeService"
@@ -125,7 +126,7 @@ def told(change: StoredChange) -> RelationshipChange:
     return RelationshipChange.FromString(change.body)
 
 
-def _progress(verification: Verification, *, complete: bool) -> pb.VerifyChangesResponse:
+def _progress(verification: Verification | RemoteVerification, *, complete: bool) -> pb.VerifyChangesResponse:
     return pb.VerifyChangesResponse(
         position=verification.position,
         head_position=verification.head,

@@ -1,6 +1,7 @@
-"""Changes of relationships in this process: found beside the server by one process of several, and read here.
+"""Changes of relationships in this process: found by one process of several, beside the server, and read here.
 
-Opened by whoever first asks, and shared. The database is that of the projections.
+Opened by whoever first asks, and shared. The database is that of the projections. Where changes are found is a setting:
+in a child of this process, in a thread of it, or elsewhere.
 """
 
 from __future__ import annotations
@@ -16,20 +17,33 @@ from ledger.domain.identifiers import LEDGER_STREAM, organization_of
 from ledger.domain.log_time import MarkTime
 from ledger.domain.times import MICROSECONDS
 from ledger.ledger import Ledger
+from ledger.projections.database import Database
 from ledger.requests import Request
 from rapport.events.v1.ledger_pb2 import TimeMarked
 from services.runtime.app import App
 from services.runtime.logs import describe, get_log
 from services.runtime.projecting import open_database
+from services.runtime.remote_detector import RemoteDetector
 
 _METHOD: Final = "/rapport.change.v1.ChangeService/MarkTime"
 """No rpc: how the log remembers who asked for a mark."""
 
 
+SERVICE: Final = "rapport.change.v1.Detector"
+"""Its name in health, where it is a child of this process."""
+
+
+class FoundHere(NamedTuple):
+    """What finds changes in this process, and reads them."""
+
+    runner: Runner
+    changes: Changes
+
+
 class Detector(NamedTuple):
     """What a process has of the changes of relationships."""
 
-    runner: Runner
+    runner: Runner | RemoteDetector
     """Says how far changes are found, and verifies."""
     changes: Changes
     standings: Standings
@@ -53,6 +67,23 @@ def detector_of(app: App) -> Detector:
 
 
 def _opened(app: App) -> Detector:
+    database = open_database(app.settings)
+    if app.settings.detector == "thread":
+        here = find_here(app, database=database)
+        return Detector(here.runner, here.changes, Standings(database))
+    changes = Changes(database)
+    remote = RemoteDetector(database, app.ledger, changes, app.settings)
+    if app.settings.detector == "process":
+        app.health.watch(SERVICE, lambda: remote.healthy)
+    return Detector(remote, changes, Standings(database))
+
+
+def find_here(app: App, on_moved: Callable[[], None] | None = None, *, database: Database | None = None) -> FoundHere:
+    """Return what finds changes in this process once it is run.
+
+    Raises:
+        StoreFailed: where changes are kept cannot be opened.
+    """
     log, ledger = get_log(), app.ledger
 
     def tell(error: Exception, back_off_s: float) -> None:
@@ -62,7 +93,7 @@ def _opened(app: App) -> Detector:
     def alarm(ahead: int) -> None:
         log.error("changes.clock_ahead", ahead_s=ahead / MICROSECONDS)
 
-    database = open_database(app.settings)
+    database = database or open_database(app.settings)
     changes = Changes(database)
     runner = Runner(
         database,
@@ -75,8 +106,9 @@ def _opened(app: App) -> Detector:
         mark_interval_s=app.settings.mark_interval_s,
         on_failure=tell,
         on_alarm=alarm,
+        on_moved=on_moved,
     )
-    return Detector(runner, changes, Standings(database))
+    return FoundHere(runner, changes)
 
 
 def marking(ledger: Ledger) -> Callable[[int], Coroutine[Any, Any, None]]:

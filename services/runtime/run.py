@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import grpc
@@ -54,12 +54,17 @@ class ServiceModule(Protocol):
 
 def main(modules: Sequence[ServiceModule], environ: Mapping[str, str]) -> None:
     """Serve until SIGTERM or SIGINT; exit with 0 then, 1 after a failure, 2 when it could not start."""
-    settings = _read(environ)
+    settings = read_settings(environ)
     logging = configure(settings.log_format, settings.log_level)
     for warning in (*process.harden(), *warnings(settings)):
         get_log().warning("process.warned", warning=warning)
+    live(_until_told(modules, settings, environ, logging), settings, logging)
+
+
+def live(life: Coroutine[Any, Any, None], settings: Settings, logging: Logging) -> None:
+    """Run what a process is there for, and tell how it ended by the exit code, as `main` does."""
     try:
-        uvloop.run(_until_told(modules, settings, environ, logging))
+        uvloop.run(life)
     except (LedgerError, ValueError, OSError) as error:
         # What an operator can mend: a port that is taken, a store that refuses.
         get_log().error("process.refused", error=type(error).__qualname__, text=str(error))
@@ -73,7 +78,7 @@ def main(modules: Sequence[ServiceModule], environ: Mapping[str, str]) -> None:
         logging.sink.flush()
 
 
-def _read(environ: Mapping[str, str]) -> Settings:
+def read_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings, and install the faults that a test asks for; exit with 2 where either cannot be used."""
     try:
         settings = from_environment(environ)
@@ -150,7 +155,7 @@ async def serve(
 async def _run(server: grpc.aio.Server, app: App, stop: asyncio.Event) -> None:
     drained = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        for work in (_watch_ledger(app), *app.background):
+        for work in (watch_ledger(app), *app.background):
             tasks.create_task(_background(work, drained))
         try:
             await stop.wait()
@@ -182,7 +187,9 @@ async def _background(work: Callable[[asyncio.Event], Any], drained: asyncio.Eve
     await work(drained)
 
 
-def _watch_ledger(app: App) -> Callable[[asyncio.Event], Any]:
+def watch_ledger(app: App) -> Callable[[asyncio.Event], Any]:
+    """Return what watches over the ledger of a process until an event is set."""
+
     async def watch(drained: asyncio.Event) -> None:
         """End the process when the ledger can write, or follow the log, no more; another one may."""
         while not drained.is_set():

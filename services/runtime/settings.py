@@ -248,6 +248,10 @@ class Settings:
     """Seconds between two marks of the log's time at least; one is made where something is due and nobody writes. From
     0.01 to 86,400."""
 
+    detector: Annotated[str, _one_of("process", "thread", "off")] = "process"
+    """Where changes of relationships are found: in a `process` of its own, which the service of relationships starts
+    and ends; in a `thread` of that service, which then records and answers more slowly; `off`: by another process."""
+
     @property
     def development(self) -> bool:
         """Whether this is a developer's machine rather than a place where data matters."""
@@ -301,6 +305,18 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         if not faults:
             return settings
     raise SettingsError(faults)
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that make these settings, for a process of our own. They may hold passwords."""
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {_variable(name): _written(value) for name, value in values.items() if value is not None}
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value.reveal() if isinstance(value, Secret) else str(value)
 
 
 def _contradictions(settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime import settings as module
-from services.runtime.settings import Secret, Settings, SettingsError, from_environment, warnings
+from services.runtime.settings import Secret, Settings, SettingsError, from_environment, to_environment, warnings
 
 PASSWORD = "hunter2"
 
@@ -55,6 +55,7 @@ def test_every_setting_has_a_variable_of_its_name() -> None:
         "RAPPORT_STREAM_AGE_MAX_S": "10",
         "RAPPORT_CACHE_EVENTS_MAX": "11",
         "RAPPORT_MARK_INTERVAL_S": "14",
+        "RAPPORT_DETECTOR": "thread",
         "RAPPORT_NATS_URL": f"tls://relay:{PASSWORD}@three:4222,nats://four:4222",
         "RAPPORT_NATS_LISTEN": "127.0.0.1:4222",
         "RAPPORT_NATS_CA_FILE": "/etc/nats/ca.pem",
@@ -70,6 +71,8 @@ def test_every_setting_has_a_variable_of_its_name() -> None:
     settings = from_environment(environ)
 
     assert {f"RAPPORT_{field.name.upper()}" for field in dataclasses.fields(Settings)} == set(environ)
+    assert settings == from_environment(to_environment(settings))
+    assert Settings() == from_environment(to_environment(Settings()))
     unchanged = [f.name for f in dataclasses.fields(Settings) if getattr(settings, f.name) == f.default]
     assert [] == unchanged
     assert f"postgresql://app:{PASSWORD}@one/rapport" == settings.store_address
