@@ -42,7 +42,7 @@ class ProgrammeDraw(MeasuredDraw):
     def add(self, recorded: int) -> None:
         """Record one event, rarely one of the organization."""
         draw = self.random
-        if draw.random() < 0.04:
+        if draw.random() < 0.08:
             self.history._add(POLICIES, self.policy(recorded), recorded, recorded)
             return
         customer = draw.choice(CUSTOMERS)
