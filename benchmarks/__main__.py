@@ -22,6 +22,7 @@ from benchmarks import (
     p5_rebuild,
     p6_read_now,
     p7_read_as_of,
+    p8_changes,
     p9_memory,
     p10_growth,
     p11_bytes,
@@ -38,6 +39,7 @@ ROWS: Final[dict[str, Callable[[Rig, Options], Row]]] = {
     "P5": p5_rebuild.measure,
     "P6": p6_read_now.measure,
     "P7": p7_read_as_of.measure,
+    "P8": p8_changes.measure,
     "P9": p9_memory.measure,
     "P10": p10_growth.measure,
     "P11": p11_bytes.measure,
@@ -45,7 +47,6 @@ ROWS: Final[dict[str, Callable[[Rig, Options], Row]]] = {
     "mix": exchange_mix.measure,
     "balance": balance_reads.measure,
 }
-"""P8 speaks of watchers, which are not there yet."""
 
 
 def main(arguments: list[str] | None = None) -> int:

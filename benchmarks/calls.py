@@ -8,6 +8,8 @@ from typing import Any, Final
 import grpc
 
 from benchmarks.load import ORGANIZATION
+from rapport.change.v1.change_service_pb2 import GetDetectorRequest
+from rapport.change.v1.change_service_pb2_grpc import ChangeServiceStub
 from rapport.events.v1.exchange_pb2 import CATEGORY_GOODS, CATEGORY_MONEY_PAYMENT, ONE_SIDED_GIFT, Party
 from rapport.events.v1.policy_pb2 import ASSET_KIND_MONEY, AssetRegistered
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, VALUATION_METHOD_FACE, ValuationPolicy
@@ -89,6 +91,23 @@ def wait_for_projections(target: str) -> list[Projection]:
                 return list(answer.projections)
             sleep(0.05)
     raise TimeoutError("the projections do not catch up")
+
+
+def wait_for_changes(target: str) -> None:
+    """Return once the detector has looked through the whole log.
+
+    Raises:
+        TimeoutError: it does not get there.
+    """
+    until = perf_counter() + TIMEOUT_S
+    with grpc.insecure_channel(target) as channel:
+        stub = _stub(ChangeServiceStub, channel)
+        while perf_counter() < until:
+            answer = stub.GetDetector(GetDetectorRequest(), timeout=TIMEOUT_S)
+            if answer.position >= answer.head_position:
+                return
+            sleep(0.05)
+    raise TimeoutError("the detector does not catch up")
 
 
 def rebuild(target: str, name: str) -> float:

@@ -1,0 +1,191 @@
+"""P8: from an acknowledged write to the change that it brings about, at a gRPC watcher and at a subscriber of NATS.
+
+A prober writes a purchase of long ago of one new customer after the other, who has lapsed with that. It notes when the
+answer came, and when a watcher of the whole organization and a core subscription of NATS got that change. Meanwhile the
+load generator records in an open loop at half of what it found to be the most just before; then the same in silence.
+Prober, watcher and subscriber share one process, so their own work is in the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter, time
+from typing import Any, Final
+from uuid import uuid4
+
+import grpc
+import nats
+from nats.aio.msg import Msg
+
+from benchmarks.calls import wait_for_changes
+from benchmarks.load import ORGANIZATION
+from benchmarks.options import Options, parse
+from benchmarks.report import Case, Row, Target, spread
+from benchmarks.rig import Generator, Rig, Server
+from rapport.change.v1.change_pb2 import RelationshipChange
+from rapport.change.v1.change_service_pb2 import WatchRelationshipsRequest
+from rapport.change.v1.change_service_pb2_grpc import ChangeServiceStub
+from rapport.events.v1 import interaction_pb2 as i
+from rapport.interaction.v1.interaction_service_pb2 import RecordInteractionRequest
+from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
+from services.client.request_ids import new_request_id
+
+NATS: Final = {"RAPPORT_NATS_URL": "", "RAPPORT_NATS_LISTEN": "127.0.0.1:0"}
+P50: Final = Target(10, 5, at_most=True)
+P99: Final = Target(50, 20, at_most=True)
+INTERVAL_S: Final = 0.03
+"""Between two probes."""
+LONG_AGO_S: Final = 1_000 * 86_400
+PATIENCE_S: Final = 30.0
+_SUBJECTS: Final = f"rapport.relationship.v1.{ORGANIZATION}.>"
+_PLACES: Final = ("gRPC watcher", "NATS subscriber")
+
+
+class Probes:
+    """What was written by the prober, when it was acknowledged, and when which reader heard of it."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[int, float] = {}
+        """By position."""
+        self.heard: dict[str, dict[int, float]] = {place: {} for place in _PLACES}
+        self._moved = asyncio.Event()
+
+    def hear(self, place: str, change: RelationshipChange) -> None:
+        """Note a change that a reader got."""
+        self.heard[place].setdefault(change.position, perf_counter())
+        self._moved.set()
+
+    async def all_heard(self) -> None:
+        """Return once every reader heard of every probe.
+
+        Raises:
+            TimeoutError: one did not.
+        """
+        async with asyncio.timeout(PATIENCE_S):
+            while any(self.acknowledged.keys() - heard.keys() for heard in self.heard.values()):
+                await asyncio.wait_for(self._moved.wait(), PATIENCE_S)
+                self._moved.clear()
+
+    def latencies_ms(self, place: str) -> list[float]:
+        """Return how long after the acknowledgement a reader heard of each probe, at least a microsecond."""
+        heard = self.heard[place]
+        return [max(heard[position] - at, 1e-6) * 1_000 for position, at in self.acknowledged.items()]
+
+
+def measure(rig: Rig, options: Options) -> Row:
+    """Measure the row."""
+    server, generator = rig.rapport(NATS), rig.generator()
+    count = options.pick(1_000, 300, 5)
+    closed: dict[str, Any] = {"count": options.pick(10_000, 4_000, 100), "in_flight": 64}
+    most = [generator.run(server, "record", seed=number, **closed)["per_s"] for number in range(2)][-1]
+    cases = []
+    for name, rate in ((f"at {most / 2:.0f} writes/s", most / 2), ("in silence", 0.0)):
+        wait_for_changes(server.target)
+        runs = [asyncio.run(probed(server, generator, count, rate, number)) for number in range(options.pick(3, 1, 1))]
+        for place in _PLACES:
+            found = [spread(probes.latencies_ms(place)) for probes in runs]
+            for rank, target in (("p50", P50), ("p99", P99)):
+                cases.append(
+                    Case(
+                        name=f"{place} {name}",
+                        unit=f"ms {rank}",
+                        ours=[each[rank] for each in found],
+                        target=target,
+                        more={"probes": count},
+                    )
+                )
+    rig.release(server)
+    return Row(
+        name="P8",
+        title="acknowledged write to change",
+        cases=cases,
+        seed=options.seed,
+        settings={"durability": "SQLite WAL, FULL", "most_writes_per_s": round(most), "load": "open loop at half"},
+    )
+
+
+async def probed(server: Server, generator: Generator, count: int, rate: float, seed: int) -> Probes:
+    """Return what became of so many probes, while the generator records at a rate; 0: while nobody else writes."""
+    probes = Probes()
+    async with (
+        grpc.aio.insecure_channel(server.target) as channel,
+        _watched(channel, probes),
+        _subscribed(server, probes),
+    ):
+        events = round(rate * (count * INTERVAL_S + 1.0))
+        order: dict[str, Any] = {"count": events, "rate": rate, "seed": 1_000 + seed}
+        load = asyncio.create_task(asyncio.to_thread(generator.run, server, "record", **order)) if events else None
+        await asyncio.sleep(0.5)
+        await _probe(channel, probes, count)
+        if load is not None:
+            await load
+        await probes.all_heard()
+    return probes
+
+
+async def _probe(channel: grpc.aio.Channel, probes: Probes, count: int) -> None:
+    """Write an old purchase of so many new customers, one at a time."""
+    stub, run = InteractionServiceStub(channel), uuid4()
+    bought = i.InteractionRecorded(
+        kind=i.INTERACTION_KIND_PURCHASE,
+        direction=i.DIRECTION_INBOUND,
+        initiator=i.INITIATOR_CUSTOMER,
+        channel=i.CHANNEL_WEB,
+    )
+    for number in range(count):
+        request = RecordInteractionRequest(
+            organization_id=ORGANIZATION,
+            customer_id=f"probe-{run}-{number}",
+            request_id=new_request_id(),
+            interaction=bought,
+        )
+        request.occur_time.FromSeconds(int(time()) - LONG_AGO_S)
+        answer = await stub.RecordInteraction(request, timeout=PATIENCE_S)
+        probes.acknowledged[answer.position] = perf_counter()
+        await asyncio.sleep(INTERVAL_S)
+
+
+@asynccontextmanager
+async def _watched(channel: grpc.aio.Channel, probes: Probes) -> AsyncIterator[None]:
+    """Watch the organization from now on."""
+    request = WatchRelationshipsRequest(organization_id=ORGANIZATION, from_now=True)
+    call = ChangeServiceStub(channel).WatchRelationships(request)
+    caught_up = asyncio.Event()
+
+    async def follow() -> None:
+        async for frame in call:
+            for change in frame.batch.changes:
+                probes.hear(_PLACES[0], change)
+            if frame.HasField("caught_up"):
+                caught_up.set()
+
+    following = asyncio.create_task(follow())
+    await asyncio.wait_for(caught_up.wait(), PATIENCE_S)
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _subscribed(server: Server, probes: Probes) -> AsyncIterator[None]:
+    """Subscribe to the organization's changes at the NATS server beside the services."""
+    client = await nats.connect((server.data_dir / "nats" / "url").read_text(encoding="ascii"))
+
+    async def hear(message: Msg) -> None:
+        probes.hear(_PLACES[1], RelationshipChange.FromString(message.data))
+
+    await client.subscribe(_SUBJECTS, cb=hear)
+    await client.flush()
+    try:
+        yield
+    finally:
+        await client.close()
+
+
+if __name__ == "__main__":
+    with Rig() as _rig:
+        measure(_rig, parse()).print()
