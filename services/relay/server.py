@@ -27,11 +27,9 @@ _POLL_S: Final = 0.05
 _LAUNCH: Final = """\
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: to be told when the parent is gone.
-os.execv(sys.argv[1], sys.argv[1:])
+if os.getppid() == int(sys.argv[1]):  # Else it was gone before that, and nobody tells.
+    os.execv(sys.argv[2], sys.argv[2:])
 """
-
-# Not a function between fork and exec: this process has threads, and a plain fork of it is not safe.
-_BOUND_TO_PARENT: Final = (sys.executable, "-I", "-S", "-c", _LAUNCH) if sys.platform == "linux" else ()
 
 _CONFIGURATION: Final = """\
 server_name: rapport
@@ -119,7 +117,7 @@ class NatsServer:
         options = ("--config", str(configuration), "--addr", self._host.strip("[]"), "--port", str(self._port or -1))
         with (self._folder / "nats.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603  # Our own program, found beside this interpreter.
-                (*_BOUND_TO_PARENT, program, *options, "--ports_file_dir", str(ports)),
+                (*_bound_to_parent(), program, *options, "--ports_file_dir", str(ports)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -147,6 +145,14 @@ class NatsServer:
                     return address
             await asyncio.sleep(_POLL_S)
         raise NotStarted(f"{PROGRAM} did not start; see nats.log in {self._folder}")
+
+
+def _bound_to_parent() -> tuple[str, ...]:
+    """Return what a command begins with that is to end with this process; nothing where the system cannot do that."""
+    if sys.platform != "linux":
+        return ()
+    # Not a function between fork and exec: this process has threads, and a plain fork of it is not safe.
+    return sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid())
 
 
 def _is_held(lock: Path) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,6 +53,32 @@ async def test_a_killed_process_leaves_no_server_behind_and_the_next_goes_on(tmp
             await relayed(nats, 3)
         assert 0 == server.stop()
         assert is_free(lock)
+
+
+KILLED_AT_ONCE = """
+import fcntl, os, signal, sys
+from pathlib import Path
+from services.relay.server import NatsServer
+
+folder = Path(sys.argv[1])
+with (folder / "lock").open("ab") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    print(NatsServer(folder, "127.0.0.1:0", 1 << 30)._launch(lock.fileno()).pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_process_killed_while_its_server_starts_leaves_none_behind_either(tmp_path: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_ONCE, str(tmp_path)], stdout=subprocess.PIPE, check=False
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    try:
+        eventually(lambda: is_free(tmp_path / "lock"))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(killed.stdout), signal.SIGKILL)
 
 
 async def test_the_relay_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
