@@ -39,6 +39,7 @@ GROUPS = {
     "test_reciprocity_cdnow.py::test_random_views_agree_with_the_brute_model[imported_on": "history on PostgreSQL",
     "test_import_cdnow.py": "history on SQLite",
     "test_reciprocity_cdnow.py": "history on SQLite",
+    "test_programmes_cdnow.py": "history on SQLite",
 }
 
 
