@@ -87,6 +87,15 @@ class Draw:
         self.facts.append(Fact(2 * place, place, self.now, time, TOPIC_OF[type(event)], event, EventMetadata()))
         return self.facts[-1]
 
+    def edge(self, terms: Terms) -> int:
+        """Return an instant, now or later, at which something of a fact ends, or a microsecond beside it."""
+        lengths = [terms.window, terms.attribution, terms.within, terms.tone_window, 2 * terms.cadence_default]
+        ends = [fact.occur_time + length for fact in self.facts for length in lengths]
+        until = Reading(self.facts, self.now, terms).until()
+        if until is not None and self.random.random() < 0.3:
+            ends = [until]
+        return max(self.now, self.random.choice(ends) + self.random.choice([-1, 0, 0, 1]))
+
     def _event(self) -> Message:
         draw = self.random
         if draw.random() < 0.55:
@@ -259,7 +268,7 @@ def test_measures_are_those_of_a_brute_reading_whatever_was_asked_before(seed: i
         anew.evolve(fact)
 
     for outlook, terms in zip(outlooks, (DESIGN, SHORT_TERMS), strict=True):
-        for at in (draw.now, draw.now + draw.random.choice([1, STEP, 3 * DAY, 10 * DAY, 14 * DAY, 180 * DAY])):
+        for at in (draw.now, draw.edge(terms)):
             measured = Measured(record, outlook, at)
             assert read(Reading(draw.facts, at, terms)) == told(measured)
             assert list(evidence(Measured(anew, outlook, at))) == list(evidence(measured))
