@@ -169,7 +169,7 @@ class Runner:
             async with asyncio.timeout(timeout_s):
                 while self.progress.position < position or self.progress.sweep:
                     await self._moved.wait()
-        if self.progress.position < position:
+        if self.progress.position < position or self.progress.sweep:
             raise behind(self.progress, position)
 
     def hurry(self) -> None:

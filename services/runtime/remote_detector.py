@@ -89,7 +89,7 @@ class RemoteDetector:
             async with asyncio.timeout(timeout_s):
                 while self.progress.position < position or self.progress.sweep:
                     await self._next()
-        if self.progress.position < position:
+        if self.progress.position < position or self.progress.sweep:
             raise behind(self.progress, position)
 
     async def standing(self) -> Standing:

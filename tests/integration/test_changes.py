@@ -157,6 +157,25 @@ async def test_of_two_runners_one_finds_and_the_other_takes_over(place: Place) -
     assert expected == stored(place.database())[: len(expected)]
 
 
+async def test_who_waits_for_a_position_is_not_told_of_half_of_what_a_new_policy_moves(place: Place) -> None:
+    """Its event is passed, but not all relationships are under it: changes up to there are not all found."""
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 20)
+    database = place.database()
+    follower = Follower(place.store, poll_s=0.02)
+    given: dict[str, Any] = {"clock": lambda: 0, "mark": None, "mark_interval_s": 10.0}
+    waiting = Runner(database, place.store, follower, Changes(database), log_id=LOG_ID, **given)
+    try:
+        waiting.progress = runner.progress._replace(sweep="under way")
+        with pytest.raises(Rejected) as refused:
+            await waiting.wait_for(place.history.head, 0.01)
+        assert refused.value.reason == reasons.ERROR_REASON_PROJECTION_BEHIND
+        waiting.progress = runner.progress
+        await waiting.wait_for(place.history.head, 0.01)
+    finally:
+        await waiting.close()
+
+
 async def test_a_second_detector_that_does_not_know_of_the_lock_changes_nothing(place: Place) -> None:
     database = place.database()
     table.create(database)
