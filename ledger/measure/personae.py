@@ -97,6 +97,8 @@ def _inferred_of_member(clauses: tuple[Clause, ...], m: Measured) -> int | None:
         if clause.key:
             slot = _matching(clause, m)
             holds = slot is not None
+            if not holds and clause.negated and clause.codes:
+                slot = _with_any_code(clause, m)
             inferred += slot is not None and slot.provenance == PROVENANCE_INFERRED
         else:
             holds = _levels_hold(clause, m)
@@ -121,6 +123,11 @@ def _matching(clause: Clause, m: Measured) -> Slot | None:
     return None
 
 
+def _with_any_code(clause: Clause, m: Measured) -> Slot | None:
+    """Return the first slot that a clause looks at and a decision may read: what a denial rests on."""
+    return _matching(clause._replace(codes=frozenset()), m)
+
+
 def _finding(number: int, clause: Clause, m: Measured) -> Finding:
     if clause.key:
         return _of_attribute(number, clause, m)
@@ -133,7 +140,7 @@ def _finding(number: int, clause: Clause, m: Measured) -> Finding:
 def _of_attribute(number: int, clause: Clause, m: Measured) -> Finding:
     """Return the slot that decided, else the first that has any value."""
     slot = _matching(clause, m)
-    shown = slot or _matching(clause._replace(codes=frozenset()), m)
+    shown = slot or _with_any_code(clause, m)
     holds = (slot is not None) != clause.negated
     if shown is None:
         return Finding(number, holds, "not known", False, ())

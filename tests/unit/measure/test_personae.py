@@ -275,6 +275,17 @@ def test_memberships_are_told_by_id_with_the_share_that_is_inferred() -> None:
     assert [("a-tea", 1_000_000), ("regulars", 0)] == found
 
 
+def test_a_clause_that_an_inferred_value_does_not_break_rests_on_it_wherever_that_is_told() -> None:
+    history = visited()
+    history.add(inferred("tea", "green"), NOW - DAY)
+    others = persona(has("tea", "black", negated=True), persona_id="others")
+    active(history, others)
+    m = history.measured(NOW)
+
+    assert 1_000_000 == personae.explain(m, others).inferred_share.ppm
+    assert [("others", 1_000_000)] == [(each.persona_id, each.inferred_share.ppm) for each in m.personae]
+
+
 def test_a_persona_rests_on_codes_and_never_on_sealed_words() -> None:
     history = visited()
     history.add(did("MESSAGE"), NOW - DAY)
