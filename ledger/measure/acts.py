@@ -44,8 +44,8 @@ class Acts:
 
     __slots__ = (
         "_corrections", "_counts", "_day_end", "_last", "_moments", "_originals", "_retracted", "_sessions", "_tones",
-        "_until", "_where", "buying", "codes", "day_numbers", "days", "memberships", "positions", "ties", "times",
-        "tones",
+        "_until", "_where", "buying", "codes", "day_numbers", "days", "disturbed", "memberships", "positions", "ties",
+        "times", "tones",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME, book: Book | None = None) -> None:
@@ -63,6 +63,8 @@ class Acts:
         """How many of those acts there are by code, by UTC day since the epoch. No count is 0, no day is empty."""
         self.day_numbers: list[int] = []
         """Those days, ascending."""
+        self.disturbed = END_OF_TIME
+        """The earliest day on which an act came late or was taken out; set back by whoever keeps sums of days."""
         self.tones: dict[Tone, Moments] = {}
         """What bears a tone."""
         self.buying = Buying(until, book)
@@ -191,6 +193,7 @@ class Acts:
         if self._where is not None:
             self._where[position] = time
         self._last = max(self._last, time)
+        self.disturbed = min(self.disturbed, time // DAY)
         counts = self._counts_of(time // DAY)
         counts[code] = counts.get(code, 0) + 1
 
@@ -198,6 +201,7 @@ class Acts:
         """Take an act out."""
         place = self._moments.place(time, position)
         code, day = self.codes[place], time // DAY
+        self.disturbed = min(self.disturbed, day)
         if self._sessions is not None:
             self._sessions.follow(self.times, self.positions, self.codes)
             self._sessions.remove(time, position, code)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import neg
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.domain.decay import FULL
 from ledger.domain.moments import Moments
 from ledger.measure import involvement
 from ledger.measure.acts import BY_KIND, DAY
+from ledger.measure.evidence import EVIDENCE_MAX, Evidence
 from ledger.measure.results import Axes, Ratio, unknown
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE, UNKNOWN_REASON_TOO_FEW
 from rapport.type.v1 import levels_pb2 as levels
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
     from ledger.measure.measured import Measured
     from ledger.measure.rules import Rules
 
-EVIDENCE_MAX: Final = 64
-
 
 class _Axis(NamedTuple):
     level: int
     value: Ratio
-    evidence: tuple[int, ...]
+    evidence: Callable[[], Iterable[int]]
     changes_at: int | None
 
 
@@ -40,7 +39,7 @@ def axes(m: Measured) -> Axes:
         closeness_value=near.value,
         intensity=levels.Intensity.ValueType(much.level),
         intensity_value=much.value,
-        evidence={"valence": tone.evidence, "closeness": near.evidence, "intensity": much.evidence},
+        evidence=Evidence({"valence": tone.evidence, "closeness": near.evidence, "intensity": much.evidence}),
         changes_at=min(changes, default=None),
     )
 
@@ -62,7 +61,7 @@ def _valence(m: Measured) -> _Axis:
     else:
         value = Ratio(good - bad, good + bad + rules.valence_prior)
         level = _valence_of(value, rules)
-    return _Axis(level, value, _latest(moments, m.at, window), _next_exit(moments, m.at, window))
+    return _Axis(level, value, lambda: _latest(moments, m.at, window), _next_exit(moments, m.at, window))
 
 
 def _valence_of(value: Ratio, rules: Rules) -> levels.Valence.ValueType:
@@ -83,7 +82,10 @@ def _closeness(m: Measured) -> _Axis:
     addressed = sum(_within(each, at, window) for each in (talk.inbound, talk.outbound))
     addressed -= _within(talk.mutual, at, window)
     exits = _next_exit((talk.inbound, talk.outbound), at, window)
-    evidence = _latest((talk.together,), at, window)
+
+    def evidence() -> tuple[int, ...]:
+        return _latest((talk.together,), at, window)
+
     if addressed < max(rules.closeness_min, 1):
         return _Axis(levels.CLOSENESS_UNSPECIFIED, _too_few(addressed), evidence, exits)
     together, groups = _within(talk.together, at, window), max(known.groups, 1)
@@ -98,8 +100,12 @@ def _intensity(m: Measured) -> _Axis:
     rules = m.outlook.rules
     begun = len(m.record.acts.sessions(rules).acts)
     if begun < rules.intensity_min:
-        return _Axis(levels.INTENSITY_UNSPECIFIED, _too_few(begun), (), None)
-    value, evidence = involvement.involvement(m), involvement.evidence(m, EVIDENCE_MAX)
+        return _Axis(levels.INTENSITY_UNSPECIFIED, _too_few(begun), tuple, None)
+    value = involvement.involvement(m)
+
+    def evidence() -> tuple[int, ...]:
+        return involvement.evidence(m, EVIDENCE_MAX)
+
     if value.unknown is not None:
         return _Axis(levels.INTENSITY_UNSPECIFIED, value, evidence, None)
     if value.n * FULL >= rules.intense_from * value.d:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.decay import FULL
-from ledger.domain.times import MICROSECONDS
+from ledger.domain.times import END_OF_TIME, MICROSECONDS
 from ledger.measure.act_shapes import code_of
 from ledger.measure.results import Ratio, unknown
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE
@@ -45,16 +46,35 @@ class _Weighed(NamedTuple):
     weights: Weights
 
 
-class _Days(NamedTuple):
-    """Days under one policy, up to one event, as columns: as `Day`."""
+class _Days:
+    """Days with mass under one policy, from some day on, up to one event, as columns: as `Day`."""
 
-    key: tuple[Rules, int]
-    """With the position of that event."""
-    since: int
-    """UTC day: what is earlier is not here."""
-    days: list[int]
-    raw: list[int]
-    capped: list[int]
+    __slots__ = ("capped", "days", "position", "raw", "rules", "since")
+
+    def __init__(self, rules: Rules, since: int) -> None:
+        self.rules = rules
+        self.since = since
+        self.position = 0
+        """Of that event."""
+        self.days: list[int] = []
+        self.raw: list[int] = []
+        self.capped: list[int] = []
+
+    def add_up(self, acts: Acts, weights: Weights) -> None:
+        """Add up the last day and those after it again, and those from which on something came late."""
+        first = min(self.days[-1], acts.disturbed) if self.days else self.since
+        acts.disturbed = END_OF_TIME
+        kept, cap = bisect_left(self.days, first), self.rules.day_cap * FULL
+        for column in (self.days, self.raw, self.capped):
+            del column[kept:]
+        for day in islice(acts.day_numbers, bisect_left(acts.day_numbers, max(first, self.since)), None):
+            raw = 0
+            for code, count in acts.days[day].items():
+                raw += count * weights.get(code, 0)
+            if raw:
+                self.days.append(day)
+                self.raw.append(raw)
+                self.capped.append(min(raw, cap))
 
 
 class Mass(NamedTuple):
@@ -101,15 +121,15 @@ def days_of(m: Measured) -> Iterator[Day]:
 def _days(m: Measured, today: int) -> _Days:
     """Return the days that have mass on a UTC day or later; remembered until something is recorded."""
     record, rules = m.record, m.outlook.rules
-    key, since = (rules, record.state.last_position), today - len(rules.decay) + 1
+    position, since = record.state.last_position, today - len(rules.decay) + 1
     known: _Days | None = record.memo.get("days")
-    if known is None or known.key[1] != key[1] or known.key[0] is not rules or known.since > since:
-        acts, weights, cap = record.acts, weights_of(m), rules.day_cap * FULL
-        numbers = acts.day_numbers[bisect_left(acts.day_numbers, since) :]
-        raws = [sum([count * weights.get(code, 0) for code, count in acts.days[day].items()]) for day in numbers]
-        days = [day for day, raw in zip(numbers, raws, strict=True) if raw]
-        raws = [raw for raw in raws if raw]
-        known = record.memo["days"] = _Days(key, since, days, raws, [min(raw, cap) for raw in raws])
+    if known is None or known.rules is not rules or known.since > since:
+        known = _Days(rules, since)
+    elif known.position == position:
+        return known
+    record.memo["days"] = known
+    known.add_up(record.acts, weights_of(m))
+    known.position = position
     return known
 
 
