@@ -14,6 +14,7 @@ from typing import Final
 from benchmarks import (
     balance_reads,
     decision,
+    detector,
     exchange_mix,
     p1_unary_write,
     p2_unary_postgres,
@@ -44,6 +45,7 @@ ROWS: Final[dict[str, Callable[[Rig, Options], Row]]] = {
     "P10": p10_growth.measure,
     "P11": p11_bytes.measure,
     "P12": decision.measure,
+    "detector": detector.measure,
     "mix": exchange_mix.measure,
     "balance": balance_reads.measure,
 }

@@ -15,8 +15,12 @@ from benchmarks.calls import rebuild, wait_for_projections
 from benchmarks.options import Options, parse
 from benchmarks.report import Case, Row, Target
 from benchmarks.rig import Rig, Server
+from ledger.domain.identifiers import is_relationship
 from ledger.log.envelope import split_state
+from ledger.log.reading import facts, pages
 from ledger.log.recorders import open_store, sqlite_url
+from ledger.log.store import Store
+from ledger.measure.record import Record
 from ledger.projections.relationships import fold_log
 from rapport.events.v1.interaction_pb2 import InteractionRecorded
 from rapport.events.v1.metadata_pb2 import EventMetadata
@@ -26,7 +30,8 @@ def measure(rig: Rig, options: Options) -> Row:
     """Measure the row."""
     size = options.pick(300_000, 100_000, 2_000)
     server = rig.over(size)
-    cases = [_own_states(server.data_dir / "events.db", options), *_projections(server, options)]
+    path = server.data_dir / "events.db"
+    cases = [_own_states(path, options), _records(path, options), *_projections(server, options)]
     rig.release(server)
     return Row(name="P5", title="rebuild of relationship states", cases=cases, seed=options.seed)
 
@@ -58,6 +63,36 @@ def _own_states(path: Path, options: Options) -> Case:
     )
 
 
+def _records(path: Path, options: Options) -> Case:
+    """Measure the fold of everything that measures are made of."""
+    store = open_store(sqlite_url(path))
+    size = store.head().position
+    try:
+        cpu = [_cpu_rate(lambda: fold_records(store, size), size) for _ in range(options.pairs)]
+    finally:
+        store.close()
+    return Case(
+        name="with every measure",
+        unit="events per CPU second",
+        ours=cpu,
+        target=Target(100_000, 200_000),
+        more={"events": size},
+    )
+
+
+def fold_records(store: Store, to: int) -> dict[str, Record]:
+    """Return the record of every relationship, folded from the log in order of position, up to `to`."""
+    records: dict[str, Record] = {}
+    for page in pages(store, 0, to):
+        for row, fact in zip(page, facts(page), strict=True):
+            if is_relationship(row.stream_id):
+                record = records.get(row.stream_id)
+                if record is None:
+                    record = records[row.stream_id] = Record()
+                record.evolve(fact)
+    return records
+
+
 def read_and_parse(path: Path) -> None:
     """Read the rows of a log of interactions with bare `sqlite3`, and parse both parts of each with protobuf."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -72,7 +107,7 @@ def read_and_parse(path: Path) -> None:
         connection.close()
 
 
-def _cpu_rate(work: Callable[[], None], size: int) -> float:
+def _cpu_rate(work: Callable[[], object], size: int) -> float:
     before = thread_time()
     work()
     return size / (thread_time() - before)
