@@ -17,6 +17,7 @@ from ledger.domain.policy import PolicyState
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME
 from ledger.ledger import Ledger
+from ledger.measure.joining import apart
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import outlook_of
 from ledger.measure.record import Record
@@ -124,10 +125,14 @@ class Measuring:
         return record
 
     async def facts(self, streams: Sequence[str], view: View) -> list[Fact]:
-        """Return the facts of some streams up to the position of a view, in the order of positions."""
+        """Return the facts of some streams up to the position of a view, in the order of positions.
+
+        Of the second and those after it as facts of one person with the first (`joining.py`).
+        """
         plain = view._replace(given=False)
-        histories = [await self._ledger.facts(name, plain) for name in streams]
-        return list(heapq.merge(*histories, key=lambda each: each.position))
+        own, *others = [await self._ledger.facts(name, plain) for name in streams]
+        joined = (map(apart(customer_of(name)), facts) for name, facts in zip(streams[1:], others, strict=True))
+        return list(heapq.merge(own, *joined, key=lambda each: each.position))
 
 
 async def linked_streams(ledger: Ledger, stream_id: str, own: RelationshipState, view: View) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from ledger.domain.times import timestamp
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import persona_pb2 as p
+from rapport.events.v1.exchange_pb2 import ExchangePosted
+from rapport.events.v1.identity_pb2 import PromiseKept, PromiseTriggered
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished, StrengthRules
 from rapport.relationship.v1 import explaining_pb2 as why
 from rapport.relationship.v1 import measures_pb2 as m
@@ -26,7 +28,7 @@ from services.runtime.run import ServiceModule
 from services.runtime.settings import Secret
 from tests.changed_histories import ChangedHistory
 from tests.contact_histories import DAY, instant
-from tests.measured_histories import MeasuredDraw, acted, told
+from tests.measured_histories import MeasuredDraw, acted, promised, told, traded
 from tests.refusals import fields_of, metadata_of, reason_of, refusal
 from tests.server import Serving, serving
 from tests.told_histories import Clock, begun, clock_of_tests, tell
@@ -34,6 +36,7 @@ from tests.told_histories import Clock, begun, clock_of_tests, tell
 MODULES: tuple[ServiceModule, ...] = (servicer,)
 BEGIN: Final = instant("2026-01-01")
 PERSON: Final = levels.VIEW_SCOPE_PERSON
+RECIPROCITY: Final = levels.STRENGTH_COMPONENT_RECIPROCITY
 ALWAYS: Final = {
     "next_crossing_time", "relationship_policy_version", "contact_policy_version", "types_version", "scope",
     "valuation_policy_id", "what_if", "person_customer_ids",
@@ -326,6 +329,30 @@ async def test_of_a_chain_one_link_taken_back_leaves_the_other(server: Serving, 
     lower = [before + 1, before + 3]
     assert lower == [each.position for each in identity.links], "of the two streams, whosever person is asked for"
     assert history.head - 1 == identity.links[0].unlinked_position
+
+
+async def test_exchanges_and_promises_of_one_name_are_those_of_their_own_relationships(
+    server: Serving, clock: Clock
+) -> None:
+    history = begun(BEGIN)
+    history.value_euros()
+    for number, customer in enumerate("ab"):
+        hold = traded("order-1", paid=500, got=700 * number)
+        hold.pending_until.FromMicroseconds(BEGIN + 90 * DAY)
+        units = [leg.amount.units for leg in hold.legs]
+        history.add(hold, "2026-01-02", customer=customer)
+        history.add(ExchangePosted(exchange_id="order-1", units=units), "2026-01-03", customer=customer)
+        history.add(promised("news"), "2026-01-04", customer=customer)
+        history.add(PromiseTriggered(promise_id="news"), f"2026-01-{5 + number:02}", customer=customer)
+    history.add(PromiseKept(promise_id="news"), "2026-01-06", customer="a")
+    history.link("a", "b", "2026-01-07")
+    await tell(server, clock, history)
+
+    for customer in "ab":
+        whole = (await get(server, customer, scope=PERSON, as_of=view("2026-01-20"))).measures
+        (ratio,) = (each.ratio for each in whole.strength.contributions if each.component == RECIPROCITY)
+        assert 700_000 == ratio.ppm, "7 euros for 10"
+        assert (1, 1) == (whole.promises.kept_count, whole.promises.broken_count)
 
 
 # --- Many, and why ----------------------------------------------------------------------------------------------------
