@@ -29,8 +29,8 @@ class _Level(NamedTuple):
     name: str
     pending: str
     """Under which measure a dwell may be under way; empty: it has none."""
-    plain: Callable[[Measured], object]
-    """What is compared between the two policies."""
+    plain: Callable[[Levels, Measured], object]
+    """What is compared between the two policies, from the same announced levels."""
     move: Callable[[Levels, Measured], None]
     """Sets the level to what the new policy says."""
     word: Callable[[Levels], str]
@@ -44,7 +44,7 @@ def reevaluated(look: Look, before: Measured) -> Draft | None:
     """
     levels, moved, lines = look.levels, [], dict(look.levels.lines)
     for level in _LEVELS:
-        if level.plain(before) == level.plain(look.measured):
+        if level.plain(levels, before) == level.plain(levels, look.measured):
             continue
         known = level.word(levels)
         level.move(levels, look.measured)
@@ -108,26 +108,32 @@ def _move_shape(levels: Levels, measured: Measured) -> None:
     levels.shape = measured.contacts.shape
 
 
-def _has_left(measured: Measured) -> tuple[bool, bool]:
+def _strength(levels: Levels, measured: Measured) -> tuple[int, str]:
+    """Return the score, and what it is beside what was announced: thresholds alone may make it something else."""
+    score = score_of(measured)
+    return score, strengthening.direction(score, levels, measured.outlook.rules)
+
+
+def _has_left(_: Levels, measured: Measured) -> tuple[bool, bool]:
     return measured.conversation.broadcast, has_left(measured.conversation, measured.outlook.rules)
 
 
-def _balance(measured: Measured) -> tuple[bool, bool]:
-    index, _ = exact_index(measured)
+def _balance(_: Levels, measured: Measured) -> tuple[bool, bool]:
+    index = exact_index(measured)[0]
     return below(index, measured.outlook.rules), index is None or index >= measured.outlook.rules.imbalance_clear
 
 
 _LEVELS: Final = (
     _Level(
-        "existence", "", lambda m: m.existence.exists, _move_existence,
+        "existence", "", lambda _, m: m.existence.exists, _move_existence,
         lambda levels: "EXISTS" if levels.exists else "MISSING",
     ),
     _Level(
-        "lifecycle", "", lambda m: m.lifecycle.lifecycle, _move_lifecycle,
+        "lifecycle", "", lambda _, m: m.lifecycle.lifecycle, _move_lifecycle,
         lambda levels: living.name(levels.lifecycle),
     ),
     _Level(
-        "band", strengthening.MEASURE, score_of, _move_strength,
+        "band", strengthening.MEASURE, _strength, _move_strength,
         lambda levels: strengthening.name(levels.band),
     ),
     _Level(
@@ -139,12 +145,12 @@ _LEVELS: Final = (
         lambda levels: "BROADCAST" if levels.broadcast else "CONVERSATION",
     ),
     _Level(
-        "mismatch", MISMATCH, lambda m: mismatches(m.types.mismatches), _move_mismatch,
+        "mismatch", MISMATCH, lambda _, m: mismatches(m.types.mismatches), _move_mismatch,
         lambda levels: levels.mismatched or "NONE",
     ),
-    _Level("actual", ACTUAL, lambda m: m.types.actual_slug, _move_type, lambda levels: levels.actual),
+    _Level("actual", ACTUAL, lambda _, m: m.types.actual_slug, _move_type, lambda levels: levels.actual),
     _Level(
-        "contact_shape", contacting.MEASURE, lambda m: m.contacts.shape, _move_shape,
+        "contact_shape", contacting.MEASURE, lambda _, m: m.contacts.shape, _move_shape,
         lambda levels: contacting.name(levels.shape),
     ),
 )  # fmt: skip

@@ -36,8 +36,7 @@ class Bounds(NamedTuple):
 def strengthening(look: Look) -> Iterator[Draft]:
     """Announce that the strength rose or fell."""
     levels, rules, score = look.levels, look.measured.outlook.rules, look.score
-    bounds = quiet(levels, rules)
-    what = _STRENGTHENED if score >= bounds.high else _WEAKENED if score < bounds.low else ""
+    bounds, what = quiet(levels, rules), direction(score, levels, rules)
     cause = held(look, MEASURE, what, rules.strength_dwell)
     if cause is None:
         return
@@ -65,6 +64,12 @@ def crosses_at(look: Look) -> int | None:
     """
     levels = levels_of(look.measured.outlook.rules, look.levels.score)
     return drift.crosses_at(look.measured, look.score, levels, LOOKS_MAX)
+
+
+def direction(score: int, levels: Levels, rules: Rules) -> str:
+    """Return whether a score is `strengthened` or `weakened` beside what was announced; empty: it is neither."""
+    bounds = quiet(levels, rules)
+    return _STRENGTHENED if score >= bounds.high else _WEAKENED if score < bounds.low else ""
 
 
 def quiet(levels: Levels, rules: Rules) -> Bounds:

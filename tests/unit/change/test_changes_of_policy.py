@@ -170,3 +170,18 @@ def test_what_the_clock_changes_at_the_same_instant_is_told_by_the_clock() -> No
     ]  # fmt: skip
     assert {change.cause for change in at_once} == {"timer:2026-03-02T00:00:00.000000Z"}
     assert levels_of(at_once[0]) == ("band=WEAK", "band=MODERATE")
+
+
+def test_a_band_that_only_the_thresholds_move_is_told_once_as_that() -> None:
+    """The score is the same under both: nobody grew stronger, neither at once nor with what happens next."""
+    history = acting()
+    before = len(history.changes())
+    thresholds = StrengthRules(moderate_from_ppm=40_000, strong_from_ppm=900_000)
+    published(history, "2026-01-13", RelationshipPolicy(version=1, strength=thresholds))
+    history.add(acted("VIEW"), "2026-01-14", customer="c")
+    history.mark("2026-01-20")
+
+    found = history.changes()[before:]
+
+    assert [name_of(change) for change in found] == ["policy_reevaluated"] * 3
+    assert {levels_of(change) for change in found} == {("band=WEAK", "band=MODERATE")}
