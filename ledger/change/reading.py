@@ -115,6 +115,9 @@ class Changes:
         """Return True once there is a change of a greater number; False when there was none in time.
 
         Any number of readers share one look at the table. While the database does not answer nothing is seen.
+
+        Raises:
+            StoreClosed: it is closed, so that nobody who waits again and again turns in a circle.
         """
         self._loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
@@ -123,6 +126,8 @@ class Changes:
                     if self._looking is None or self._looking.done():
                         self._looking = self._loop.create_task(self._look())
                     await self._moved.wait()
+        if self._closed:
+            raise StoreClosed("the changes are closed")
         return self._seen > number
 
     def tell(self, number: int) -> None:

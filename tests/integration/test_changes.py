@@ -21,7 +21,7 @@ from ledger.change.standing import Filter, Order, Standings
 from ledger.change.table import ProgressMoved, StoredChange
 from ledger.change.verifying import Verification
 from ledger.domain.consent import GiveConsent
-from ledger.domain.errors import Rejected
+from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import MICROSECONDS, microseconds, timestamp
 from ledger.log.following import Follower
 from ledger.log.recorders import open_store
@@ -214,6 +214,8 @@ async def test_readers_see_changes_in_order_and_wake(place: Place) -> None:
     assert changes.after(0, 1_000, kinds=kinds) == [change for change in everything if change.kind in kinds]
     assert not await changes.wait_beyond(len(everything), 0.3)
     await changes.close()
+    with pytest.raises(StoreClosed):  # Else who waits in a loop would turn in it for ever.
+        await changes.wait_beyond(len(everything), 0.3)
 
 
 async def test_relationships_are_listed_by_how_they_stand(place: Place) -> None:

@@ -159,9 +159,10 @@ class Brute:
 
     def obstacles(self) -> int:
         words = [fact for fact in self.facts if isinstance(fact.event, r.ObstacleReported | r.ObstacleRemoved)]
-        last = {
-            fact.event.obstacle_id: fact for fact in sorted(words, key=lambda fact: (fact.occur_time, fact.position))
-        }
+        last: dict[str, Fact] = {}
+        for fact in sorted(words, key=lambda fact: (fact.occur_time, fact.position)):
+            assert isinstance(fact.event, r.ObstacleReported | r.ObstacleRemoved)
+            last[fact.event.obstacle_id] = fact
         return -30_000 * sum(isinstance(fact.event, r.ObstacleReported) for fact in last.values())
 
     def lines(self) -> dict[str, int]:

@@ -28,7 +28,7 @@ def drawn(seed: int, events: int) -> tuple[MeasuredHistory, int]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_judging_after_every_fact_finds_what_judging_at_the_end_does(seed: int):
+def test_judging_after_every_fact_finds_what_judging_at_the_end_does(seed: int) -> None:
     history, at = drawn(seed, 60)
     outlook, record = outlook_of(history.published(), at), Record()
     for name, fact in history.facts:
@@ -43,7 +43,7 @@ def test_judging_after_every_fact_finds_what_judging_at_the_end_does(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(1, 40, 2))
-def test_dishonoured_contacts_are_those_of_the_contact_report(seed: int):
+def test_dishonoured_contacts_are_those_of_the_contact_report(seed: int) -> None:
     history, at = drawn(seed, 60)
     m = history.measured(at)
     report = contact_report(m.record.state, m.outlook.contact_policy, at, purposes=m.outlook.purposes)

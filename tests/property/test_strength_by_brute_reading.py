@@ -11,7 +11,7 @@ from tests.unit.measure.test_strength import NOW, by_component, example_a
 
 
 @pytest.mark.parametrize("seed", range(48))
-def test_lines_are_those_of_a_brute_reading(seed: int):
+def test_lines_are_those_of_a_brute_reading(seed: int) -> None:
     draw = MeasuredDraw(seed, days=draw_days(seed))
     at = draw.fill(80) + (seed % 5) * 30 * DAY
     measured = draw.history.measured(at)
@@ -40,7 +40,7 @@ def draw_days(seed: int) -> int:
     return (40, 120, 400, 2_500)[seed % 4]
 
 
-def test_example_a_is_read_the_same():
+def test_example_a_is_read_the_same() -> None:
     facts = [fact for name, fact in example_a().facts if name == stream("c")]
 
     found = Brute(facts, NOW, nanos_per_cent=10_000_000).lines()

@@ -29,14 +29,14 @@ MILD = RelationshipPolicy(
 """Penalties that leave something to measure, and levels near each other."""
 
 
-def drawn(seed: int, events: int = 50, **values: RelationshipPolicy) -> tuple[MeasuredDraw, Measured]:
+def drawn(seed: int, events: int = 50, under: RelationshipPolicy | None = None) -> tuple[MeasuredDraw, Measured]:
     draw = MeasuredDraw(seed)
     at = draw.fill(events)
-    return draw, draw.history.measured(at, **values)
+    return draw, draw.history.measured(at, under=under)
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_lines_sum_to_the_score_and_stay_within_their_weights(seed: int):
+def test_lines_sum_to_the_score_and_stay_within_their_weights(seed: int) -> None:
     _, m = drawn(seed, under=MILD if seed % 2 else None)
 
     strength = m.strength
@@ -52,7 +52,7 @@ def test_lines_sum_to_the_score_and_stay_within_their_weights(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_shares_sum_to_their_lines(seed: int):
+def test_shares_sum_to_their_lines(seed: int) -> None:
     _, m = drawn(seed, under=MILD if seed % 2 else None)
 
     explained = list(shares(m))
@@ -66,7 +66,7 @@ def test_shares_sum_to_their_lines(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_penalties_at_once_are_the_sum_of_their_lines_on_any_day(seed: int):
+def test_penalties_at_once_are_the_sum_of_their_lines_on_any_day(seed: int) -> None:
     _, m = drawn(seed)
 
     for days in (0, 1, 45, 400, 1_900):
@@ -77,7 +77,7 @@ def test_penalties_at_once_are_the_sum_of_their_lines_on_any_day(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_an_act_of_the_customer_never_lowers_involvement_and_a_day_adds_little(seed: int):
+def test_an_act_of_the_customer_never_lowers_involvement_and_a_day_adds_little(seed: int) -> None:
     draw, before = drawn(seed)
     for _ in range(5):
         draw.history.add(acted(draw.random.choice(["VISIT", "PURCHASE", "VIEW"])), before.at)
@@ -89,7 +89,7 @@ def test_an_act_of_the_customer_never_lowers_involvement_and_a_day_adds_little(s
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_an_outbound_that_answers_nothing_never_raises_the_score(seed: int):
+def test_an_outbound_that_answers_nothing_never_raises_the_score(seed: int) -> None:
     draw, before = drawn(seed)
     draw.history.add(told(), before.at)
 
@@ -97,7 +97,7 @@ def test_an_outbound_that_answers_nothing_never_raises_the_score(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_no_crossing_is_missed_between_looks(seed: int):
+def test_no_crossing_is_missed_between_looks(seed: int) -> None:
     draw, now = drawn(seed, 40, under=MILD)
     rules, record, outlook = now.outlook.rules, now.record, now.outlook
     announced = now.strength.score + draw.random.randrange(-30_000, 30_000)
@@ -122,7 +122,7 @@ def _moves_before(m: Measured, end: int) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_looks_are_few_when_no_level_is_near(seed: int):
+def test_looks_are_few_when_no_level_is_near(seed: int) -> None:
     _, m = drawn(seed, 40)
     far = (m.strength.score + 400_000, m.strength.score - 400_000)
 
@@ -133,7 +133,7 @@ def test_looks_are_few_when_no_level_is_near(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_whoever_looks_only_when_it_is_due_is_not_there_every_midnight(seed: int):
+def test_whoever_looks_only_when_it_is_due_is_not_there_every_midnight(seed: int) -> None:
     _, m = drawn(seed, 30, under=MILD)
     looks, now = 0, m
     while now.strength.changes_at is not None and now.at < m.at + 365 * DAY:
@@ -143,7 +143,7 @@ def test_whoever_looks_only_when_it_is_due_is_not_there_every_midnight(seed: int
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_sums_of_exchanges_agree_with_the_legs_one_by_one(seed: int):
+def test_sums_of_exchanges_agree_with_the_legs_one_by_one(seed: int) -> None:
     _, m = drawn(seed)
     at, table = m.at // DAY, m.outlook.rules.decay
     got = gave = 0

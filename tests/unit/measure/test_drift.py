@@ -36,7 +36,7 @@ def by_day(m: Measured, level: int, days: int = 300) -> int | None:
     return None
 
 
-def test_a_score_that_nothing_moves_is_never_looked_at():
+def test_a_score_that_nothing_moves_is_never_looked_at() -> None:
     history = MeasuredHistory()
     history.add(given("marketing"), START)
 
@@ -46,7 +46,7 @@ def test_a_score_that_nothing_moves_is_never_looked_at():
     assert measured.strength.changes_at is None
 
 
-def test_a_fading_penalty_is_met_on_the_day_on_which_it_lets_the_score_rise_over_a_level():
+def test_a_fading_penalty_is_met_on_the_day_on_which_it_lets_the_score_rise_over_a_level() -> None:
     history = MeasuredHistory()
     history.add(given("marketing"), START)
     history.add(did("MARKED_SPAM"), START)
@@ -58,7 +58,7 @@ def test_a_fading_penalty_is_met_on_the_day_on_which_it_lets_the_score_rise_over
     assert 0 < looks < 12
 
 
-def test_fading_involvement_is_met_on_the_day_on_which_it_falls_below_a_level():
+def test_fading_involvement_is_met_on_the_day_on_which_it_falls_below_a_level() -> None:
     history = MeasuredHistory()
     for day in range(8):
         history.add(acted("EVENT_ATTENDED"), START + day * DAY)
@@ -70,7 +70,7 @@ def test_fading_involvement_is_met_on_the_day_on_which_it_falls_below_a_level():
     assert 0 < looks < 12
 
 
-def test_a_level_far_away_is_looked_for_late():
+def test_a_level_far_away_is_looked_for_late() -> None:
     history = MeasuredHistory()
     history.add(acted("PURCHASE"), START)
     measured = history.measured(NOW)
@@ -81,7 +81,7 @@ def test_a_level_far_away_is_looked_for_late():
     assert due > NOW + 60 * DAY
 
 
-def test_what_leaves_the_window_is_met_at_its_instant():
+def test_what_leaves_the_window_is_met_at_its_instant() -> None:
     history = MeasuredHistory()
     for second in range(3):
         history.add(told(), START + 1_000_000 * second)
@@ -92,7 +92,7 @@ def test_what_leaves_the_window_is_met_at_its_instant():
     assert (START + 180 * DAY, 1) == (crossing(measured, 30_000)[0], 1)
 
 
-def test_a_request_that_nobody_answers_is_met_when_it_is_too_late():
+def test_a_request_that_nobody_answers_is_met_when_it_is_too_late() -> None:
     history = MeasuredHistory()
     asked = history.add(did("GREETING", needs_reply=True), NOW - DAY)
     history.add(told(in_reply_to=asked), NOW - DAY)
@@ -104,7 +104,7 @@ def test_a_request_that_nobody_answers_is_met_when_it_is_too_late():
     assert NOW + 2 * DAY == crossing(measured, 120_000)[0]
 
 
-def test_a_request_that_nobody_answered_is_forgotten_when_it_leaves_the_window():
+def test_a_request_that_nobody_answered_is_forgotten_when_it_leaves_the_window() -> None:
     history = MeasuredHistory()
     history.add(did("GREETING", needs_reply=True), START)
     asked = history.add(did("GREETING", needs_reply=True), START + 5 * DAY)
@@ -116,7 +116,7 @@ def test_a_request_that_nobody_answered_is_forgotten_when_it_leaves_the_window()
 
 
 @pytest.mark.parametrize("end", [40, 200])
-def test_the_end_of_a_consent_and_the_term_of_a_promise_are_leaps(end: int):
+def test_the_end_of_a_consent_and_the_term_of_a_promise_are_leaps(end: int) -> None:
     history = MeasuredHistory()
     history.add(given("marketing", NOW + end * DAY), START)
     history.add(promised("p", days=100), START)
@@ -129,7 +129,7 @@ def test_the_end_of_a_consent_and_the_term_of_a_promise_are_leaps(end: int):
 
 @pytest.mark.parametrize("half_life", [1, 7, 90])
 @pytest.mark.parametrize("old", [(0, 9_000), (9_000, 0)])
-def test_floors_of_old_decays_move_a_ratio_and_no_crossing_is_missed(half_life: int, old: tuple[int, int]):
+def test_floors_of_old_decays_move_a_ratio_and_no_crossing_is_missed(half_life: int, old: tuple[int, int]) -> None:
     history = MeasuredHistory()
     history.value_euros()
     history.add(traded("old", paid=old[0], got=old[1]), START)

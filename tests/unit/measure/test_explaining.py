@@ -36,7 +36,7 @@ def worth(formula: str) -> Fraction:
     return Fraction(value)
 
 
-def test_example_a_is_explained_with_its_numbers_in_place():
+def test_example_a_is_explained_with_its_numbers_in_place() -> None:
     found = explained(example_a(), NOW)
 
     assert "159823 + 200000 + 75000 + 50000 + 50000 + 75000 - 50000 - 35355" == found["strength.score_ppm"].formula
@@ -52,7 +52,7 @@ def test_example_a_is_explained_with_its_numbers_in_place():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_formulas_come_to_their_values(seed: int):
+def test_formulas_come_to_their_values(seed: int) -> None:
     draw = MeasuredDraw(seed)
     checked = 0
 
@@ -67,7 +67,7 @@ def test_formulas_come_to_their_values(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_positions_are_in_order_and_few_and_counted(seed: int):
+def test_positions_are_in_order_and_few_and_counted(seed: int) -> None:
     draw = MeasuredDraw(seed)
 
     for row in explained(draw.history, draw.fill(60)).values():
@@ -75,7 +75,7 @@ def test_positions_are_in_order_and_few_and_counted(seed: int):
         assert len(row.positions) <= min(row.found, EVIDENCE_MAX), row
 
 
-def test_paths_begin_with_fields_of_measures():
+def test_paths_begin_with_fields_of_measures() -> None:
     draw = MeasuredDraw(3)
 
     heads = {path.partition(".")[0] for path in explained(draw.history, draw.fill(80))}
@@ -83,19 +83,19 @@ def test_paths_begin_with_fields_of_measures():
     assert heads <= set(Measures.DESCRIPTOR.fields_by_name)
 
 
-def test_what_is_not_known_says_why():
+def test_what_is_not_known_says_why() -> None:
     assert "UNKNOWN TOO_FEW" == told(unknown(UNKNOWN_REASON_TOO_FEW))
     assert "333333" == told(Ratio(1, 3))
     assert "UNKNOWN NO_EVIDENCE" == explained(MeasuredHistory(), NOW)["promises.kept_rate"].value
 
 
-def test_two_equal_views_do_not_differ():
+def test_two_equal_views_do_not_differ() -> None:
     history = example_a()
 
     assert [] == list(changes(history.measured(NOW), history.measured(NOW)))
 
 
-def test_a_difference_is_told_by_path_and_by_line():
+def test_a_difference_is_told_by_path_and_by_line() -> None:
     history = example_a()
     before = history.measured(NOW)
     history.add(in_the_way("stairs"), NOW)
@@ -112,7 +112,7 @@ def test_a_difference_is_told_by_path_and_by_line():
     )
 
 
-def test_what_only_the_first_view_has_is_told_too():
+def test_what_only_the_first_view_has_is_told_too() -> None:
     history = MeasuredHistory()
     history.add(did("MARKED_SPAM"), START)
     history.add(acted("PURCHASE"), START)
@@ -125,7 +125,7 @@ def test_what_only_the_first_view_has_is_told_too():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_deltas_sum_to_the_difference_of_the_scores(seed: int):
+def test_deltas_sum_to_the_difference_of_the_scores(seed: int) -> None:
     draw = MeasuredDraw(seed)
     at = draw.fill(40)
     draw.history.add(said(), at)

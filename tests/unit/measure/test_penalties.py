@@ -30,7 +30,7 @@ def found(history: MeasuredHistory, at: int = LATER) -> list[tuple[str, int, int
     ]
 
 
-def test_a_withdrawal_counts_if_it_ended_a_live_cell_and_only_once():
+def test_a_withdrawal_counts_if_it_ended_a_live_cell_and_only_once() -> None:
     history = MeasuredHistory()
     history.add(withdrawn("marketing"), START)
     history.add(given("marketing.direct"), START + DAY)
@@ -42,7 +42,7 @@ def test_a_withdrawal_counts_if_it_ended_a_live_cell_and_only_once():
     assert [("WITHDRAWAL", first, 2, "")] == found(history)
 
 
-def test_a_withdrawal_of_what_the_notice_listed_ended_something():
+def test_a_withdrawal_of_what_the_notice_listed_ended_something() -> None:
     history = MeasuredHistory()
     notice = {"notice_id": "n", "purposes": ["marketing.post"]}
     history.add(given("marketing", notice=notice), START)
@@ -51,7 +51,7 @@ def test_a_withdrawal_of_what_the_notice_listed_ended_something():
     assert [("WITHDRAWAL", 2, 1, "")] == found(history)
 
 
-def test_a_consent_confirmed_after_a_withdrawal_was_not_live_before_it():
+def test_a_consent_confirmed_after_a_withdrawal_was_not_live_before_it() -> None:
     history = MeasuredHistory()
     history.add(given("marketing", confirmation_required=True), START)
     history.add(withdrawn("marketing"), START + DAY)
@@ -59,7 +59,7 @@ def test_a_consent_confirmed_after_a_withdrawal_was_not_live_before_it():
     assert [] == found(history)
 
 
-def test_a_mark_as_spam_and_an_open_complaint_count_until_they_are_taken_back_or_resolved():
+def test_a_mark_as_spam_and_an_open_complaint_count_until_they_are_taken_back_or_resolved() -> None:
     history = MeasuredHistory()
     spam = history.add(did("MARKED_SPAM"), START)
     complaint = history.add(did("COMPLAINT"), START + DAY)
@@ -71,7 +71,7 @@ def test_a_mark_as_spam_and_an_open_complaint_count_until_they_are_taken_back_or
     assert [] == found(history)
 
 
-def test_a_contact_without_the_decision_that_it_needs_dishonours_and_others_do_not():
+def test_a_contact_without_the_decision_that_it_needs_dishonours_and_others_do_not() -> None:
     history = MeasuredHistory()
     bare = history.add(sent(), START)
     question_asked = history.add(did("QUESTION"), START)
@@ -81,7 +81,7 @@ def test_a_contact_without_the_decision_that_it_needs_dishonours_and_others_do_n
     assert [("PREFERENCE_DISHONOURED", bare, 0, "")] == found(history)
 
 
-def test_a_bounced_contact_dishonours_nobody():
+def test_a_bounced_contact_dishonours_nobody() -> None:
     history = MeasuredHistory()
     bare = history.add(sent(), START)
     measured = history.measured(START)
@@ -101,7 +101,7 @@ def decided(history: MeasuredHistory, outcome: str, at: int, expires: int = 0) -
     return history.add(event, at)
 
 
-def test_a_contact_after_its_permit_ended_dishonours_and_one_in_time_does_not():
+def test_a_contact_after_its_permit_ended_dishonours_and_one_in_time_does_not() -> None:
     history = MeasuredHistory()
     permit = decided(history, "PERMIT", START, START + HOUR)
     history.add(sent(decision_id=permit), START + HOUR - 1)
@@ -112,7 +112,7 @@ def test_a_contact_after_its_permit_ended_dishonours_and_one_in_time_does_not():
     assert [("PREFERENCE_DISHONOURED", 4, 1, ""), ("PREFERENCE_DISHONOURED", 5, 2, "")] == found(history)
 
 
-def test_a_contact_that_names_a_denial_fractures_trust_and_one_that_names_a_deferral_dishonours():
+def test_a_contact_that_names_a_denial_fractures_trust_and_one_that_names_a_deferral_dishonours() -> None:
     history = MeasuredHistory()
     history.add(sent(decision_id=decided(history, "DENY", START)), START)
     history.add(sent(decision_id=decided(history, "DEFER", START)), START)
@@ -120,7 +120,7 @@ def test_a_contact_that_names_a_denial_fractures_trust_and_one_that_names_a_defe
     assert [("TRUST_FRACTURED", 2, 0, "contact"), ("PREFERENCE_DISHONOURED", 4, 0, "")] == found(history)
 
 
-def test_a_contact_against_what_was_declared_dishonours_whatever_its_class():
+def test_a_contact_against_what_was_declared_dishonours_whatever_its_class() -> None:
     history = MeasuredHistory()
     history.add(told(), START)
     history.add(f.PreferenceDeclared(channels=f.ChannelPreference(averse=[i.CHANNEL_EMAIL])), START + DAY)
@@ -130,7 +130,7 @@ def test_a_contact_against_what_was_declared_dishonours_whatever_its_class():
     assert [("PREFERENCE_DISHONOURED", against, 1, "")] == found(history)
 
 
-def test_a_preference_that_comes_late_counts_from_when_it_was_made():
+def test_a_preference_that_comes_late_counts_from_when_it_was_made() -> None:
     history = MeasuredHistory()
     for day in range(4):
         history.add(told(), START + day * DAY)
@@ -150,7 +150,7 @@ def judged_again(history: MeasuredHistory, record: Record) -> list[int]:
     return [each.position for each in events(Measured(record, outlook, LATER))]
 
 
-def test_a_correction_that_makes_a_contact_of_something_has_it_judged():
+def test_a_correction_that_makes_a_contact_of_something_has_it_judged() -> None:
     history = MeasuredHistory()
     contact = history.add(sent(), START + 5 * DAY)
     visit = history.add(did("QUESTION"), START + 9 * DAY)
@@ -161,7 +161,7 @@ def test_a_correction_that_makes_a_contact_of_something_has_it_judged():
     assert [contact, visit] == judged_again(history, record)
 
 
-def test_where_the_clock_stands_is_what_is_known_last():
+def test_where_the_clock_stands_is_what_is_known_last() -> None:
     history = MeasuredHistory()
     history.add(quiet(8, 10), START)
     against = history.add(told(contact_point_id="p"), START + 9 * HOUR)
@@ -172,7 +172,7 @@ def test_where_the_clock_stands_is_what_is_known_last():
     assert [] == judged_again(history, record)
 
 
-def test_a_disclosure_that_no_grant_covers_fractures_trust():
+def test_a_disclosure_that_no_grant_covers_fractures_trust() -> None:
     history = MeasuredHistory()
     disclosure = attribute_pb2.DisclosureRecorded(recipient="ads", purposes=["marketing.direct"], fields=["contact"])
     history.add(recipient("ads", START + DAY), START)
@@ -182,7 +182,7 @@ def test_a_disclosure_that_no_grant_covers_fractures_trust():
     assert [("TRUST_FRACTURED", uncovered, 2, "disclosure")] == found(history)
 
 
-def test_a_broken_promise_counts_from_its_due_instant_and_the_second_about_a_topic_fractures_trust():
+def test_a_broken_promise_counts_from_its_due_instant_and_the_second_about_a_topic_fractures_trust() -> None:
     history = MeasuredHistory()
     for number, topic in enumerate(("news", "news", "sale", "news", "")):
         history.add(promised(f"p{number}", topic), START)
@@ -199,7 +199,7 @@ def test_a_broken_promise_counts_from_its_due_instant_and_the_second_about_a_top
     }
 
 
-def test_a_promise_kept_late_is_one_broken():
+def test_a_promise_kept_late_is_one_broken() -> None:
     history = MeasuredHistory()
     history.add(promised("p"), START)
     history.add(identity_pb2.PromiseTriggered(promise_id="p"), START)
@@ -209,7 +209,7 @@ def test_a_promise_kept_late_is_one_broken():
 
 
 @pytest.mark.parametrize("age, ppm", [(0, 100_000), (45, 70_711), (90, 50_000), (1_793, 0)])
-def test_event_penalties_fade_with_age_and_vanish(age: int, ppm: int):
+def test_event_penalties_fade_with_age_and_vanish(age: int, ppm: int) -> None:
     history = MeasuredHistory()
     history.add(did("MARKED_SPAM"), START)
 
@@ -218,7 +218,7 @@ def test_event_penalties_fade_with_age_and_vanish(age: int, ppm: int):
     assert ([ppm] if ppm else []) == [line.ppm for line in lines]
 
 
-def test_state_penalties_stand_however_old():
+def test_state_penalties_stand_however_old() -> None:
     history = MeasuredHistory()
     history.add(did("COMPLAINT"), START)
 

@@ -19,7 +19,7 @@ def of(history: MeasuredHistory, name: str, at: int = NOW) -> tuple[Share, ...]:
     return next(parts for line, parts in shares(history.measured(at)) if line.component == component)
 
 
-def test_a_thousand_equal_acts_share_what_the_cap_of_a_day_leaves():
+def test_a_thousand_equal_acts_share_what_the_cap_of_a_day_leaves() -> None:
     history = MeasuredHistory()
     for second in range(1_000):
         history.add(acted("PURCHASE"), NOW + second)
@@ -31,7 +31,7 @@ def test_a_thousand_equal_acts_share_what_the_cap_of_a_day_leaves():
     assert [139] * 462 + [138] * 538 == [part.ppm for part in parts]
 
 
-def test_acts_share_involvement_by_weight_and_age():
+def test_acts_share_involvement_by_weight_and_age() -> None:
     history = MeasuredHistory()
     history.add(acted("PURCHASE"), NOW - 90 * DAY)
     history.add(acted("VIEW"), NOW)
@@ -43,7 +43,7 @@ def test_acts_share_involvement_by_weight_and_age():
     assert new // 15 <= view <= new // 15 + 1
 
 
-def test_exchanges_share_reciprocity_by_what_the_customer_got():
+def test_exchanges_share_reciprocity_by_what_the_customer_got() -> None:
     history = MeasuredHistory()
     history.value_euros()
     for name, paid, got in (("a", 1_000, 300), ("b", 0, 600), ("c", 100, 0)):
@@ -52,7 +52,7 @@ def test_exchanges_share_reciprocity_by_what_the_customer_got():
     assert [(2, 68_182), (3, 136_363)] == [(part.position, part.ppm) for part in of(history, "RECIPROCITY")]
 
 
-def test_only_repeats_without_incentive_share_preference():
+def test_only_repeats_without_incentive_share_preference() -> None:
     history = MeasuredHistory()
     for incentivised in (False, False, True, False):
         history.add(acted("PURCHASE", incentivised=incentivised), START)
@@ -60,7 +60,7 @@ def test_only_repeats_without_incentive_share_preference():
     assert [(2, 40_000), (4, 40_000)] == [(part.position, part.ppm) for part in of(history, "PREFERENCE")]
 
 
-def test_what_was_said_shares_balance_and_what_was_answered_answering():
+def test_what_was_said_shares_balance_and_what_was_answered_answering() -> None:
     history = MeasuredHistory()
     asked = [history.add(did("GREETING", needs_reply=True), START) for _ in range(3)]
     for position in asked[:2]:
@@ -70,7 +70,7 @@ def test_what_was_said_shares_balance_and_what_was_answered_answering():
     assert [(1, 25_000), (2, 25_000)] == [(part.position, part.ppm) for part in of(history, "ANSWERING")]
 
 
-def test_grants_share_permission_by_the_cells_that_they_keep_live():
+def test_grants_share_permission_by_the_cells_that_they_keep_live() -> None:
     history = MeasuredHistory()
     history.add(given("marketing", channels=[1, 2]), START)
     history.add(given("service.care", channels=[1]), START)
@@ -79,7 +79,7 @@ def test_grants_share_permission_by_the_cells_that_they_keep_live():
     assert [(1, 50_000), (2, 25_000)] == [(part.position, part.ppm) for part in of(history, "PERMISSION")]
 
 
-def test_a_penalty_is_the_share_of_its_event_and_a_clamp_nobodys():
+def test_a_penalty_is_the_share_of_its_event_and_a_clamp_nobodys() -> None:
     history = MeasuredHistory()
     spam = history.add(did("MARKED_SPAM"), NOW)
 

@@ -61,7 +61,7 @@ def example_a() -> MeasuredHistory:
     return history
 
 
-def test_example_a_adds_up_to_the_last_ppm():
+def test_example_a_adds_up_to_the_last_ppm() -> None:
     measured = example_a().measured(NOW)
 
     strength = measured.strength
@@ -83,7 +83,7 @@ def test_example_a_adds_up_to_the_last_ppm():
     } == by_component(strength)
 
 
-def test_example_b_takes_no_shortcut_to_involvement():
+def test_example_b_takes_no_shortcut_to_involvement() -> None:
     many, few = MeasuredHistory(), MeasuredHistory()
     for second in range(1_000):
         many.add(acted("PURCHASE"), days_ago(0, 8) + second)
@@ -96,7 +96,7 @@ def test_example_b_takes_no_shortcut_to_involvement():
     assert [138_462, 138_462] == [each.strength.contributions[0].ppm for each in found]
 
 
-def test_of_what_is_not_known_nothing_is_added_and_coverage_says_so():
+def test_of_what_is_not_known_nothing_is_added_and_coverage_says_so() -> None:
     nothing = MeasuredHistory().measured(NOW).strength
 
     assert (0, 0, None) == (nothing.score, nothing.coverage, nothing.changes_at)
@@ -105,7 +105,7 @@ def test_of_what_is_not_known_nothing_is_added_and_coverage_says_so():
     assert all(line.ratio.unknown for line in nothing.contributions)
 
 
-def test_partial_attention_gives_exactly_half_the_mass():
+def test_partial_attention_gives_exactly_half_the_mass() -> None:
     full, partial = MeasuredHistory(), MeasuredHistory()
     full.add(acted("VISIT"), days_ago(3))
     partial.add(acted("VISIT", attention=i.ATTENTION_PARTIAL), days_ago(3))
@@ -115,7 +115,7 @@ def test_partial_attention_gives_exactly_half_the_mass():
     assert masses[0] == 2 * masses[1] == 300_000 * 1_000_000 * decay(3, 90)
 
 
-def test_acts_weigh_as_long_as_the_table_of_decay_goes():
+def test_acts_weigh_as_long_as_the_table_of_decay_goes() -> None:
     history = MeasuredHistory()
     for age in (1_794, 1_793, 1_700, 1_694):
         history.add(acted("VISIT"), days_ago(age))
@@ -125,14 +125,14 @@ def test_acts_weigh_as_long_as_the_table_of_decay_goes():
     assert 300_000 * 1_000_000 * weights == history.measured(NOW).mass.mass
 
 
-def test_an_act_that_has_faded_to_nothing_leaves_involvement_known():
+def test_an_act_that_has_faded_to_nothing_leaves_involvement_known() -> None:
     history = MeasuredHistory()
     history.add(acted("PURCHASE"), days_ago(1_794))
 
     assert Ratio(0, 3_500_000 * 10**12) == involvement.involvement(history.measured(NOW))
 
 
-def test_views_of_no_weight_leave_it_unknown():
+def test_views_of_no_weight_leave_it_unknown() -> None:
     history = MeasuredHistory()
     history.add(acted("CHECKOUT_STARTED"), days_ago(1))
 
@@ -142,7 +142,7 @@ def test_views_of_no_weight_leave_it_unknown():
 @pytest.mark.parametrize(
     "paid, got, share", [(1_000, 3_000, 250_000), (4_750, 3_800, 200_000), (0, 100, 250_000), (100, 0, 0)]
 )
-def test_generosity_beyond_one_earns_no_more_and_costs_nothing(paid: int, got: int, share: int):
+def test_generosity_beyond_one_earns_no_more_and_costs_nothing(paid: int, got: int, share: int) -> None:
     history = MeasuredHistory()
     history.value_euros()
     history.add(traded("x", paid=paid, got=got), days_ago(5))
@@ -150,7 +150,7 @@ def test_generosity_beyond_one_earns_no_more_and_costs_nothing(paid: int, got: i
     assert share == by_component(history.measured(NOW).strength)["RECIPROCITY"]
 
 
-def test_got_against_nothing_given_is_unbounded():
+def test_got_against_nothing_given_is_unbounded() -> None:
     history = MeasuredHistory()
     history.value_euros()
     history.add(traded("x", got=100), days_ago(5))
@@ -158,7 +158,7 @@ def test_got_against_nothing_given_is_unbounded():
     assert history.measured(NOW).reciprocity.unbounded
 
 
-def test_legs_without_a_value_are_not_nothing():
+def test_legs_without_a_value_are_not_nothing() -> None:
     history = MeasuredHistory()
     history.add(traded("x", paid=100, got=100), days_ago(5))
 
@@ -167,7 +167,7 @@ def test_legs_without_a_value_are_not_nothing():
     assert (0, True) == (line.ppm, bool(line.ratio.unknown))
 
 
-def test_the_exact_index_has_a_prior_and_no_half_life():
+def test_the_exact_index_has_a_prior_and_no_half_life() -> None:
     history = MeasuredHistory()
     history.value_euros()
     history.add(traded("x", paid=4_750, got=3_800), days_ago(1_000))
@@ -176,7 +176,7 @@ def test_the_exact_index_has_a_prior_and_no_half_life():
     assert (-90_047, None) == reciprocity.exact_index(history.measured(NOW))
 
 
-def test_the_exact_index_of_the_past_says_when_what_is_recorded_takes_effect():
+def test_the_exact_index_of_the_past_says_when_what_is_recorded_takes_effect() -> None:
     history = MeasuredHistory()
     history.value_euros()
     history.add(traded("x", paid=4_750, got=3_800), days_ago(10))
@@ -184,7 +184,7 @@ def test_the_exact_index_of_the_past_says_when_what_is_recorded_takes_effect():
     assert (None, days_ago(10)) == reciprocity.exact_index(history.measured(days_ago(20), until=days_ago(20)))
 
 
-def test_an_obstacle_lowers_the_sum_by_exactly_its_line_and_its_removal_restores_it():
+def test_an_obstacle_lowers_the_sum_by_exactly_its_line_and_its_removal_restores_it() -> None:
     history = example_a()
     before = history.measured(NOW).strength.score
     history.add(in_the_way("stairs"), days_ago(0, 14))
@@ -195,7 +195,7 @@ def test_an_obstacle_lowers_the_sum_by_exactly_its_line_and_its_removal_restores
     assert before == history.measured(NOW).strength.score
 
 
-def test_penalties_are_lines_by_position_that_name_their_event():
+def test_penalties_are_lines_by_position_that_name_their_event() -> None:
     history = example_a()
     spam = history.add(did("MARKED_SPAM"), days_ago(0, 14))
     obstacle = history.add(in_the_way("stairs"), days_ago(0, 14))
@@ -209,7 +209,7 @@ def test_penalties_are_lines_by_position_that_name_their_event():
     assert [-50_000, -35_355, -100_000, -30_000] == [line.ppm for line in lines]
 
 
-def test_a_sum_below_nothing_is_closed_by_a_clamp():
+def test_a_sum_below_nothing_is_closed_by_a_clamp() -> None:
     history = MeasuredHistory()
     history.add(did("MARKED_SPAM"), days_ago(0))
 
@@ -220,7 +220,7 @@ def test_a_sum_below_nothing_is_closed_by_a_clamp():
     assert 100_000 == strength.contributions[-1].ppm
 
 
-def test_penalties_of_a_policy_that_has_none_are_no_lines():
+def test_penalties_of_a_policy_that_has_none_are_no_lines() -> None:
     none = RelationshipPolicy(
         strength=StrengthRules(
             penalties=Penalties(
@@ -240,13 +240,13 @@ def test_penalties_of_a_policy_that_has_none_are_no_lines():
     "score, band",
     [(339_999, "WEAK"), (340_000, "MODERATE"), (669_999, "MODERATE"), (670_000, "STRONG"), (0, "WEAK")],
 )
-def test_bands_begin_at_their_thresholds(score: int, band: str):
+def test_bands_begin_at_their_thresholds(score: int, band: str) -> None:
     rules = MeasuredHistory().measured(NOW).outlook.rules
 
     assert levels.StrengthBand.Value(f"STRENGTH_BAND_{band}") == band_of(score, rules)
 
 
-def test_permission_counts_cells_that_were_asked_about_in_any_way():
+def test_permission_counts_cells_that_were_asked_about_in_any_way() -> None:
     history = MeasuredHistory()
     history.add(given("marketing", NOW - DAY), days_ago(10))
     history.add(given("service.care"), days_ago(10))
@@ -261,7 +261,7 @@ def test_permission_counts_cells_that_were_asked_about_in_any_way():
     assert ["service.care"] == [each.cell.purpose for each in permission.cells if each.live]
 
 
-def test_permission_is_remembered_until_something_bears_on_it():
+def test_permission_is_remembered_until_something_bears_on_it() -> None:
     history = MeasuredHistory()
     history.add(given("marketing", NOW + DAY), days_ago(10))
     history.add(given("service.care"), days_ago(10))
@@ -277,7 +277,7 @@ def test_permission_is_remembered_until_something_bears_on_it():
     assert Ratio(0, 2) == Measured(record, outlook, NOW + 2 * DAY).permission.ratio
 
 
-def test_a_consent_of_one_use_is_live_until_a_permit_takes_it():
+def test_a_consent_of_one_use_is_live_until_a_permit_takes_it() -> None:
     history = MeasuredHistory()
     consent = history.add(c.ConsentGiven(purposes=["marketing"], validity=c.Validity(uses=1)), days_ago(10))
     record, outlook = history.record(), history.measured(NOW).outlook
@@ -292,7 +292,7 @@ def test_a_consent_of_one_use_is_live_until_a_permit_takes_it():
     assert (Ratio(0, 1), NOW + DAY) == (permission.ratio, permission.changes_at)
 
 
-def test_what_occurred_after_a_view_of_the_past_is_no_part_of_it():
+def test_what_occurred_after_a_view_of_the_past_is_no_part_of_it() -> None:
     history = example_a()
 
     past = history.measured(days_ago(46), until=days_ago(46)).strength
