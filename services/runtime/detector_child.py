@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, Self
 
 from ledger.change.table import Progress
-from services.runtime.settings import PREFIX, Settings, to_environment
+from services.runtime.settings import Settings, environment_of_child
 
 MODULE: Final = "services.detector"
 STOP_S: Final = 10.0
@@ -117,12 +117,11 @@ class Child:
 
 
 def _launch(end: int, settings: Settings, words: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     # Our modules are found where this process found them, however it was started.
     found = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     return subprocess.Popen(  # noqa: S603  # Our own module, run by this interpreter.
         (sys.executable, "-m", MODULE, str(end), *words),
-        env={**others, **found, **to_environment(settings)},
+        env={**environment_of_child(settings), **found},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=(end,),

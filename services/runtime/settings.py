@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -311,6 +312,12 @@ def to_environment(settings: Settings) -> dict[str, str]:
     """Return the variables that make these settings, for a process of our own. They may hold passwords."""
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return {_variable(name): _written(value) for name, value in values.items() if value is not None}
+
+
+def environment_of_child(settings: Settings) -> dict[str, str]:
+    """Return the environment of a process of our own: these settings, and what is about nothing of ours."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**others, **to_environment(settings)}
 
 
 def _written(value: Any) -> str:
