@@ -110,7 +110,8 @@ BALANCES = st.builds(
 LISTINGS = st.builds(
     Listing,
     organization_id=st.just("org-0"),
-    order=st.sampled_from(Order),
+    # The detector's levels know the order by next crossing, this index does not.
+    order=st.sampled_from([order for order in Order if order is not Order.NEXT_CROSSING_ASCENDING]),
     balances=st.builds(Balances, perspective=st.sampled_from(PERSPECTIVES)) | BALANCES,
     customer_id_prefix=st.sampled_from(["", "c-", "c-1", "c-11", "d"]),
     first_occur_time_from=st.none() | st.integers(START - 10**9, START),
