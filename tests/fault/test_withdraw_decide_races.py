@@ -130,6 +130,10 @@ class Races:
         return found
 
 
+ATTEMPTS = 8
+"""How often the control races a hundred times before it has found nothing: on a busy computer races are less close."""
+
+
 async def race(servers: list[ServerProcess], races: int, seed: int) -> Races:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Client(server.target)) for server in servers]
@@ -148,7 +152,10 @@ def skewed(folder: Path, stack: ExitStack, **settings: str) -> list[ServerProces
     return [
         stack.enter_context(
             ServerProcess(
-                folder, module="tests.fault.skewed_server", settings={**settings, "RAPPORT_TEST_SKEW_S": str(skew)}
+                folder,
+                module="tests.fault.skewed_server",
+                # Whoever finds changes beside the writers takes turns with them: the races would be less close.
+                settings={"RAPPORT_DETECTOR": "off", **settings, "RAPPORT_TEST_SKEW_S": str(skew)},
             )
         )
         for skew in (SKEW_S, -SKEW_S)
@@ -180,7 +187,12 @@ async def test_no_permit_after_a_withdrawal_on_one_postgresql_database(
 @pytest.mark.timeout(300)
 async def test_the_races_find_the_permits_of_servers_that_forget_what_they_read(tmp_path: Path, seed: int) -> None:
     """The control: without the conditions on the read set the same races end in permits that must not be."""
-    with ExitStack() as stack:
-        run = await race(skewed(tmp_path, stack, RAPPORT_TEST_BLIND="1"), 100, seed)
+    found = []
+    for attempt in range(ATTEMPTS):
+        with ExitStack() as stack:
+            servers = skewed(tmp_path / str(attempt), stack, RAPPORT_TEST_BLIND="1")
+            found = (await race(servers, 100, seed + attempt)).violations
+        if found:
+            break
 
-    assert run.violations
+    assert found, f"none in {ATTEMPTS} times 100 races"
