@@ -57,8 +57,12 @@ class Projector:
         clock: Callable[[], int],
         on_failure: Callable[[Exception, float], None] | None = None,
         batch_events: int = BATCH_EVENTS,
+        folds: bool = True,
     ) -> None:
-        """`on_failure` is told each error that folding met, and in how many seconds it is tried again."""
+        """`on_failure` is told each error that folding met, and in how many seconds it is tried again.
+
+        `folds`: False where another process is to keep up with the log; this one reads what it has.
+        """
         self.projection = projection
         self.position = 0
         """Checkpoint of the live generation, as last seen here; may be read from any thread."""
@@ -69,6 +73,7 @@ class Projector:
         self._clock = clock
         self._on_failure = on_failure
         self._batch_events = batch_events
+        self._folds = folds
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"projection-{projection.name}")
         self._ready_position: int | None = None
         self._lock: Lock | None = None
@@ -176,7 +181,7 @@ class Projector:
             self._lock.release()
             self._lock = self._generation = None
         self._head = self._store.head().position
-        if self._lock is None:
+        if self._lock is None and self._folds:
             self._lock = self._database.try_lock(_live_lock(self.projection.name, self.projection.fold_version))
         if self._lock is None:
             self._see(self._database.live(self.projection))

@@ -22,7 +22,7 @@ from services.runtime.app import App, open_app
 from services.runtime.detecting import find_here
 from services.runtime.detector_child import Lines, Report
 from services.runtime.logs import Logging, configure
-from services.runtime.projecting import open_database
+from services.runtime.projecting import open_database, programmes_of
 from services.runtime.remote_verification import WORD, verdict
 from services.runtime.run import live, read_settings, watch_ledger
 from services.runtime.settings import Settings
@@ -83,6 +83,7 @@ async def _find(app: App, parent: Lines | None) -> None:
     process.spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run(stop))
+        tasks.create_task(programmes_of(app, folds=True).run(stop))
         tasks.create_task(watch_ledger(app)(stop))
         if parent is None:
             for number in (signal.SIGTERM, signal.SIGINT):

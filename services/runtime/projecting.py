@@ -28,9 +28,13 @@ def projector_of(app: App) -> Projector:
     return _shared(app, Relationships())
 
 
-def programmes_of(app: App) -> Projector:
-    """Return the projection of what reports are made of, as `projector_of`."""
-    return _shared(app, Programmes())
+def programmes_of(app: App, *, folds: bool | None = None) -> Projector:
+    """Return the projection of what reports are made of, as `projector_of`.
+
+    Folding it is as dear as finding changes, so it is done where those are found: `folds`, by default in this process
+    only if that finds changes in a thread of its own.
+    """
+    return _shared(app, Programmes(), folds=app.settings.detector == "thread" if folds is None else folds)
 
 
 def open_database(settings: Settings) -> Database:
@@ -45,18 +49,18 @@ def open_database(settings: Settings) -> Database:
     return PostgresDatabase(address)
 
 
-def _shared(app: App, projection: Projection) -> Projector:
+def _shared(app: App, projection: Projection, *, folds: bool = True) -> Projector:
     for there in app.projectors:
         if there.projection.name == projection.name:
             return there
-    projector = _opened(app, projection)
+    projector = _opened(app, projection, folds=folds)
     app.projectors.append(projector)
     app.metrics.watch_projection(projection.name, lambda: projector.position)
     app.run_beside(projector.run)
     return projector
 
 
-def _opened(app: App, projection: Projection) -> Projector:
+def _opened(app: App, projection: Projection, *, folds: bool) -> Projector:
     log = get_log()
 
     def tell(error: Exception, back_off_s: float) -> None:
@@ -72,4 +76,5 @@ def _opened(app: App, projection: Projection) -> Projector:
         log_id=ledger.log_id,
         clock=ledger.clock,
         on_failure=tell,
+        folds=folds,
     )

@@ -24,7 +24,9 @@ def master(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def imported(tmp_path_factory: pytest.TempPathFactory, master: Path) -> Iterator[ImportedHistory]:
     """A server on SQLite with the whole history. Shared: nobody may write to the organization `cdnow`."""
-    with history_on_a_server(tmp_path_factory.mktemp("cdnow") / "data", master) as history:
+    # In a process of its own, so that an import is not slower by what changes and reports cost.
+    settings = {"RAPPORT_DETECTOR": "process"}
+    with history_on_a_server(tmp_path_factory.mktemp("cdnow") / "data", master, settings) as history:
         yield history
 
 
@@ -37,6 +39,6 @@ def imported_on_postgresql(
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
     folder = tmp_path_factory.mktemp("cdnow-postgresql") / "data"
-    settings = {"RAPPORT_STORE_URL": address(postgres_server, dbname=name)}
+    settings = {"RAPPORT_STORE_URL": address(postgres_server, dbname=name), "RAPPORT_DETECTOR": "off"}
     with history_on_a_server(folder, master, settings) as history:
         yield history

@@ -212,7 +212,7 @@ async def test_the_sample_goes_in_with_a_mapping_of_its_own(
 
 
 async def test_killing_the_server_in_between_ends_in_the_same_state(tmp_path: Path, master: Path) -> None:
-    with ServerProcess(tmp_path / "data") as server:
+    with ServerProcess(tmp_path / "data", settings={"RAPPORT_DETECTOR": "off"}) as server:
         importing = start_import(server, master)
         for position in (20_000, 60_000):
             await asyncio.to_thread(eventually, lambda: head_of(server) > position, 300)  # noqa: B023  # Waited for.
