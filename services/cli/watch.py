@@ -61,9 +61,10 @@ def _add_selection(parser: ArgumentParser) -> None:
 
 async def run_watch(arguments: Namespace) -> int:
     """Print changes as they are found, for ever."""
+    kinds = _kinds(arguments)
     async with client_of(arguments) as client:
         watch = client.watch_relationships(
-            arguments.organization, after_number=arguments.after, subject_ids=arguments.subject, kinds=_kinds(arguments)
+            arguments.organization, after_number=arguments.after, subject_ids=arguments.subject, kinds=kinds
         )
         rows = None if arguments.json else Rows(*_COLUMNS, live=True)
         async for change in watch:
@@ -73,14 +74,14 @@ async def run_watch(arguments: Namespace) -> int:
 
 async def run_list(arguments: Namespace) -> int:
     """Print the changes found so far, page by page."""
-    left, token = arguments.limit, ""
+    left, token, kinds = arguments.limit, "", _kinds(arguments)
     rows = None if arguments.json else Rows(*_COLUMNS)
     async with client_of(arguments) as client:
         while True:
             page = await client.list_changes(
                 arguments.organization,
                 subject_ids=arguments.subject,
-                kinds=_kinds(arguments),
+                kinds=kinds,
                 after_number=arguments.after,
                 page_size=500,
                 page_token=token,

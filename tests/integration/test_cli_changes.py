@@ -50,9 +50,12 @@ async def test_a_list_is_a_table_or_json(server: Serving, capsys: pytest.Capture
     assert json.loads(line)["kind"] == "CHANGE_KIND_OPTED_OUT"
 
 
-async def test_a_kind_that_is_none_is_told_with_those_that_are(server: Serving) -> None:
+async def test_a_kind_that_is_none_is_told_with_those_that_are(
+    server: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(exits.UsageFault, match="lapsed"):
         await run(server, "changes list acme --kind opted")
+    assert capsys.readouterr().out == "", "no head of a table that does not come"
 
 
 async def test_a_watch_prints_at_once(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
