@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
-import nats
+import nats.errors
 from nats.aio.client import Client
 
 from services.runtime.logs import get_log
@@ -16,6 +17,7 @@ from services.runtime.settings import Settings
 NAME: Final = "rapport relay"
 RECONNECT_S: Final = 0.25
 CONNECT_S: Final = 2
+ABANDON_S: Final = 0.1
 PING_S: Final = 5
 """A server that says nothing is taken for dead after two of these."""
 
@@ -27,23 +29,37 @@ async def connect(settings: Settings, servers: Sequence[str]) -> Client:
         OSError: a file of certificates cannot be read, or NATS is away.
         nats.errors.Error: NATS is away, or knows neither user nor certificate.
     """
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {
+        "name": NAME,
+        "connect_timeout": CONNECT_S,
+        "reconnect_time_wait": RECONNECT_S,
+        "max_reconnect_attempts": -1,
+        "ping_interval": PING_S,
+    }
     if (context := _tls(settings, servers)) is not None:
         options["tls"] = context
 
     async def told(error: Exception) -> None:
         get_log().debug("nats.told", error=type(error).__qualname__)
 
-    return await nats.connect(
-        list(servers),
-        name=NAME,
-        error_cb=told,
-        connect_timeout=CONNECT_S,
-        reconnect_time_wait=RECONNECT_S,
-        max_reconnect_attempts=-1,
-        ping_interval=PING_S,
-        **options,
-    )
+    client = Client()
+    try:
+        await client.connect(list(servers), error_cb=told, **options)
+    except BaseException:
+        # Whoever stops waiting would leave the socket of the attempt under way open.
+        await close(client)
+        raise
+    return client
+
+
+async def abandon(connecting: asyncio.Task[Client]) -> None:
+    """End an attempt to connect, and let go of what came of it."""
+    while not connecting.done():
+        connecting.cancel()
+        # Again and again: `asyncio.wait_for` of Python 3.11, which the client library uses, may swallow it.
+        await asyncio.wait({connecting}, timeout=ABANDON_S)
+    if not connecting.cancelled() and connecting.exception() is None:
+        await close(connecting.result())
 
 
 async def close(client: Client) -> None:

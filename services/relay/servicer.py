@@ -15,7 +15,7 @@ import grpc
 import nats.errors
 from nats.aio.client import Client
 
-from services.relay.connecting import close, connect
+from services.relay.connecting import abandon, close, connect
 from services.relay.relay import Relay, State, Status
 from services.relay.server import NatsServer, NotStarted
 from services.relay.source import Kept, Source
@@ -119,14 +119,15 @@ class Running:
 
     async def _connected(self, servers: Sequence[str]) -> Client:
         """Return a connection; it is waited for as long as it takes, and after a while that is told."""
-        connecting = asyncio.ensure_future(connect(self._app.settings, servers))
+        connecting = asyncio.create_task(connect(self._app.settings, servers))
         try:
             done, _ = await asyncio.wait({connecting}, timeout=PATIENCE_S)
             if not done:
                 self._away(ConnectionError("NATS does not answer"))
-            return await connecting
-        finally:
-            connecting.cancel()
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            await abandon(connecting)
+            raise
 
     async def _relay_over(self, client: Client) -> None:
         """Relay for as long as a connection may come back; where NATS throws us out, the client library gives up."""

@@ -43,7 +43,15 @@ START_S = 60.0
 def children(pid: int) -> list[int]:
     """Return the processes that find changes for a process."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(each) for each in found if b"services.detector" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    return [int(each) for each in found if b"services.detector" in command_of(int(each))]
+
+
+def command_of(pid: int) -> bytes:
+    """Return what a process was started with; nothing of one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def is_there(pid: int) -> bool:

@@ -20,9 +20,10 @@ from services.client.consuming import Consumer
 from services.client.effects import SqliteEffects
 from services.client.relayed import RelayedChanges, RelayedEvents
 from services.relay.__main__ import Alone
+from services.relay.connecting import abandon, connect
 from services.relay.server import NatsServer, NotStarted
 from services.relay.servicer import SERVICE
-from services.runtime.settings import Secret
+from services.runtime.settings import Secret, Settings
 from tests.nats_server import Nats, nats_server
 from tests.relay_rig import connected, stored, until
 from tests.server import Serving, serving
@@ -241,3 +242,20 @@ async def test_off_is_off(tmp_path: Path) -> None:
 
     assert SERVICE not in names.statuses
     assert not (tmp_path / "nats").exists()
+
+
+async def test_an_attempt_to_connect_that_nobody_waits_for_leaves_no_socket_open() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        attempt = asyncio.create_task(connect(Settings(), [f"nats://{host}:{port}"]))
+        await begun.wait()
+        await abandon(attempt)
+        await asyncio.wait_for(ended.wait(), 5)
