@@ -22,7 +22,7 @@ _CLEARED: Final = "BALANCED"
 def balancing(look: Look) -> Iterator[Draft]:
     """Announce that the customer gives more than they get, or no longer does."""
     levels, rules = look.levels, look.measured.outlook.rules
-    index, _ = look.index
+    index = look.index
     if levels.imbalanced:
         threshold = rules.imbalance_clear
         what = _CLEARED if index is None or index >= threshold else ""
@@ -45,7 +45,7 @@ def balancing(look: Look) -> Iterator[Draft]:
 
 def imbalanced(measured: Measured) -> bool:
     """Tell whether the customer's index is below the bound, whatever was announced."""
-    return below(exact_index(measured)[0], measured.outlook.rules)
+    return below(exact_index(measured), measured.outlook.rules)
 
 
 def below(index: int | None, rules: Rules) -> bool:

@@ -57,8 +57,7 @@ def crossing(look: Look) -> int | None:
     m = look.measured
     instants = [
         m.existence.changes_at, m.lifecycle.changes_at, m.axes.changes_at, m.types.changes_at,
-        m.conversation.changes_at, m.contacts.changes_at, look.index[1], crosses_at(look),
-        personae.changes_at(m),
+        m.conversation.changes_at, m.contacts.changes_at, crosses_at(look), personae.changes_at(m),
     ]  # fmt: skip
     return min((each for each in instants if each is not None), default=None)
 

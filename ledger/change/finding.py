@@ -216,7 +216,7 @@ class Finder:
             m.lifecycle.lifecycle,
             band_of(look.score, m.outlook.rules),
             int(m.conversation.broadcast),
-            int(below(look.index[0], m.outlook.rules)),
+            int(below(look.index, m.outlook.rules)),
             int(bool(m.types.mismatches)),
             m.contacts.shape,
             m.types.desired_slug,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.change.change_id import event_cause, timer_cause
 from ledger.change.levels import Levels
@@ -12,6 +12,9 @@ from ledger.measure.measured import Measured
 from ledger.measure.reciprocity import exact_index
 from ledger.measure.score import score_of
 from rapport.change.v1.change_pb2 import ChangeKind
+
+_NOT_ASKED: Final = -(1 << 63)
+"""Less than any index."""
 
 
 class Cause(NamedTuple):
@@ -69,7 +72,7 @@ class Look:
     """State of another relationship of the organization, by customer_id, at the same position."""
 
     _score: int = -1
-    _index: tuple[int | None, int | None] | None = None
+    _index: int | None = _NOT_ASKED
 
     @property
     def score(self) -> int:
@@ -79,9 +82,9 @@ class Look:
         return self._score
 
     @property
-    def index(self) -> tuple[int | None, int | None]:
-        """The customer's exact index, and when the clock alone may change it; both as `exact_index` says."""
-        if self._index is None:
+    def index(self) -> int | None:
+        """The customer's exact index, as `exact_index` says."""
+        if self._index == _NOT_ASKED:
             self._index = exact_index(self.measured)
         return self._index
 

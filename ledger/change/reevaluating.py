@@ -82,7 +82,7 @@ def _move_strength(levels: Levels, measured: Measured) -> None:
 
 
 def _move_balance(levels: Levels, measured: Measured) -> None:
-    index, _ = exact_index(measured)
+    index = exact_index(measured)
     if below(index, measured.outlook.rules):
         levels.imbalanced = True
     elif index is None or index >= measured.outlook.rules.imbalance_clear:
@@ -119,7 +119,7 @@ def _has_left(_: Levels, measured: Measured) -> tuple[bool, bool]:
 
 
 def _balance(_: Levels, measured: Measured) -> tuple[bool, bool]:
-    index = exact_index(measured)[0]
+    index = exact_index(measured)
     return below(index, measured.outlook.rules), index is None or index >= measured.outlook.rules.imbalance_clear
 
 

@@ -17,7 +17,6 @@ from ledger.change.reading import Last
 from ledger.change.table import NEVER
 from ledger.measure import personae
 from ledger.measure.measured import Measured
-from ledger.measure.reciprocity import exact_index
 from ledger.measure.score import score_of
 from ledger.measure.strength import band_of
 from ledger.projections.database import Database, Session
@@ -230,7 +229,7 @@ def standing_of(customer_id: str, m: Measured) -> Standing:
 def _crossing(m: Measured) -> int | None:
     timed = (m.existence, m.lifecycle, m.strength, m.axes, m.types, m.conversation, m.contacts)
     instants = [each.changes_at for each in timed]
-    instants += [exact_index(m)[1], personae.changes_at(m)]
+    instants.append(personae.changes_at(m))
     return min((each for each in instants if each is not None), default=None)
 
 

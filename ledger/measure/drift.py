@@ -85,9 +85,9 @@ def steady_until(m: Measured) -> int:
 def leaps_at(m: Measured) -> int | None:
     """Return the next instant at which more than fading and the window moves the score, in microseconds, or None.
 
-    A consent begins or ends, a promise is due, or, in a view of the past, an exchange takes effect.
+    A consent begins or ends, or a promise is due.
     """
-    leaps = m.permission.changes_at, m.promises.changes_at, reciprocity.takes_effect_at(m)
+    leaps = m.permission.changes_at, m.promises.changes_at
     return min((leap for leap in leaps if leap is not None), default=None)
 
 

@@ -8,11 +8,9 @@ the valuation policy that the relationship policy names.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.balance.book import POINTS
-from ledger.balance.lanes import Lane
 from ledger.balance.slices import Slice, Span, slices_of
 from ledger.balance.view import BalanceView
 from ledger.domain.amounts import half_even
@@ -77,26 +75,20 @@ def share(of: Weighed) -> Ratio:
     return found if found.unknown is not None else Ratio(min(found.n, found.d), found.d)
 
 
-def exact_index(m: Measured) -> tuple[int | None, int | None]:
-    """Return the customer's index without half-life in ppm, and when the clock alone may change it, in microseconds.
+def exact_index(m: Measured) -> int | None:
+    """Return the customer's index without half-life in ppm, which the clock alone does not move.
 
-    None: there is no index, as nothing has a value; None: it will not change.
+    None: there is no index, as nothing has a value.
     """
     opinion, book, at = m.outlook.opinion, m.record.book, m.at
-    changes_at = takes_effect_at(m)
     if opinion is None or opinion.closing is None:
-        return None, changes_at
+        return None
     slices = slices_of(book, opinion, BalanceView(at, PARTY_CUSTOMER), Span(_EVER, at, at))
     found = _added(slices)
     if not found.got + found.gave:
-        return None, changes_at
+        return None
     prior = 2 * opinion.closing.kappa_nanos * FULL
-    return half_even(FULL * (found.got - found.gave), found.got + found.gave + prior), changes_at
-
-
-def takes_effect_at(m: Measured) -> int | None:
-    """Return when something recorded takes effect next that has not yet, in microseconds; None: nothing waits."""
-    return min(_next_effects(m), default=None)
+    return half_even(FULL * (found.got - found.gave), found.got + found.gave + prior)
 
 
 def evidence(m: Measured, most: int) -> tuple[int, ...]:
@@ -128,19 +120,3 @@ def _added(slices: list[Slice]) -> Weighed:
             got += weighted * rate.rate
             got_fresh += units * rate.rate
     return Weighed(got, gave, got_fresh, gave_fresh, legs, valued)
-
-
-def _next_effects(m: Measured) -> Iterator[int]:
-    """Yield when what has no effect yet takes effect: in views of the past the book knows what came later."""
-    book, at = m.record.book, m.at
-    for lane in book.lanes.values():
-        yield from _next_in(lane, at)
-    for account in book.accounts.values():
-        yield from _next_in(account.taken, at)
-        yield from _next_in(account.reversed, at)
-
-
-def _next_in(lane: Lane, at: int) -> Iterator[int]:
-    place = bisect_right(lane.times, at)
-    if place < len(lane.times):
-        yield lane.times[place]

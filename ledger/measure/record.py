@@ -29,7 +29,7 @@ class Record:
         self.state = RelationshipState(until)
         """Facts by subject."""
         self.book = Book()
-        """Exchanges; it bounds nothing by `until`: whoever reads it asks as of an instant."""
+        """Exchanges that occurred by `until`, with what became of them by then: nothing tells of what came later."""
         self.acts = Acts(until, self.book)
         """What the customer did."""
         self.talk = Talk(until)
@@ -58,6 +58,7 @@ class Record:
         self.faults.foresee(fact, self.state)
         self.state.evolve(fact)
         self.faults.evolve(fact, self.state)
-        self.book.evolve(fact)
+        if fact.occur_time <= self.state.until:  # A book bounds nothing itself.
+            self.book.evolve(fact)
         self.acts.evolve(fact)
         self.talk.evolve(fact)

@@ -181,9 +181,6 @@ def _ratio_changes(rule: Conditions, of: reciprocity.Weighed, m: Measured) -> It
     With age all sums shrink by one factor, so their ratio stays where it is but for the rounding of each weight: a ppm
     of the fresh sum at most. So long as that does not reach a bound, nobody needs to look (settled.md 18).
     """
-    effect = reciprocity.takes_effect_at(m)
-    if effect is not None:
-        yield effect
     if of.got == of.gave == 0:
         return
     within = _within(rule, of)

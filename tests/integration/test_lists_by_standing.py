@@ -107,7 +107,7 @@ class FromZero:
     def levels(self, customer: str, at: int) -> Standing:
         """Return the levels, without when they change next."""
         m = self.measured(customer, at)
-        index = exact_index(m)[0]
+        index = exact_index(m)
         return Standing(
             exists=m.existence.exists,
             lifecycle=m.lifecycle.lifecycle,

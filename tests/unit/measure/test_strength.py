@@ -173,15 +173,18 @@ def test_the_exact_index_has_a_prior_and_no_half_life() -> None:
     history.add(traded("x", paid=4_750, got=3_800), days_ago(1_000))
 
     assert -90_047 == round(1e6 * (38 - 47.5) / (38 + 47.5 + 2 * 10))
-    assert (-90_047, None) == reciprocity.exact_index(history.measured(NOW))
+    assert -90_047 == reciprocity.exact_index(history.measured(NOW))
 
 
-def test_the_exact_index_of_the_past_says_when_what_is_recorded_takes_effect() -> None:
+def test_a_view_of_the_past_knows_nothing_of_exchanges_that_came_later() -> None:
     history = MeasuredHistory()
     history.value_euros()
     history.add(traded("x", paid=4_750, got=3_800), days_ago(10))
 
-    assert (None, days_ago(10)) == reciprocity.exact_index(history.measured(days_ago(20), until=days_ago(20)))
+    past = history.measured(days_ago(20), until=days_ago(20))
+
+    assert (None, None) == (reciprocity.exact_index(past), past.next_crossing)
+    assert not past.record.book.exchanges
 
 
 def test_an_obstacle_lowers_the_sum_by_exactly_its_line_and_its_removal_restores_it() -> None:

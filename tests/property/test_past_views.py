@@ -1,0 +1,63 @@
+"""What a view of the past answers does not depend on what occurred later, however early that became known.
+
+Random histories, in which facts come late and holds are posted and taken back, are seen as of some past instant and
+some position, once as recorded and once without what occurred after that instant. Corrections, retractions and what
+they name stay: they say what was known of the past, and hold in every view that knows them (settled.md 8).
+"""
+
+import pytest
+
+from ledger.domain.fact import Fact
+from ledger.domain.policy import PolicyState
+from ledger.measure.explaining import evidence
+from ledger.measure.measured import Measured
+from ledger.measure.outlook import outlook_of
+from ledger.measure.record import Record
+from rapport.events.v1 import interaction_pb2 as i
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
+from rapport.relationship.v1 import measures_pb2 as pb
+from services.relationship.measure_translate import tell_measures
+from tests.measured_histories import MeasuredHistory
+from tests.property.test_relationship_by_brute_reading import SHORT, Draw
+
+HISTORIES = 60
+REWRITES = i.InteractionCorrected, i.InteractionRetracted
+
+
+def published() -> PolicyState:
+    """Return what an organization published that knows what a euro is worth."""
+    history = MeasuredHistory()
+    history.value_euros()
+    return history.published()
+
+
+def seen(facts: list[Fact], at: int, under: RelationshipPolicy | None) -> Measured:
+    """Return the measures at a past instant, of what is known."""
+    record = Record(at)
+    for fact in facts:
+        record.evolve(fact)
+    return Measured(record, outlook_of(published(), at, under), at)
+
+
+def is_of_the_record(fact: Fact, known: list[Fact]) -> bool:
+    """Tell whether a fact rewrites another, or is rewritten by one that is known."""
+    named = (each.event.original_position for each in known if isinstance(each.event, REWRITES))
+    return isinstance(fact.event, REWRITES) or fact.position in named
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_a_past_view_is_the_same_whatever_occurred_later(seed: int) -> None:
+    draw = Draw(seed)
+    for _ in range(draw.random.choice([5, 20, 45])):
+        draw.fact()
+    for _ in range(6):
+        at = draw.random.choice(draw.facts).occur_time + draw.random.choice([-1, 0, 0, 1])
+        known = draw.facts[: draw.random.randrange(len(draw.facts) + 1)]
+        by_then = [fact for fact in known if fact.occur_time <= at or is_of_the_record(fact, known)]
+        for under in (None, SHORT):
+            told = [pb.Measures(), pb.Measures()]
+            measured = [seen(facts, at, under) for facts in (known, by_then)]
+            for each, m in zip(told, measured, strict=True):
+                tell_measures(each, m, ())
+            assert told[0] == told[1]
+            assert list(evidence(measured[0])) == list(evidence(measured[1]))
