@@ -21,8 +21,9 @@ from ledger.change.table import Dues, Progress, ProgressMoved
 from ledger.change.verifying import Verification
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import MICROSECONDS
+from ledger.log.entries import entry_bytes, leaf_hash
 from ledger.log.following import Follower
-from ledger.log.store import Store
+from ledger.log.store import EventRow, Store
 from ledger.projections.database import Database, Lock
 from rapport.errors.v1 import error_reason_pb2 as reasons
 
@@ -224,27 +225,39 @@ class Runner:
         with self._database.snapshot() as session:
             progress = table.progress(session)
         self._head = self._store.head().position
-        if progress.log_id != self._log_id or progress.position > self._head:
+        if progress.log_id != self._log_id or not self._is_of_this_past(progress):
             with self._database.writing() as session:
                 progress = table.begin_anew(session, self._log_id)
+            self.changes.tell(progress)
         self._finder.forget()
         self.progress, self._began = progress, True
         self._count()
+
+    def _is_of_this_past(self, progress: Progress) -> bool:
+        """Tell whether the last event looked at is still the one of its position.
+
+        Each event has random bytes of its own, so one that is the same stands on the same events as then.
+        """
+        if not progress.position:
+            return True
+        row = self._store.get(progress.position)
+        return row is not None and progress.leaf in ("", _leaf(row))
 
     def _find(self) -> None:
         found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)
         if found is None:
             return
+        after = found.progress
+        if after.position != self.progress.position and (row := self._store.get(after.position)) is not None:
+            after = after._replace(leaf=_leaf(row))
         try:
-            table.store(
-                self._database, self.progress, found.progress, found.changes, found.watched, found.aggregates
-            )  # fmt: skip
+            table.store(self._database, self.progress, after, found.changes, found.watched, found.aggregates)
         except ProgressMoved:
             self._began = False  # The lock was lost on the way, and somebody else goes on.
             self._finder.forget()
             return
-        self.progress = found.progress
-        self.changes.tell(found.progress.number)
+        self.progress = after
+        self.changes.tell(after)
         if not self._is_busy():
             self._count()
 
@@ -258,7 +271,7 @@ class Runner:
     def _see(self) -> None:
         with self._database.snapshot() as session:
             self.progress = table.progress(session)
-        self.changes.tell(self.progress.number)
+        self.changes.tell(self.progress)
 
     def _standing(self) -> Standing:
         head = self._store.head().position
@@ -311,6 +324,10 @@ class Runner:
         if self._closed:
             raise StoreClosed("changes are found no more")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _leaf(row: EventRow) -> str:
+    return leaf_hash(entry_bytes(row)).hex()
 
 
 def standing(database: Database, head: int, *, running: bool) -> Standing:

@@ -290,6 +290,47 @@ async def test_changes_of_another_log_are_let_go(place: Place) -> None:
     assert find(place.store, place.history.head, KeptInMemory()) == stored(place.database())
 
 
+async def test_a_log_put_back_that_grew_to_another_past_is_looked_through_anew(place: Place, tmp_path: Path) -> None:
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 60)
+    place.store.close()
+    place.history = drawn(4, 70)
+    place.store = open_store(f"sqlite://{tmp_path}/put-back.db")
+    put(place.history, place.store)
+    assert place.history.head >= runner.progress.position > 0
+    assert place.store.head().position == place.history.head
+
+    async with running(place) as again:
+        await again.wait_for(place.history.head, 60)
+
+    assert (runner.progress.past, again.progress.past) == (0, 1)
+    assert find(place.store, place.history.head, KeptInMemory()) == stored(place.database())
+
+
+async def test_the_same_log_is_gone_on_with_also_in_tables_that_have_no_proof_of_it(place: Place) -> None:
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 60)
+    database = place.database()
+    with database.writing() as session:
+        session.change("UPDATE changes SET subject_id = 'marked' WHERE number = 1")
+        for column in ("leaf", "past"):
+            session.change(f"ALTER TABLE change_progress DROP COLUMN {column}")
+    assert runner.progress.leaf
+
+    async with running(place) as again:
+        await again.wait_for(place.history.head, 60)
+        assert again.progress == runner.progress._replace(leaf="")
+        place.history.add(acted("MEETING"), history_end(place.history) + DAY, customer="a")
+        place.append(place.history)
+        await again.wait_for(place.history.head, 60)
+    async with running(place) as last:
+        await last.wait_for(place.history.head, 60)
+
+    assert last.progress == again.progress
+    assert last.progress.leaf
+    assert stored(database)[0].subject_id == "marked", "nothing was found anew"
+
+
 def long_ago() -> ChangedHistory:
     """A history in which something is due since 2020."""
     history = ChangedHistory()
