@@ -33,7 +33,8 @@ POLL_S: Final = 1.0
 """Seconds that silence of the log is trusted, at most."""
 PACE_MIN_S: Final = 0.004
 PACE_MAX_S: Final = 0.02
-"""Seconds from the end of a batch to the next one, while few events come: as long as the batch took, within these.
+"""Seconds from the end of a batch to the next one, beside writers, while few events come: as long as the batch took,
+within these.
 
 Many small ones would cost those who record more than they gain. What comes after a silence is looked at at once.
 """
@@ -81,6 +82,7 @@ class Runner:
         on_failure: Callable[[Exception, float], None] | None = None,
         on_alarm: Callable[[int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
+        beside_writers: bool = True,
         running_s: Callable[[], float] = time.monotonic,
         events_max: int = EVENTS_MAX,
         timers_max: int = TIMERS_MAX,
@@ -90,6 +92,8 @@ class Runner:
         mark: None: no mark is ever made. on_failure: told each error, and in how many seconds it is tried again.
         on_alarm: told by how many microseconds the clock is ahead of that of the database, when no mark is made for it.
         on_moved: told after each batch, and each look at another process, on the event loop.
+        beside_writers: whether others record in this process. They share one interpreter with what finds changes, and
+        get every other moment; where there are none, nobody gains from a rest.
         """
         self.changes = changes
         """What was found, for readers; told at once."""
@@ -107,6 +111,7 @@ class Runner:
         self._on_failure = on_failure
         self._on_alarm = on_alarm
         self._on_moved = on_moved
+        self._beside_writers = beside_writers
         self._running_s = running_s
         self._events_max = events_max
         self._timers_max = timers_max
@@ -313,10 +318,10 @@ class Runner:
                 rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, _DUE_S), POLL_S)
             await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
             pace_s = self._ended_s + min(max(self._stepped_s, PACE_MIN_S), PACE_MAX_S) - time.monotonic()
-            if pace_s > 0:
+            if self._beside_writers and pace_s > 0:
                 await _first(pace_s, stop.wait(), self._hurry.wait())
-        elif self._grew:
-            # Somebody writes meanwhile, perhaps in this process: they get every other moment.
+        elif self._beside_writers and self._grew:
+            # Somebody writes meanwhile: they get every other moment.
             await _first(min(self._stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
         self._hurry.clear()
 

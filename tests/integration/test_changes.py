@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from ledger.change import running as running_module
 from ledger.change import table
 from ledger.change.finding import Finder
 from ledger.change.kept import KeptInMemory, KeptInTables
@@ -174,6 +175,50 @@ async def test_who_waits_for_a_position_is_not_told_of_half_of_what_a_new_policy
         await waiting.wait_for(place.history.head, 0.01)
     finally:
         await waiting.close()
+
+
+async def appended_one_by_one(place: Place, runner: Runner, count: int) -> None:
+    """Record some facts, each once the one before is found."""
+    place.history = continued(place.history)
+    for number in range(count):
+        place.history.add(acted("MEETING"), history_end(place.history) + DAY, customer=f"c-{number}")
+        place.append(place.history)
+        async with asyncio.timeout(20):
+            while runner.progress.position < place.history.head:  # noqa: ASYNC110  # Whoever waits for it hurries it.
+                await asyncio.sleep(0.002)
+
+
+async def test_beside_nobody_who_writes_it_rests_only_where_there_is_nothing_to_find(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[bool] = []
+    first = running_module._first
+
+    async def rest(timeout_s: float, *waits: Any) -> None:
+        rests.append(runner.progress.position < place.history.head)
+        await first(timeout_s, *waits)
+
+    monkeypatch.setattr(running_module, "PACE_MIN_S", 30.0)
+    monkeypatch.setattr(running_module, "PACE_MAX_S", 30.0)
+    monkeypatch.setattr(running_module, "_first", rest)
+    async with running(place, events_max=3, timers_max=3, beside_writers=False) as runner:
+        await appended_one_by_one(place, runner, 5)
+        steps = len(rests)
+        await asyncio.sleep(1.0)
+        assert len(rests) <= steps + 3, "it is idle"
+    # Where it has waited, the log had grown only after the last look.
+    assert sum(rests) <= 5
+
+
+async def test_beside_writers_it_rests_between_two_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_module, "PACE_MIN_S", 0.3)
+    monkeypatch.setattr(running_module, "PACE_MAX_S", 0.3)
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 60)
+        await appended_one_by_one(place, runner, 1)
+        begun_s = time.monotonic()
+        await appended_one_by_one(place, runner, 3)
+    assert time.monotonic() - begun_s > 0.5
 
 
 async def test_a_second_detector_that_does_not_know_of_the_lock_changes_nothing(place: Place) -> None:
