@@ -221,7 +221,9 @@ class Measures(_message.Message):
 
     @_builtins.property
     def person_customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """PERSON: customer ids whose facts were folded, in order."""
+        """PERSON: customer ids whose facts were folded, in order. Where there are several, ids of vectors, of obstacles and of
+        people who take part are told as `customer_id/id`.
+        """
 
     def __init__(
         self,
