@@ -10,13 +10,14 @@ from rapport.type.v1.levels_pb2 import ExistenceLeg
 MEASURE: Final = "existence"
 EXISTS: Final = "EXISTS"
 """The level of a relationship all of whose legs hold; else `MISSING:` and the legs that do not."""
+_NAMES: Final = {number: name.removeprefix("EXISTENCE_LEG_") for name, number in ExistenceLeg.items()}
 
 
 def existing(look: Look) -> Iterator[Draft]:
     """Announce that all three legs hold, or that one no longer does; both name the legs that were or are missing."""
     levels, now = look.levels, look.measured.existence
     before = levels.missing
-    levels.missing = [] if now.exists else [_name(leg) for leg in now.missing]
+    levels.missing = [] if now.exists else [_NAMES[leg] for leg in now.missing]
     if now.exists != levels.exists:
         levels.exists = now.exists
         kind = pb.CHANGE_KIND_FORMED if now.exists else pb.CHANGE_KIND_DISSOLVED
@@ -26,7 +27,3 @@ def existing(look: Look) -> Iterator[Draft]:
 
 def _level(missing: list[str]) -> str:
     return f"MISSING:{','.join(missing)}" if missing else "MISSING"
-
-
-def _name(leg: ExistenceLeg.ValueType) -> str:
-    return ExistenceLeg.Name(leg).removeprefix("EXISTENCE_LEG_")

@@ -54,8 +54,8 @@ class Faults:
     """Fold of one relationship, beside its state."""
 
     __slots__ = (
-        "_judged", "_mark", "_policy_version", "_purposes", "_until", "disclosures", "terms_position", "used_up",
-        "withdrawals",
+        "_judged", "_mark", "_policy_version", "_purposes", "_until", "disclosures", "disturbed", "terms_position",
+        "used_up", "withdrawals",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -69,6 +69,8 @@ class Faults:
         """Position of the last fact on which it depends what is consented to; 0: there is none."""
         self.used_up = False
         """Whether a consent was ever given that ends by its uses or by an event: then any fact may end it."""
+        self.disturbed = 0
+        """How often what is said here changed other than at its end."""
         self._judged: list[Judged] = []
         self._mark = START_OF_TIME
         """Contacts that occurred before this are judged."""
@@ -115,7 +117,9 @@ class Faults:
         """Have the contacts from a time on judged again."""
         if time < self._mark:
             self._mark = time
-            del self._judged[bisect_left(self._judged, (time,)) :]
+            if self._judged:
+                self.disturbed += 1
+                del self._judged[bisect_left(self._judged, (time,)) :]
 
     # Before the state folds a fact.
 
@@ -155,7 +159,7 @@ class Faults:
 
     def _disclose(self, fact: Fact, state: RelationshipState) -> None:
         if not state.recipient_grants.used_by(fact.position):
-            _put(self.disclosures, fact)
+            self.disturbed += not _put(self.disclosures, fact)
 
 
 def _judged(contact: Contact, judge: Judge, state: RelationshipState) -> Judged | None:
@@ -183,9 +187,12 @@ def _ends_some(acts: Acts, withdrawal: Scope, at: int) -> bool:
     return any(permits(cell_verdict(acts, cell, at).status) for cell in cells)
 
 
-def _put(faults: list[Fault], fact: Fact) -> None:
+def _put(faults: list[Fault], fact: Fact) -> bool:
+    """Put a fault in its place; return whether that is the end."""
     fault = Fault(fact.occur_time, fact.position)
-    faults.insert(bisect_left(faults, fault), fault)
+    place = bisect_left(faults, fault)
+    faults.insert(place, fault)
+    return place == len(faults) - 1
 
 
 _BEFORE: Final[dict[str, Callable[[Faults, Fact, RelationshipState, Any], None]]] = {
