@@ -73,7 +73,7 @@ def _formed_at(record: Record, rules: Rules) -> int | None:
 
 def _know(m: Measured) -> Leg:
     """We know them: a verified contact point. They know us: they began something once."""
-    acts, state = m.record.acts.sessions(m.outlook.rules).acts, m.record.state
+    acts, state = m.sessions.acts, m.record.state
     points = state.profile.identifiers.values() if "profile" in state.parts else ()
     verified = [(known.verified_time, known.position) for known in points]
     holds = bool(verified) and len(acts) > 0

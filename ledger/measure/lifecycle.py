@@ -49,7 +49,7 @@ class _Ends(NamedTuple):
 def lifecycle(m: Measured) -> LifecycleMeasure:
     """Return the lifecycle at the instant, with the cadence that it rests on."""
     rules = m.outlook.rules
-    sessions = m.record.acts.sessions(rules)
+    sessions = m.sessions
     cadence, acts = sessions.cadence(rules), sessions.acts
     standing = _standing(m, sessions, cadence)
     last = acts.times[-1] if acts else None

@@ -35,6 +35,7 @@ from ledger.measure import results as r
 from ledger.measure.faults import Judged
 from ledger.measure.outlook import Outlook
 from ledger.measure.record import Record
+from ledger.measure.sessions import Sessions
 
 if TYPE_CHECKING:
     from functools import cached_property as once
@@ -69,6 +70,11 @@ class Measured:
         measured = Measured(self.record, self.outlook, at)
         vars(measured).update(permission=self.permission, preference=self.preference, injuries=self.injuries)
         return measured
+
+    @once
+    def sessions(self) -> Sessions:
+        """Acts that the customer began, and the sessions that they make (relationship.md 4)."""
+        return self.record.acts.sessions(self.outlook.rules)
 
     @once
     def existence(self) -> r.Existence:
