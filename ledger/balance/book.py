@@ -9,12 +9,13 @@ something arrives late.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from ledger.balance.grants import Lot
 from ledger.balance.lanes import Lane
 from ledger.balance.spans import Span, Spans
 from ledger.domain.fact import Fact
+from ledger.domain.made_late import MadeLate
 from ledger.domain.times import microseconds
 from rapport.events.v1.exchange_pb2 import (
     CATEGORY_POINTS_GRANT,
@@ -147,13 +148,26 @@ AccountKey = tuple[int, int, str]
 """Giver, category and asset."""
 
 
-class Book:
+class Book(MadeLate):
     """Fold of one relationship's exchange facts in position order. To be continued with later facts only."""
 
     __slots__ = (
         "accounts", "exchange_version", "exchanges", "holds", "lanes", "last_position", "legs", "lots", "observations",
         "promising", "reversed_later", "version",
     )  # fmt: skip
+
+    LATE: ClassVar = {"holds": Spans, "lots": dict, "observations": list, "promising": Spans, "reversed_later": Spans}
+
+    reversed_later: Spans[Counted]
+    """Legs from when they took effect until they were reversed."""
+    holds: Spans[Exchange]
+    """Exchanges while they are pending."""
+    lots: dict[str, Lot]
+    """By `exchange_id/leg_no` of the grant, in the order in which they became known."""
+    promising: Spans[Lot]
+    """Lots while something of them is outstanding."""
+    observations: list[tuple[int, int, int]]
+    """(when it was declared, category, since when), in microseconds, as recorded."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -168,16 +182,6 @@ class Book:
         self.lanes: dict[LaneKey, Lane] = {}
         """Legs that were posted and never reversed."""
         self.accounts: dict[AccountKey, Account] = {}
-        self.reversed_later: Spans[Counted] = Spans()
-        """Legs from when they took effect until they were reversed."""
-        self.holds: Spans[Exchange] = Spans()
-        """Exchanges while they are pending."""
-        self.lots: dict[str, Lot] = {}
-        """By `exchange_id/leg_no` of the grant, in the order in which they became known."""
-        self.promising: Spans[Lot] = Spans()
-        """Lots while something of them is outstanding."""
-        self.observations: list[tuple[int, int, int]] = []
-        """(when it was declared, category, since when), in microseconds, as recorded."""
 
     @property
     def pieces(self) -> int:
@@ -362,3 +366,5 @@ _FOLDS: Final[Mapping[str, Callable[[Book, Fact], None]]] = {
     EXCHANGE_REVERSED: Book._reverse,  # noqa: SLF001
     OBSERVATION_DECLARED: Book._observe,  # noqa: SLF001
 }
+TOPICS: Final = tuple(_FOLDS)
+"""What is folded here; facts of other topics only move the version and the last position."""

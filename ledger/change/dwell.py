@@ -1,7 +1,9 @@
 """Dwell: a condition that must hold for a while before it is announced (relationship.md 15, settled.md 41).
 
 It counts from the evaluation that first saw the condition. A condition that did not hold at one evaluation begins anew.
-The cause that is named is what began it, and the change takes effect then; it is found when the dwell is over.
+The cause that is named is what began it, and the change takes effect then; it is found when the dwell is over. How long
+that takes is up to the policy in force: a new one moves the end of what is under way, and what has held for as long as
+it asks is found when it comes into force.
 """
 
 from collections.abc import Iterator
@@ -31,6 +33,18 @@ def held(look: Look, measure: str, what: str, dwell: int) -> Cause | None:
     del pending[measure]
     _, since, _, text, *positions = known
     return Cause(text, since, tuple(positions))
+
+
+def reckon(levels: Levels, measure: str, dwell: int) -> None:
+    """Move the end of a dwell that is under way, if it is, to `dwell` microseconds after it began."""
+    known = levels.pending.get(measure)
+    if known is not None:
+        known[2] = known[1] + dwell
+
+
+def is_over(levels: Levels, at: int) -> bool:
+    """Tell whether a dwell that is under way is over at an instant, in microseconds, and was not looked at since."""
+    return any(end <= at for end in ends(levels))
 
 
 def ends(levels: Levels) -> Iterator[int]:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from ledger.change import adding, detecting
 from ledger.change.adding import CAMPAIGN, COHORT, Announced
 from ledger.change.balancing import below
+from ledger.change.dwell import is_over
 from ledger.change.kept import Kept, Owner
 from ledger.change.levels import Levels
 from ledger.change.look import Cause, Draft, Look, caused_by_clock, caused_by_event
@@ -380,7 +381,7 @@ class Finder:
         draft = reevaluated(look, Measured(record, old, new.at))
         if draft is not None:
             self._announce(owner, levels, draft, new.at, new.outlook)
-        self._stand(owner, look, waits=row.due <= new.at)
+        self._stand(owner, look, waits=row.due <= new.at or is_over(levels, new.at))
         for kind, before, after in ((COHORT, cohorts, levels.cohorts), (CAMPAIGN, campaigns, levels.campaigns)):
             for subject_id, members, hits in adding.differences(before, after):
                 self._add(owner[0], kind, subject_id, members, hits)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
-from ledger.change.table import StoredChange
+from ledger.change.table import Progress, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
 from ledger.projections.database import Database, Session
 
@@ -33,6 +33,8 @@ class Last(NamedTuple):
     """Log position up to which changes are found."""
     log_time: int
     """The log's own time there: what is due before it was looked at. Microseconds."""
+    past: int
+    """Of which past the numbers are: in another one they name other changes (`Progress.past`)."""
 
 
 class Page(NamedTuple):
@@ -59,7 +61,8 @@ class Changes:
         """
         self._database = database
         table.create(database)
-        self._seen = 0
+        self._seen = (0, 0)
+        """Past and number of the last change, as last seen."""
         self._moved = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -111,10 +114,11 @@ class Changes:
             raise StoreClosed("the changes are closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
-    async def wait_beyond(self, number: int, timeout_s: float) -> bool:
+    async def wait_beyond(self, number: int, timeout_s: float, past: int | None = None) -> bool:
         """Return True once there is a change of a greater number; False when there was none in time.
 
-        Any number of readers share one look at the table. While the database does not answer nothing is seen.
+        past: True as well once the numbers are of another past than this. Any number of readers share one look at the
+        table. While the database does not answer nothing is seen.
 
         Raises:
             StoreClosed: it is closed, so that nobody who waits again and again turns in a circle.
@@ -122,24 +126,24 @@ class Changes:
         self._loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self._seen <= number and not self._closed:
+                while not self._is_beyond(number, past) and not self._closed:
                     if self._looking is None or self._looking.done():
                         self._looking = self._loop.create_task(self._look())
                     await self._moved.wait()
         if self._closed:
             raise StoreClosed("the changes are closed")
-        return self._seen > number
+        return self._is_beyond(number, past)
 
-    def tell(self, number: int) -> None:
-        """Say that changes up to a number are there, so that readers here wake at once. Safe from any thread."""
+    def tell(self, progress: Progress) -> None:
+        """Say how far changes are stored, so that readers here wake at once. Safe from any thread."""
         if self._loop is not None and not self._closed:
             with suppress(RuntimeError):  # The loop may be closed while a thread still finds changes.
-                self._loop.call_soon_threadsafe(self._see, number)
+                self._loop.call_soon_threadsafe(self._see, progress.past, progress.number)
 
     async def close(self) -> None:
         """Let readers go, and the threads; the database stays open. Calling it twice is the same as calling it once."""
         self._closed = True
-        self._see(self._seen)
+        self._see(*self._seen)
         if self._looking is not None:
             self._looking.cancel()
         await asyncio.to_thread(self._executor.shutdown)
@@ -147,16 +151,22 @@ class Changes:
     async def _look(self) -> None:
         """Look at the table once, and rest: whoever still waits then begins anew."""
         with suppress(StoreFailed):
-            self._see((await self.read(self.last)).number)
+            last = await self.read(self.last)
+            self._see(last.past, last.number)
         await asyncio.sleep(POLL_S)
-        self._see(self._seen)
+        self._see(*self._seen)
 
-    def _see(self, number: int) -> None:
-        self._seen = max(self._seen, number)
+    def _is_beyond(self, number: int, past: int | None) -> bool:
+        seen_past, seen_number = self._seen
+        return seen_number > number or (past is not None and seen_past > past)
+
+    def _see(self, past: int, number: int) -> None:
+        # A look may end after what was told since it began; of a later past the numbers are smaller.
+        self._seen = max(self._seen, (past, number))
         self._moved.set()
         self._moved.clear()
 
 
 def _last(session: Session) -> Last:
     progress = table.progress(session)
-    return Last(progress.number, progress.position, progress.log_time)
+    return Last(progress.number, progress.position, progress.log_time, progress.past)

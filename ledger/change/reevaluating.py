@@ -1,22 +1,25 @@
 """A new policy: levels that it moves are set silently, and at most one change says so (relationship.md 15).
 
-A relationship is measured twice at one instant, under the old policy and the new. What both agree on stays as it is, a
-dwell that is under way too: the policy did not touch it. What differs is set to what the new one says, without dwell,
-as the customer did nothing.
+A relationship is measured twice at one instant, under the old policy and the new. What both agree on stays as it is,
+and a dwell that is under way goes on, for as long as the new one asks: the policy did not touch what began it. What
+differs is set to what the new one says, without dwell, as the customer did nothing.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ledger.change import breaching, contacting, living, permissions, strengthening
+from ledger.change import balancing, breaching, contacting, dwell, living, permissions, strengthening
 from ledger.change.balancing import below
 from ledger.change.conversing import has_left
 from ledger.change.detecting import add_up
+from ledger.change.existing import legs_missing
 from ledger.change.levels import Levels
 from ledger.change.look import Draft, Look
 from ledger.change.types import ACTUAL, MISMATCH, mismatches
 from ledger.measure.measured import Measured
 from ledger.measure.reciprocity import exact_index
+from ledger.measure.rules import Rules
 from ledger.measure.score import score_of
 from rapport.change.v1 import change_pb2 as pb
 
@@ -35,6 +38,8 @@ class _Level(NamedTuple):
     """Sets the level to what the new policy says."""
     word: Callable[[Levels], str]
     """The announced level, as text."""
+    dwell: Callable[[Rules], int] | None = None
+    """How long a dwell is, in microseconds; None: it has none."""
 
 
 def reevaluated(look: Look, before: Measured) -> Draft | None:
@@ -42,9 +47,11 @@ def reevaluated(look: Look, before: Measured) -> Draft | None:
 
     `before`: the same record at the same instant under the old policy.
     """
-    levels, moved, lines = look.levels, [], dict(look.levels.lines)
+    levels, rules, moved, lines = look.levels, look.measured.outlook.rules, [], dict(look.levels.lines)
     for level in _LEVELS:
         if level.plain(levels, before) == level.plain(levels, look.measured):
+            if level.dwell is not None:
+                dwell.reckon(levels, level.pending, level.dwell(rules))
             continue
         known = level.word(levels)
         level.move(levels, look.measured)
@@ -68,7 +75,7 @@ def reevaluated(look: Look, before: Measured) -> Draft | None:
 
 
 def _move_existence(levels: Levels, measured: Measured) -> None:
-    levels.exists = measured.existence.exists
+    levels.exists, levels.missing = measured.existence.exists, legs_missing(measured.existence)
 
 
 def _move_lifecycle(levels: Levels, measured: Measured) -> None:
@@ -125,7 +132,7 @@ def _balance(_: Levels, measured: Measured) -> tuple[bool, bool]:
 
 _LEVELS: Final = (
     _Level(
-        "existence", "", lambda _, m: m.existence.exists, _move_existence,
+        "existence", "", lambda _, m: m.existence.missing, _move_existence,
         lambda levels: "EXISTS" if levels.exists else "MISSING",
     ),
     _Level(
@@ -134,11 +141,11 @@ _LEVELS: Final = (
     ),
     _Level(
         "band", strengthening.MEASURE, _strength, _move_strength,
-        lambda levels: strengthening.name(levels.band),
+        lambda levels: strengthening.name(levels.band), attrgetter("strength_dwell"),
     ),
     _Level(
-        "reciprocity", "reciprocity", _balance, _move_balance,
-        lambda levels: "IMBALANCED" if levels.imbalanced else "BALANCED",
+        "reciprocity", balancing.MEASURE, _balance, _move_balance,
+        lambda levels: "IMBALANCED" if levels.imbalanced else "BALANCED", attrgetter("imbalance_dwell"),
     ),
     _Level(
         "conversation", "", _has_left, _move_conversation,
@@ -146,11 +153,14 @@ _LEVELS: Final = (
     ),
     _Level(
         "mismatch", MISMATCH, lambda _, m: mismatches(m.types.mismatches), _move_mismatch,
-        lambda levels: levels.mismatched or "NONE",
+        lambda levels: levels.mismatched or "NONE", attrgetter("mismatch_dwell"),
     ),
-    _Level("actual", ACTUAL, lambda _, m: m.types.actual_slug, _move_type, lambda levels: levels.actual),
+    _Level(
+        "actual", ACTUAL, lambda _, m: m.types.actual_slug, _move_type,
+        lambda levels: levels.actual, attrgetter("type_dwell"),
+    ),
     _Level(
         "contact_shape", contacting.MEASURE, lambda _, m: m.contacts.shape, _move_shape,
-        lambda levels: contacting.name(levels.shape),
+        lambda levels: contacting.name(levels.shape), attrgetter("shape_dwell"),
     ),
 )  # fmt: skip

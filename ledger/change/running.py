@@ -21,8 +21,9 @@ from ledger.change.table import Dues, Progress, ProgressMoved
 from ledger.change.verifying import Verification
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import MICROSECONDS
+from ledger.log.entries import entry_bytes, leaf_hash
 from ledger.log.following import Follower
-from ledger.log.store import Store
+from ledger.log.store import EventRow, Store
 from ledger.projections.database import Database, Lock
 from rapport.errors.v1 import error_reason_pb2 as reasons
 
@@ -32,7 +33,8 @@ POLL_S: Final = 1.0
 """Seconds that silence of the log is trusted, at most."""
 PACE_MIN_S: Final = 0.004
 PACE_MAX_S: Final = 0.02
-"""Seconds from the end of a batch to the next one, while few events come: as long as the batch took, within these.
+"""Seconds from the end of a batch to the next one, beside writers, while few events come: as long as the batch took,
+within these.
 
 Many small ones would cost those who record more than they gain. What comes after a silence is looked at at once.
 """
@@ -80,6 +82,7 @@ class Runner:
         on_failure: Callable[[Exception, float], None] | None = None,
         on_alarm: Callable[[int], None] | None = None,
         on_moved: Callable[[], None] | None = None,
+        beside_writers: bool = True,
         running_s: Callable[[], float] = time.monotonic,
         events_max: int = EVENTS_MAX,
         timers_max: int = TIMERS_MAX,
@@ -89,6 +92,8 @@ class Runner:
         mark: None: no mark is ever made. on_failure: told each error, and in how many seconds it is tried again.
         on_alarm: told by how many microseconds the clock is ahead of that of the database, when no mark is made for it.
         on_moved: told after each batch, and each look at another process, on the event loop.
+        beside_writers: whether others record in this process. They share one interpreter with what finds changes, and
+        get every other moment; where there are none, nobody gains from a rest.
         """
         self.changes = changes
         """What was found, for readers; told at once."""
@@ -106,6 +111,7 @@ class Runner:
         self._on_failure = on_failure
         self._on_alarm = on_alarm
         self._on_moved = on_moved
+        self._beside_writers = beside_writers
         self._running_s = running_s
         self._events_max = events_max
         self._timers_max = timers_max
@@ -224,27 +230,39 @@ class Runner:
         with self._database.snapshot() as session:
             progress = table.progress(session)
         self._head = self._store.head().position
-        if progress.log_id != self._log_id or progress.position > self._head:
+        if progress.log_id != self._log_id or not self._is_of_this_past(progress):
             with self._database.writing() as session:
                 progress = table.begin_anew(session, self._log_id)
+            self.changes.tell(progress)
         self._finder.forget()
         self.progress, self._began = progress, True
         self._count()
+
+    def _is_of_this_past(self, progress: Progress) -> bool:
+        """Tell whether the last event looked at is still the one of its position.
+
+        Each event has random bytes of its own, so one that is the same stands on the same events as then.
+        """
+        if not progress.position:
+            return True
+        row = self._store.get(progress.position)
+        return row is not None and progress.leaf in ("", _leaf(row))
 
     def _find(self) -> None:
         found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)
         if found is None:
             return
+        after = found.progress
+        if after.position != self.progress.position and (row := self._store.get(after.position)) is not None:
+            after = after._replace(leaf=_leaf(row))
         try:
-            table.store(
-                self._database, self.progress, found.progress, found.changes, found.watched, found.aggregates
-            )  # fmt: skip
+            table.store(self._database, self.progress, after, found.changes, found.watched, found.aggregates)
         except ProgressMoved:
             self._began = False  # The lock was lost on the way, and somebody else goes on.
             self._finder.forget()
             return
-        self.progress = found.progress
-        self.changes.tell(found.progress.number)
+        self.progress = after
+        self.changes.tell(after)
         if not self._is_busy():
             self._count()
 
@@ -258,7 +276,7 @@ class Runner:
     def _see(self) -> None:
         with self._database.snapshot() as session:
             self.progress = table.progress(session)
-        self.changes.tell(self.progress.number)
+        self.changes.tell(self.progress)
 
     def _standing(self) -> Standing:
         head = self._store.head().position
@@ -300,10 +318,10 @@ class Runner:
                 rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, _DUE_S), POLL_S)
             await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
             pace_s = self._ended_s + min(max(self._stepped_s, PACE_MIN_S), PACE_MAX_S) - time.monotonic()
-            if pace_s > 0:
+            if self._beside_writers and pace_s > 0:
                 await _first(pace_s, stop.wait(), self._hurry.wait())
-        elif self._grew:
-            # Somebody writes meanwhile, perhaps in this process: they get every other moment.
+        elif self._beside_writers and self._grew:
+            # Somebody writes meanwhile: they get every other moment.
             await _first(min(self._stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
         self._hurry.clear()
 
@@ -311,6 +329,10 @@ class Runner:
         if self._closed:
             raise StoreClosed("changes are found no more")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def _leaf(row: EventRow) -> str:
+    return leaf_hash(entry_bytes(row)).hex()
 
 
 def standing(database: Database, head: int, *, running: bool) -> Standing:

@@ -235,4 +235,4 @@ def _crossing(m: Measured) -> int | None:
 
 def _last(session: Session) -> Last:
     progress = table.progress(session)
-    return Last(progress.number, progress.position, progress.log_time)
+    return Last(progress.number, progress.position, progress.log_time, progress.past)

@@ -49,6 +49,12 @@ class Progress(NamedTuple):
     """How many times a transaction moved it: what compare-and-set compares."""
     sweep: str = ""
     """A reevaluation under a new policy that is under way, as JSON; empty: none is."""
+    leaf: str = ""
+    """Leaf hash of the event at `position`, as hex: the log may be put back and grow to another past. Empty: there is
+    none, or it is not known, in tables of an earlier release."""
+    past: int = 0
+    """How often announced changes were forgotten, because the log was another one: numbers of one past say nothing of
+    another."""
 
 
 class Watched(NamedTuple):
@@ -103,7 +109,7 @@ class Aggregate(NamedTuple):
 _CHANGES: Final = "number, organization_id, subject_id, kind, change_id, body"
 _WATCHED: Final = ", ".join(Watched._fields)
 _AGGREGATES: Final = ", ".join(Aggregate._fields)
-_PROGRESS: Final = "log_id, position, log_time, number, events, sweep"
+_PROGRESS: Final = ", ".join(Progress._fields)
 _SOME: Final = 500
 """Rows that one statement asks for, at most."""
 
@@ -140,6 +146,21 @@ def create(database: Database) -> None:
                 number {whole} NOT NULL, events {whole} NOT NULL, sweep {word} NOT NULL)""",
         ):
             session.change(statement)
+        _add_columns(session, postgres, leaf=f"{word} NOT NULL DEFAULT ''", past=f"{whole} NOT NULL DEFAULT 0")
+
+
+def _add_columns(session: Session, postgres: bool, **columns: str) -> None:
+    """Add what tables of an earlier release lack of the progress: nothing that was found needs to be found again."""
+    names = (
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = current_schema() AND table_name = 'change_progress'"
+        if postgres
+        else "SELECT name FROM pragma_table_info('change_progress')"
+    )
+    there = {name for (name,) in session.rows(names)}
+    for name, column in columns.items():
+        if name not in there:
+            session.change(f"ALTER TABLE change_progress ADD COLUMN {name} {column}")
 
 
 _OWNER: Final = frozenset({"organization_id", "customer_id"})
@@ -160,10 +181,11 @@ def progress(session: Session) -> Progress:
 
 def begin_anew(session: Session, log_id: str) -> Progress:
     """Forget everything, and begin before the first event of a log."""
+    before = progress(session)
     for table in ("changes", "watched", "change_aggregates", "change_progress"):
         session.change(f"DELETE FROM {table}")
-    began = Progress(log_id)
-    session.change(f"INSERT INTO change_progress (id, {_PROGRESS}) VALUES (1, ?, ?, ?, ?, ?, ?)", began)
+    began = Progress(log_id, past=before.past + (before.number > 0))
+    session.change(f"INSERT INTO change_progress (id, {_PROGRESS}) VALUES (1{', ?' * len(began)})", began)
     return began
 
 
@@ -182,9 +204,9 @@ def store(
     """
     with database.writing() as session:
         moved = session.change(
-            "UPDATE change_progress SET position = ?, log_time = ?, number = ?, events = ?, sweep = ?"
-            " WHERE id = 1 AND log_id = ? AND events = ?",
-            (after.position, after.log_time, after.number, after.events, after.sweep, before.log_id, before.events),
+            "UPDATE change_progress SET position = ?, log_time = ?, number = ?, events = ?, sweep = ?, leaf = ?"
+            " WHERE id = 1 AND log_id = ? AND past = ? AND events = ?",
+            (*after[1:7], before.log_id, before.past, before.events),
         )
         if moved != 1:
             raise ProgressMoved

@@ -1,7 +1,9 @@
 """What the contact report counts: contacts and their decisions, and what was left undone (relationship.md 10).
 
-A contact is honoured if it agrees with its decision, where it needs one, and with what the customer had declared when
-it was made. Nothing here judges by later knowledge: a preference counts from its occur time on.
+A contact is honoured if it agrees with its decision and with what the customer had declared when it was made. What
+needs a decision agrees with an open permit alone. What needs none agrees unless it names a DENY, which binds every
+class: a contact against one breaks trust (relationship.md 15), so it is not called honoured here. Nothing here judges
+by later knowledge: a preference counts from its occur time on.
 """
 
 import math
@@ -113,6 +115,19 @@ class Judge:
         """Return how a contact stood with its decision."""
         return standing(contact, self._state, purposes=self._purposes, linked=self._linked)
 
+    def agrees(self, contact: Contact, status: PermitStatus | None) -> bool:
+        """Tell whether a contact agrees with its decision. `status`: how it stood with it."""
+        if needs_decision(contact):
+            return status is PermitStatus.OPEN
+        return not self.is_denied(contact, status)
+
+    def is_denied(self, contact: Contact, status: PermitStatus | None) -> bool:
+        """Tell whether a contact names a decision that denied it, whether or not it needs one."""
+        if status is not PermitStatus.NOT_A_PERMIT:
+            return False
+        decided = self._state.contacts.find(contact.decision_id)
+        return decided is not None and decided.message.outcome == contact_pb2.DECISION_OUTCOME_DENY
+
     def reasons(self, contact: Contact) -> tuple[DecisionReason.ValueType, ...]:
         """Return which declarations a contact went against that had been made by then."""
         while self._next < len(self._words) and self._words[self._next].occur_time <= contact.occur_time:
@@ -158,10 +173,10 @@ def _count_contacts(report: ContactReport, contacts: Iterable[Contact], judge: J
     dishonoured = []
     for contact in contacts:
         report.contacts += 1
-        status, agrees = judge.status(contact), True
+        status = judge.status(contact)
+        agrees = judge.agrees(contact, status)
         if needs_decision(contact):
             report.needing_decision += 1
-            agrees = status == PermitStatus.OPEN
             report.decided += agrees
             undecided = status in {None, PermitStatus.UNKNOWN}
             report.undecided += undecided

@@ -6,13 +6,14 @@ and 10. Whatever is asked costs a few look-ups and what is looked at, however lo
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from ledger.domain.conversation_lookups import Lookups
-from ledger.domain.conversation_rows import Row, Rows
-from ledger.domain.conversation_shapes import KNOWN, NOTHING, Shape, known_shapes, shape_of
+from ledger.domain.conversation_rows import Row, Rows, Words
+from ledger.domain.conversation_shapes import NOTHING, Shape, fields_of, known_shapes, shape_of
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
+from ledger.domain.made_late import MadeLate
 from ledger.domain.moments import Moments
 from ledger.domain.passing import Passing
 from ledger.domain.responses import OptOut, Response, Responses
@@ -60,7 +61,7 @@ class Solicitation(NamedTuple):
     """Microseconds."""
 
 
-class Conversation:
+class Conversation(MadeLate):
     """Fold of one relationship."""
 
     __slots__ = (
@@ -68,31 +69,38 @@ class Conversation:
         "_resolutions", "_responses", "_retracted", "_rows", "_solicitations", "_spoken", "_until",
     )  # fmt: skip
 
+    LATE: ClassVar = {
+        "_complaints": Moments, "_contacts": Moments, "_corrections": dict, "_decided": Moments, "_lookups": Lookups,
+        "_passing": Passing, "_resolutions": dict, "_retracted": set, "_rows": Rows, "_solicitations": Moments,
+        "_spoken": Moments,
+    }  # fmt: skip
+
+    _rows: Rows
+    _passing: Passing
+    _corrections: dict[int, list[int]]
+    """Positions of the corrections of an original."""
+    _retracted: set[int]
+    _contacts: Moments
+    """Outbound addressed interactions, bounced ones too."""
+    _solicitations: Moments
+    """Solicitations by the times at which they were sent."""
+    _spoken: Moments
+    """What ends a streak."""
+    _decided: Moments
+    """What names a decision, by that decision's position instead of a time."""
+    _complaints: Moments
+    """Complaints that nothing resolved."""
+    _resolutions: dict[int, list[int]]
+    """Positions of what resolved something."""
+    _lookups: Lookups
+
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
-        self._rows = Rows()
-        self._passing = Passing()
-        self._corrections: dict[int, list[int]] = {}
-        """Positions of the corrections of an original."""
         self._originals: dict[int, int] = {}
-        """The reverse."""
-        self._retracted: set[int] = set()
-        self._contacts = Moments()
-        """Outbound addressed interactions, bounced ones too."""
-        self._solicitations = Moments()
-        """Solicitations by the times at which they were sent."""
-        self._spoken = Moments()
-        """What ends a streak."""
-        self._decided = Moments()
-        """What names a decision, by that decision's position instead of a time."""
+        """Originals by the positions of their corrections."""
         self._bounces: dict[int, list[int]] = {}
         """Positions of the bounces of something."""
-        self._complaints = Moments()
-        """Complaints that nothing resolved."""
-        self._resolutions: dict[int, list[int]] = {}
-        """Positions of what resolved something."""
-        self._lookups = Lookups()
         self._responses: dict[int, Responses] = {}
         """By the attribution that was asked about."""
 
@@ -117,8 +125,7 @@ class Conversation:
         for position in reversed(found.positions[found.before(start) : found.before(end)]):
             if len(latest) >= most:
                 break
-            place = rows.find(position)
-            assert place is not None, "a contact has a row"
+            place = rows.at(position)
             shape = rows.shape(place)
             if (
                 shape.solicits
@@ -215,29 +222,32 @@ class Conversation:
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: what was recorded is a fact."""
-        position, _, _, time, topic, message, metadata = fact
-        if topic != RECORDED:
-            if topic == CORRECTED:
-                self._correct(fact)
-            elif topic == RETRACTED:
-                self._retract(fact)
-            return
+        if fact.topic == CORRECTED:
+            self._correct(fact)
+        elif fact.topic == RETRACTED:
+            self._retract(fact)
+        elif fact.topic == RECORDED:
+            if fact.occur_time > self._until:
+                self.pass_over(fact.position, fact.occur_time)
+            else:
+                event: InteractionRecorded = fact.event  # type: ignore[assignment]  # The topic says so.
+                shape = shape_of(fields_of(event, imported=fact.metadata.historical_import))
+                self.record(fact.position, fact.occur_time, shape, event)
+
+    def record(self, position: int, time: int, shape: Shape, event: InteractionRecorded) -> None:
+        """Fold an `interaction.recorded.v1` that occurred by `until`."""
         # The commonest fact, so a straight run with few calls of ours.
-        if time > self._until:
-            self._passing.append(position, time, 0)
-            return
-        event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-        imported = metadata.historical_import
-        fields = event.kind, event.direction, event.initiator, event.channel, event.message_class, imported
-        shape = KNOWN.get(fields) or shape_of(fields)
         if shape.passing and not event.topic:
             self._passing.append(position, time, shape.kind)
             if self._lookups.asked:
                 self._lookups.add_passing(shape.kind, time, position)
             return
-        rows = self._rows
-        rows.append(position, time, shape, event)
-        self._enter(len(rows.positions) - 1, position, time, shape)
+        self._rows.append(position, time, shape, event)
+        self._enter(position, time, shape)
+
+    def pass_over(self, position: int, time: int) -> None:
+        """Fold one that occurred later: only a correction may make it count."""
+        self._passing.append(position, time, 0)
 
     def _correct(self, fact: Fact) -> None:
         """Let a replacement count instead of an original; after a retraction nothing does."""
@@ -253,10 +263,9 @@ class Conversation:
             if place is None:
                 place = self._rows.insert_nothing(position)
             new = event.replacement
-            fields = new.kind, new.direction, new.initiator, new.channel, new.message_class
-            shape = shape_of((*fields, imported))
+            shape = shape_of(fields_of(new, imported=imported))
             self._rows.replace(place, time, shape, new, fact.position)
-            self._enter(place, position, time, shape)
+            self._enter(position, time, shape)
         self._settle_answers_to(position)
 
     def _retract(self, fact: Fact) -> None:
@@ -266,22 +275,21 @@ class Conversation:
             self._retracted.add(position)
             self._settle_answers_to(position)
 
-    def _enter(self, place: int, position: int, time: int, shape: Shape) -> None:
+    def _enter(self, position: int, time: int, shape: Shape) -> None:
         """Let a row count."""
-        rows = self._rows
         if shape.contact:
             self._contacts.add(time, position)
-            if shape.solicits and position not in self._bounces and not (rows.replies[place] and self._answers(place)):
-                self._add_solicitation(place, position, time)
+            if shape.solicits and position not in self._bounces and not self._answers(position):
+                self._add_solicitation(position, time)
         elif shape.ends_streak:
             self._spoken.add(time, position)
-        if shape.outgoing and rows.decisions[place]:
-            self._decided.add(rows.decisions[place], position)
+        if shape.outgoing and position in self._rows.decisions:
+            self._decided.add(self._rows.decisions[position], position)
         if shape.reports:
-            self._report(place, position, time, shape)
+            self._report(position, time, shape)
         if self._lookups.asked:
-            self._lookups.add(shape, rows.words(place)[0], time, position)
-        if self._responses and shape.outcome:
+            self._lookups.add(shape, self._words(position)[0], time, position)
+        if shape.outcome and self._responses:
             for responses in self._responses.values():
                 responses.act(time, position)
 
@@ -295,13 +303,13 @@ class Conversation:
         if shape.contact:
             self._contacts.remove(time, position)
             if self._solicitations.has(time, position):
-                self._drop_solicitation(place)
+                self._drop_solicitation(position)
         elif shape.ends_streak:
             self._spoken.remove(time, position)
-        if shape.outgoing and rows.decisions[place]:
-            self._decided.remove(rows.decisions[place], position)
+        if shape.outgoing and position in rows.decisions:
+            self._decided.remove(rows.decisions[position], position)
         if shape.reports:
-            self._unreport(place, position, time, shape)
+            self._unreport(position, time, shape)
         self._lookups.remove(shape, rows.words(place)[0], time, position)
         if shape.outcome:
             for responses in self._responses.values():
@@ -317,13 +325,13 @@ class Conversation:
         self._lookups.remove_passing(kind, time, position)
         return True
 
-    def _report(self, place: int, position: int, time: int, shape: Shape) -> None:
+    def _report(self, position: int, time: int, shape: Shape) -> None:
         """Let a row say what it says of another."""
         if shape.kind == _COMPLAINT:
             if shape.by_customer and position not in self._resolutions:
                 self._complaints.add(time, position)
             return
-        about = self._original(self._rows.refers[place])
+        about = self.original(self._rows.refers.get(position, 0))
         if shape.kind == _DELIVERED:
             if self._responses:
                 row = self._solicitation(about)
@@ -331,19 +339,19 @@ class Conversation:
                     responses.deliver(about, (time, position), row)
         elif shape.kind == _BOUNCED:
             self._bounces.setdefault(about, []).append(position)
-            self._settle_at(about)
+            self._settle(about)
         else:
             if about not in self._resolutions:
                 self._close(about)
             self._resolutions.setdefault(about, []).append(position)
 
-    def _unreport(self, place: int, position: int, time: int, shape: Shape) -> None:
+    def _unreport(self, position: int, time: int, shape: Shape) -> None:
         """Undo `_report`."""
         if shape.kind == _COMPLAINT:
             if shape.by_customer and position not in self._resolutions:
                 self._complaints.remove(time, position)
             return
-        about = self._original(self._rows.refers[place])
+        about = self.original(self._rows.refers.get(position, 0))
         if shape.kind == _DELIVERED:
             row = self._solicitation(about)
             for responses in self._responses.values():
@@ -355,7 +363,7 @@ class Conversation:
             return
         del reports[about]
         if shape.kind == _BOUNCED:
-            self._settle_at(about)
+            self._settle(about)
         else:
             self._reopen(about)
 
@@ -375,55 +383,53 @@ class Conversation:
 
     def _settle_answers_to(self, position: int) -> None:
         """Look again at what answers an interaction that was corrected or retracted."""
-        for place in self._rows.replying_to({position, *self._corrections.get(position, ())}):
-            self._settle(place)
+        for answer in self._rows.replying_to({position, *self._corrections.get(position, ())}):
+            self._settle(answer)
 
-    def _settle_at(self, position: int) -> None:
-        place = self._rows.find(position)
-        if place is not None:
-            self._settle(place)
-
-    def _settle(self, place: int) -> None:
-        """Let a row be among the solicitations, or not, as it stands now."""
+    def _settle(self, position: int) -> None:
+        """Let a row, if there is one, be among the solicitations or not, as it stands now."""
         rows = self._rows
-        position, time, shape = rows.positions[place], rows.times[place], rows.shape(place)
-        if not shape.solicits:
+        place = rows.find(position)
+        if place is None or not rows.shape(place).solicits:
             return
-        is_one = position not in self._bounces and not self._answers(place)
+        time = rows.times[place]
+        is_one = position not in self._bounces and not self._answers(position)
         if is_one == self._solicitations.has(time, position):
             return
         if is_one:
-            self._add_solicitation(place, position, time)
+            self._add_solicitation(position, time)
         else:
-            self._drop_solicitation(place)
+            self._drop_solicitation(position)
 
-    def _add_solicitation(self, place: int, position: int, time: int) -> None:
+    def _add_solicitation(self, position: int, time: int) -> None:
         self._solicitations.add(time, position)
-        if self._responses:
-            for responses in self._responses.values():
-                responses.solicit(position, time, self._rows.words(place)[4])
+        for responses in self._responses.values():
+            responses.solicit(position, time, self._words(position)[4])
 
-    def _drop_solicitation(self, place: int) -> None:
-        row = self._rows.row(place)
-        self._solicitations.remove(row.time, row.position)
+    def _drop_solicitation(self, position: int) -> None:
+        row = self._rows.row(self._rows.at(position))
+        self._solicitations.remove(row.time, position)
         for responses in self._responses.values():
             responses.drop(row)
 
-    def _answers(self, place: int) -> bool:
+    def _answers(self, position: int) -> bool:
         """Tell whether a row answers an inbound of this relationship."""
-        answered = self._rows.replies[place]
+        answered = self._rows.replies.get(position, 0)
         if not answered:
             return False
-        found = self._rows.find(self._original(answered))
+        found = self._rows.find(self.original(answered))
         return found is not None and self._rows.shape(found).inbound
 
-    def _original(self, reference: int) -> int:
+    def _words(self, position: int) -> Words:
+        return self._rows.words(self._rows.at(position))
+
+    def original(self, reference: int) -> int:
         """Return the original that a reference names, also one that names a correction of it."""
         return self._originals.get(reference, reference)
 
     def row_of(self, reference: int) -> Row | None:
         """Return the row of an interaction that a reference names, or None; views and clicks have none."""
-        place = self._rows.find(self._original(reference))
+        place = self._rows.find(self.original(reference))
         if place is None or self._rows.shape(place) is NOTHING:
             return None
         return self._rows.row(place)
@@ -433,9 +439,10 @@ class Conversation:
 
         That is itself, what it reports on, what answers it, and what names the same decision.
         """
-        original = self._original(reference)
+        original = self.original(reference)
         row, rows = self.row_of(original), self._rows
-        times = [rows.times[place] for place in rows.replying_to({original, *self._corrections.get(original, ())})]
+        answers = rows.replying_to({original, *self._corrections.get(original, ())})
+        times = [rows.times[rows.at(answer)] for answer in answers]
         if row is not None:
             times.append(row.time)
             about = self.row_of(row.refers_to) if row.refers_to else None
@@ -446,6 +453,10 @@ class Conversation:
                 times += [other.time for other in others if other is not None]
         return min(times, default=END_OF_TIME)
 
+    def told(self) -> Iterator[tuple[int, int, Shape]]:
+        """Yield time, position and shape of everything that counts but views and clicks, by position."""
+        return self._rows.shapes()
+
     def acts_of(self, kind: int) -> Moments:
         """Return the customer's acts of a kind. Not to be changed."""
         return self._lookups.of_kind(kind, self._rows, self._passing)
@@ -455,23 +466,19 @@ class Conversation:
         return row if row is not None and self._solicitations.has(row.time, position) else None
 
     def _contact(self, position: int) -> Contact:
-        place = self._rows.find(position)
-        assert place is not None, "a contact has a row"
-        _, time, shape, in_reply_to, _, decision_id, (topic, contact_point_id, brand, sender_id, _) = self._rows.row(
-            place
-        )
+        rows = self._rows
+        _, time, shape, in_reply_to, _, decision_id, words = rows.row(rows.at(position))
+        topic, contact_point_id, brand, sender_id, _ = words
         return Contact(
             position, time, shape.channel, shape.message_class, topic, decision_id, contact_point_id, brand, sender_id,
-            in_reply_to, shape.kind, shape.imported, self._answers(place),
+            in_reply_to, shape.kind, shape.imported, self._answers(position),
         )  # fmt: skip
 
     def _weighed(self, attribution: int) -> Responses:
         """Return the responses under an attribution, from everything folded so far."""
         responses, rows = Responses(attribution, self.row_of), self._rows
         for time, position in rows.with_shapes({shape.number for shape in known_shapes() if shape.kind == _DELIVERED}):
-            place = rows.find(position)
-            assert place is not None, "it is a row's"
-            responses.deliver(self._original(rows.refers[place]), (time, position), None)
+            responses.deliver(self.original(rows.refers.get(position, 0)), (time, position), None)
         for position in self._solicitations.positions:
             row = self._existing(position)
             responses.solicit(position, row.time, row.words[4])

@@ -1,11 +1,15 @@
-"""What a conversation keeps of each interaction, in columns: 48 bytes a row, by the positions of the originals."""
+"""What a conversation keeps of each interaction, in columns: 24 bytes a row, by the positions of the originals.
+
+References are kept beside them, by position: few interactions have any.
+"""
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Set
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from ledger.domain.conversation_shapes import NOTHING, SHAPES, Shape
+from ledger.domain.made_late import MadeLate
 from rapport.events.v1.interaction_pb2 import InteractionRecorded
 
 Words = tuple[str, str, str, str, str]
@@ -27,66 +31,66 @@ class Row(NamedTuple):
     words: Words
 
 
-class Rows:
+class Rows(MadeLate):
     """Rows of one relationship. One is replaced, never removed."""
 
-    __slots__ = ("_numbers", "_said", "_shapes", "_words", "decisions", "positions", "refers", "replies", "times")
+    __slots__ = (
+        "_answering", "_numbers", "_said", "_shapes", "_words", "decisions", "positions", "refers", "replies", "times",
+    )  # fmt: skip
+
+    LATE: ClassVar = {
+        "_answering": dict, "_numbers": lambda: {_NO_WORDS: 0}, "_words": lambda: [_NO_WORDS],
+    }  # fmt: skip
+
+    _answering: dict[int, list[int]]
+    """Positions of those in `replies`, by what they answer."""
+    _words: list[Words]
+    """What the numbers in `_said` mean. Most interactions say nothing, or the same as another."""
+    _numbers: dict[Words, int]
 
     def __init__(self) -> None:
         self.positions = array("q")
         """Ascending."""
         self.times = array("q")
-        self.replies = array("q")
-        """References name what was recorded before; others are 0."""
-        self.refers = array("q")
-        self.decisions = array("q")
         self._shapes = array("I")
         self._said = array("I")
-        self._words: list[Words] = [_NO_WORDS]
-        """What the numbers in `_said` mean. Most interactions say nothing, or the same as another."""
-        self._numbers: dict[Words, int] = {_NO_WORDS: 0}
+        self.replies: dict[int, int] = {}
+        """What an interaction answers, by its position; like the others, of what was recorded before it."""
+        self.refers: dict[int, int] = {}
+        self.decisions: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def append(self, position: int, time: int, shape: Shape, event: InteractionRecorded) -> None:
         """Add a row after all others."""
-        # Of each shape only what it can mean is read: a field costs as much as a column.
-        in_reply_to = event.in_reply_to if shape.answers else 0
-        refers_to = event.refers_to if shape.refers else 0
-        decision_id = event.decision_id if shape.outgoing else 0
         self.positions.append(position)
         self.times.append(time)
-        self.replies.append(in_reply_to if in_reply_to < position else 0)
-        self.refers.append(refers_to if refers_to < position else 0)
-        self.decisions.append(decision_id if decision_id < position else 0)
         self._shapes.append(shape.number)
         self._said.append(self._number(shape, event))
+        if shape.names:
+            self._refer(position, shape, event, position)
 
     def insert_nothing(self, position: int) -> int:
         """Make a row for an original of which nothing counts; return its place."""
         at = bisect_left(self.positions, position)
-        for column, value in zip(self._columns(), (position, 0, NOTHING.number, 0, 0, 0, 0), strict=True):
+        for column, value in zip(self._columns(), (position, 0, NOTHING.number, 0), strict=True):
             column.insert(at, value)
         return at
 
-    def replace(self, at: int, time: int, shape: Shape, event: InteractionRecorded, position: int) -> None:
-        """Let something else count in a row, as an event of a position says."""
-        references = (
-            (shape.answers, event.in_reply_to),
-            (shape.refers, event.refers_to),
-            (shape.outgoing, event.decision_id),
-        )
-        earlier = [reference if means and reference < position else 0 for means, reference in references]
-        for column, value in zip(
-            self._columns()[1:], (time, shape.number, *earlier, self._number(shape, event)), strict=True
-        ):
+    def replace(self, at: int, time: int, shape: Shape, event: InteractionRecorded, told: int) -> None:
+        """Let something else count in a row, as an event of the position `told` says."""
+        for column, value in zip(self._columns()[1:], (time, shape.number, self._number(shape, event)), strict=True):
             column[at] = value
+        position = self.positions[at]
+        self._forget(position)
+        self._refer(position, shape, event, told)
 
     def clear(self, at: int) -> None:
         """Let nothing count in a row."""
         for column in self._columns()[1:]:
             column[at] = 0
+        self._forget(self.positions[at])
 
     def find(self, position: int) -> int | None:
         """Return the place of an original's row, or None."""
@@ -94,15 +98,22 @@ class Rows:
         at = bisect_left(positions, position)
         return at if at < len(positions) and positions[at] == position else None
 
+    def at(self, position: int) -> int:
+        """Return the place of an original that has a row."""
+        at = bisect_left(self.positions, position)
+        assert self.positions[at] == position, "who asks so knows that there is a row"
+        return at
+
     def row(self, at: int) -> Row:
         """Return the row at a place."""
+        position = self.positions[at]
         return Row(
-            self.positions[at],
+            position,
             self.times[at],
             SHAPES[self._shapes[at]],
-            self.replies[at],
-            self.refers[at],
-            self.decisions[at],
+            self.replies.get(position, 0),
+            self.refers.get(position, 0),
+            self.decisions.get(position, 0),
             self._words[self._said[at]],
         )
 
@@ -114,17 +125,16 @@ class Rows:
         """Return the words at a place."""
         return self._words[self._said[at]]
 
-    def replying_to(self, positions: Set[int]) -> Iterator[int]:
-        """Yield the places of rows that answer one of some positions."""
-        replies = self.replies
-        for position in positions:
-            at = -1
-            while True:
-                try:
-                    at = replies.index(position, at + 1)
-                except ValueError:
-                    break
-                yield at
+    def replying_to(self, positions: Set[int]) -> list[int]:
+        """Return the positions of the rows that answer one of some positions."""
+        answering = self._answering
+        return [answer for position in positions for answer in answering.get(position, ())]
+
+    def shapes(self) -> Iterator[tuple[int, int, Shape]]:
+        """Yield time, position and shape of the rows of which something counts."""
+        for time, position, number in zip(self.times, self.positions, self._shapes, strict=True):
+            if number:
+                yield time, position, SHAPES[number]
 
     def with_shapes(self, numbers: Set[int]) -> Iterator[tuple[int, int]]:
         """Yield time and position of the rows that have one of some shapes."""
@@ -154,7 +164,23 @@ class Rows:
             self._words.append(words)
         return number
 
+    def _refer(self, position: int, shape: Shape, event: InteractionRecorded, told: int) -> None:
+        """Keep the references of a row, of which each shape has some: they name what was recorded before `told`."""
+        if shape.answers and 0 < event.in_reply_to < told:
+            self.replies[position] = event.in_reply_to
+            self._answering.setdefault(event.in_reply_to, []).append(position)
+        if shape.refers and 0 < event.refers_to < told:
+            self.refers[position] = event.refers_to
+        if shape.outgoing and 0 < event.decision_id < told:
+            self.decisions[position] = event.decision_id
+
+    def _forget(self, position: int) -> None:
+        """Forget the references of a row."""
+        answered = self.replies.pop(position, 0)
+        if answered:
+            self._answering[answered].remove(position)
+        self.refers.pop(position, None)
+        self.decisions.pop(position, None)
+
     def _columns(self) -> "tuple[array[int], ...]":
-        return (
-            self.positions, self.times, self._shapes, self.replies, self.refers, self.decisions, self._said,
-        )  # fmt: skip
+        return self.positions, self.times, self._shapes, self._said

@@ -60,11 +60,13 @@ _OUTCOMES: Final[dict[int, int]] = {
 
 
 class Shape(NamedTuple):
-    """What all interactions have in common that agree in five fields."""
+    """What all interactions have in common that agree in six fields."""
 
     number: int
     """Its place in `SHAPES`."""
     kind: int
+    direction: int
+    initiator: int
     channel: int
     message_class: int
     inbound: bool
@@ -85,6 +87,8 @@ class Shape(NamedTuple):
     """It makes a difference whether it answers something."""
     refers: bool
     """It says something of another interaction."""
+    names: bool
+    """It may refer to something in a way that makes a difference."""
     reports: bool
     """It says something of another interaction that is kept with that, or waits for such a word."""
     passing: bool
@@ -93,12 +97,14 @@ class Shape(NamedTuple):
     """Of a historical import."""
 
 
-_Fields = tuple[int, int, int, int, int, bool]
+Fields = tuple[int, int, int, int, int, bool]
 """Kind, direction, initiator, channel, class, imported."""
 
 NOTHING: Final = Shape(
     number=0,
     kind=0,
+    direction=0,
+    initiator=0,
     channel=0,
     message_class=0,
     inbound=False,
@@ -110,6 +116,7 @@ NOTHING: Final = Shape(
     outcome=NO_RESPONSE,
     answers=False,
     refers=False,
+    names=False,
     reports=False,
     passing=False,
     imported=False,
@@ -117,12 +124,17 @@ NOTHING: Final = Shape(
 """In the place of what was retracted, or has not happened yet."""
 SHAPES: Final[dict[int, Shape]] = {NOTHING.number: NOTHING}
 """Every shape met, by number: few, for all relationships together. What stands in it never changes."""
-KNOWN: Final[dict[_Fields, Shape]] = {}
+KNOWN: Final[dict[Fields, Shape]] = {}
 """The same by their fields, to be looked up before `shape_of` is called."""
 _numbers: Final = count(NOTHING.number + 1)
 
 
-def shape_of(fields: _Fields) -> Shape:
+def fields_of(event: i.InteractionRecorded, *, imported: bool) -> Fields:
+    """Return the fields that make the shape of an interaction. `imported`: of a historical import."""
+    return event.kind, event.direction, event.initiator, event.channel, event.message_class, imported
+
+
+def shape_of(fields: Fields) -> Shape:
     """Return the shape of an interaction.
 
     Folds run in several threads. Two that meet the same fields at once give them two numbers, which mean the same.
@@ -139,16 +151,20 @@ def known_shapes() -> list[Shape]:
     return list(SHAPES.values())
 
 
-def _shape(fields: _Fields, number: int) -> Shape:
+def _shape(fields: Fields, number: int) -> Shape:
     kind, direction, initiator, channel, message_class, imported = fields
     outbound, mutual = direction == i.DIRECTION_OUTBOUND, direction == i.DIRECTION_MUTUAL
     inbound = mutual or direction == i.DIRECTION_INBOUND
     addressed = kind in ADDRESSED
     contact = outbound and addressed
     outcome = NO_RESPONSE if outbound else _OUTCOMES.get(kind, REPLIED if inbound and addressed else NO_RESPONSE)
+    answers = contact or bool(outcome)
+    refers = kind in _REPORTS or kind == i.INTERACTION_KIND_MARKED_SPAM
     return Shape(
         number=number,
         kind=kind,
+        direction=direction,
+        initiator=initiator,
         channel=channel,
         message_class=message_class,
         inbound=inbound,
@@ -158,8 +174,9 @@ def _shape(fields: _Fields, number: int) -> Shape:
         solicits=contact and message_class != i.MESSAGE_CLASS_TRANSACTIONAL,
         ends_streak=(addressed and not outbound and initiator == i.INITIATOR_CUSTOMER and kind not in _TOO_WEAK),
         outcome=outcome,
-        answers=contact or bool(outcome),
-        refers=kind in _REPORTS or kind == i.INTERACTION_KIND_MARKED_SPAM,
+        answers=answers,
+        refers=refers,
+        names=answers or refers or outbound or mutual,
         reports=kind in _REPORTS,
         passing=kind in _PASSING and direction == i.DIRECTION_OBSERVED and not imported,
         imported=imported,

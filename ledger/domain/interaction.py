@@ -7,7 +7,7 @@ original should not have been recorded; a view that knows either leaves the orig
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Final, NamedTuple, Protocol
@@ -152,16 +152,21 @@ class InteractionState:
     """Fold of the interactions of one relationship, and of their corrections and retractions.
 
     Holds 32 bytes per interaction, in the order of positions, because a correction may name any of them; and one tally
-    per distinct direction, kind and channel, from which every count is summed when asked for.
+    per distinct direction, kind and channel, from which every count is summed. Most folds are asked for no count, so
+    interactions are counted when somebody asks, each once.
     """
 
-    __slots__ = ("_corrections", "_first_time", "_retractions", "_rows", "_stale", "_tallies", "_undone", "_until")
+    __slots__ = (
+        "_corrections", "_counted", "_first_time", "_retractions", "_rows", "_stale", "_tallies", "_undone", "_until",
+    )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
         self._rows = bytearray()
         """One `_ROW` for each original, whether it counts or not, by ascending position."""
+        self._counted = 0
+        """How many bytes of them are in the tallies."""
         self._corrections: dict[int, _Correction] = {}
         self._retractions: dict[int, int] = {}
         self._undone: dict[int, int] = {}
@@ -171,11 +176,9 @@ class InteractionState:
         self._stale = False
         """`_first_time`, or the last time of a tally, is that of an interaction that counts no more."""
 
-    def evolve(self, fact: Fact) -> None:
-        """Fold one fact; other subjects' pass by."""
-        fold = INTERACTION_FOLDS.get(fact.topic)
-        if fold is not None:
-            fold(self, fact)
+    def stands(self, original_position: int) -> bool:
+        """Tell whether there is an original of that position that was not retracted: it may be corrected."""
+        return original_position not in self._retractions and self._offset(original_position) is not None
 
     def require(self, original_position: int) -> int:
         """Return the occur time, in microseconds, of an original that may be corrected or retracted.
@@ -212,6 +215,7 @@ class InteractionState:
     @property
     def count(self) -> int:
         """How many interactions count."""
+        self._count()
         return sum(count for count, _, _ in self._tallies.values())
 
     @property
@@ -252,25 +256,13 @@ class InteractionState:
             last_outbound_time=_latest(last_times, _OUTBOUND, _MUTUAL),
         )
 
-    def record(self, fact: Fact) -> None:
-        """Fold an `interaction.recorded.v1`: the commonest fact, so this is one straight run without calls of ours."""
-        position, _, _, time, _, message, _ = fact
-        if time > self._until:
-            self._rows += _pack(position, time, *_NOTHING, 0)
-            return
-        event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-        shape = direction, kind, channel = event.direction, event.kind, event.channel
-        attention_seconds = event.attention_seconds
+    def record(self, position: int, time: int, direction: int, kind: int, channel: int, attention_seconds: int) -> None:
+        """Fold an `interaction.recorded.v1` that occurred by `until`."""
         self._rows += _pack(position, time, direction, kind, channel, attention_seconds)
-        tally = self._tallies.get(shape)
-        if tally is None:
-            tally = self._tallies[shape] = [0, 0, _NEVER]
-        tally[0] += 1
-        tally[1] += attention_seconds
-        if time > tally[2]:  # noqa: PLR1730 # A call of max would cost as much as two fields.
-            tally[2] = time
-        if time < self._first_time:  # noqa: PLR1730 # The same.
-            self._first_time = time
+
+    def pass_over(self, position: int, time: int) -> None:
+        """Fold one that occurred later: only a correction may make it count."""
+        self._rows += _pack(position, time, *_NOTHING, 0)
 
     def correct(self, fact: Fact) -> None:
         """Fold an `interaction.corrected.v1`: what counted for its original counts no more, the replacement may."""
@@ -310,6 +302,7 @@ class InteractionState:
 
     def _take_out(self, offset: int, original: int) -> None:
         """Stop counting what counts for an original, if anything does."""
+        self._count()
         position, original_time, direction, kind, channel, attention_seconds = self._row(offset)
         shape = direction, kind, channel
         if shape == _NOTHING:
@@ -350,7 +343,25 @@ class InteractionState:
         tally[2] = max(tally[2], time)
         self._first_time = min(self._first_time, time)
 
+    def _count(self) -> None:
+        """Count what came since this was last asked for."""
+        start, self._counted = self._counted, len(self._rows)
+        if start == self._counted:
+            return
+        tallies = self._tallies
+        for _, time, direction, kind, channel, attention_seconds in _ROW.iter_unpack(self._rows[start:]):
+            shape = direction, kind, channel
+            if shape == _NOTHING:
+                continue
+            tally = tallies.get(shape)
+            if tally is None:
+                tally = tallies[shape] = [0, 0, _NEVER]
+            tally[0] += 1
+            tally[1] += attention_seconds
+            self._note_time(tally, time)
+
     def _refresh(self) -> None:
+        self._count()
         if not self._stale:
             return
         self._stale = False
@@ -368,14 +379,6 @@ class _Correction(NamedTuple):
 
     position: int
     occur_time: int
-
-
-INTERACTION_FOLDS: Final[dict[str, Callable[[InteractionState, Fact], None]]] = {
-    RECORDED: InteractionState.record,
-    CORRECTED: InteractionState.correct,
-    RETRACTED: InteractionState.retract,
-}
-"""How each topic of interactions is folded."""
 
 
 def _latest(times: Mapping[int, int], *directions: int) -> int | None:

@@ -3,6 +3,10 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from typing import Final, cast
+
+_NONE: Final = cast("array[int]", ())
+"""The columns of all that are empty, which are many and most of them stay so; nobody can add to it."""
 
 
 class Moments:
@@ -15,10 +19,9 @@ class Moments:
 
     def __init__(self, moments: Iterable[tuple[int, int]] = ()) -> None:
         """Start with some pairs of time, in microseconds, and position, in any order."""
-        self.times, self.positions = array("q"), array("q")
-        for time, position in sorted(moments):  # Of most there are none yet, and many are made.
-            self.times.append(time)
-            self.positions.append(position)
+        self.times = self.positions = _NONE
+        for time, position in sorted(moments):
+            self.add(time, position)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -39,7 +42,11 @@ class Moments:
     def add(self, time: int, position: int) -> None:
         """Put a position in its place."""
         times = self.times
-        if not times or time > times[-1]:
+        if not times:
+            self.times, self.positions = array("q", (time,)), array("q", (position,))
+            return
+        last = times[-1]
+        if time > last or (time == last and position > self.positions[-1]):
             times.append(time)
             self.positions.append(position)
             return

@@ -91,7 +91,7 @@ class ObstacleState:
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: a removal before the report removes nothing.
 
-        One relationship reports an id once. Where two customer ids of a person did, the obstacle stands again.
+        An id is reported once; reported again all the same, the obstacle stands again.
         """
         if fact.occur_time > self._until:
             return

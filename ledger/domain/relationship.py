@@ -27,11 +27,13 @@ from ledger.domain import (
     value_definition,
     vector,
 )
+from ledger.domain.conversation_shapes import KNOWN, NOTHING, Shape, shape_of
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED
 from ledger.domain.fact import Fact
-from ledger.domain.interaction import INTERACTION_FOLDS, InteractionState
+from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED, InteractionState
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.events.v1.exchange_pb2 import ExchangePosted, ExchangeRecorded
+from rapport.events.v1.interaction_pb2 import InteractionRecorded
 from rapport.events.v1.privacy_pb2 import KeyCreated
 
 KEY_CREATED: Final = "privacy.key_created.v1"
@@ -150,20 +152,13 @@ class RelationshipState:
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. A topic that nobody here knows only moves the version."""
+        topic = fact.topic
+        if topic == RECORDED:  # Most facts; so few further calls stand in their way.
+            self.record(fact)
+            return
         self.version = fact.version
         self.last_position = fact.position
         self.last_record_time = fact.record_time
-        topic = fact.topic
-        fold_interaction = INTERACTION_FOLDS.get(topic)
-        if fold_interaction is not None:  # Most facts; so few further calls stand in their way.
-            if fact.occur_time <= self.until:
-                self.known = True
-            fold_interaction(self.interactions, fact)
-            if self.conversing:
-                self.conversation.evolve(fact)
-                if point_of_contact.names_people(fact):
-                    self.points_of_contact.evolve(fact)
-            return
         fold = _FOLDS.get(topic)
         if fold is not None:
             fold(self, fact)
@@ -173,6 +168,28 @@ class RelationshipState:
             if name not in _OWN_BUSINESS and fact.occur_time <= self.until:
                 self.known = True
             getattr(self, name).evolve(fact)
+
+    def record(self, fact: Fact) -> Shape:
+        """Fold an `interaction.recorded.v1`; return what it is, as far as this state is conversing and admits it."""
+        position, self.version, self.last_record_time, time, _, message, metadata = fact
+        self.last_position = position
+        if time > self.until:
+            self.interactions.pass_over(position, time)
+            if self.conversing:
+                self.conversation.pass_over(position, time)
+            return NOTHING
+        self.known = True
+        event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
+        kind, direction, channel = event.kind, event.direction, event.channel
+        self.interactions.record(position, time, direction, kind, channel, event.attention_seconds)
+        if not self.conversing:
+            return NOTHING
+        fields = kind, direction, event.initiator, channel, event.message_class, metadata.historical_import
+        shape = KNOWN.get(fields) or shape_of(fields)
+        self.conversation.record(position, time, shape, event)
+        if event.point_of_contact_id or event.customer_person_id:
+            self.points_of_contact.evolve(fact)
+        return shape
 
     @property
     def first_occur_time(self) -> int | None:
@@ -201,6 +218,24 @@ class RelationshipState:
         return self.interactions.undone.get(fact.position, 0)
 
 
+def _correct(state: RelationshipState, fact: Fact) -> None:
+    state.interactions.correct(fact)
+    _rewrite(state, fact)
+
+
+def _retract(state: RelationshipState, fact: Fact) -> None:
+    state.interactions.retract(fact)
+    _rewrite(state, fact)
+
+
+def _rewrite(state: RelationshipState, fact: Fact) -> None:
+    if fact.occur_time <= state.until:
+        state.known = True
+    if state.conversing:
+        state.conversation.evolve(fact)
+        state.points_of_contact.evolve(fact)
+
+
 def _fold_exchange(state: RelationshipState, fact: Fact) -> None:
     if fact.occur_time <= state.until:
         state.known = True
@@ -219,6 +254,8 @@ def _fold_erasure(state: RelationshipState, fact: Fact) -> None:
 
 
 _FOLDS: Final[dict[str, Callable[[RelationshipState, Fact], None]]] = {
+    CORRECTED: _correct,
+    RETRACTED: _retract,
     **dict.fromkeys(exchange_state.FOLDS, _fold_exchange),
     "exchange.observation_declared.v1": _fold_exchange,
     KEY_CREATED: _fold_key,

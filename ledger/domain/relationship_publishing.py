@@ -56,7 +56,10 @@ class PublishRelationshipPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishTypes:
-    """Publish an organization's catalogue of types; change nothing where it stands with the same content."""
+    """Publish an organization's catalogue of types; change nothing where it stands with the same content.
+
+    It may leave out what an earlier one had: whether a relationship was given a type, only all of them together know.
+    """
 
     reads: ClassVar[tuple[str, ...]] = ()
     needs_state: ClassVar[bool] = True

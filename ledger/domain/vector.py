@@ -125,7 +125,7 @@ class VectorStates:
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order. Total: what came before an opening is left out of account.
 
-        One relationship opens an id once. Where two customer ids of a person did, the second opening opens it again.
+        An id is opened once; a second opening all the same opens it again.
         """
         if fact.occur_time > self._until:
             return

@@ -1,7 +1,8 @@
-"""What interactions have in common that agree in kind, direction and initiator, as acts of the customer."""
+"""What interactions of one shape have in common as acts of the customer."""
 
 from typing import Final, NamedTuple
 
+from ledger.domain.conversation_shapes import Shape
 from rapport.events.v1 import interaction_pb2 as i
 
 _THEIR_OWN: Final = frozenset({i.INTERACTION_KIND_JOIN, i.INTERACTION_KIND_LEAVE})
@@ -14,7 +15,7 @@ _TONES: Final[dict[int, int]] = {i.INTERACTION_KIND_PRAISE: 1, i.INTERACTION_KIN
 
 
 class ActShape(NamedTuple):
-    """What three fields of an interaction mean here."""
+    """What the kind, direction and initiator of an interaction mean here."""
 
     kind: int
     by_customer: bool
@@ -29,16 +30,8 @@ class ActShape(NamedTuple):
     """Its code with partial attention."""
 
 
-KNOWN: Final[dict[tuple[int, int, int], ActShape]] = {}
-"""Every shape met, by kind, direction and initiator; to be looked up before `shape_of` is called."""
-
-
-def shape_of(fields: tuple[int, int, int]) -> ActShape:
-    """Return the shape of an interaction by kind, direction and initiator."""
-    shape = KNOWN.get(fields)
-    if shape is None:
-        shape = KNOWN[fields] = _shape(*fields)
-    return shape
+KNOWN: Final[dict[int, ActShape]] = {}
+"""Every one met, by the number of the shape; to be looked up before `act_shape` is called."""
 
 
 def code_of(kind: int, *, partial: bool) -> int:
@@ -56,11 +49,19 @@ def is_partial(code: int) -> bool:
     return bool(code & 1)
 
 
-def _shape(kind: int, direction: int, initiator: int) -> ActShape:
-    inward = direction != i.DIRECTION_OUTBOUND
+def act_shape(shape: Shape) -> ActShape:
+    """Return what a shape means for acts."""
+    found = KNOWN.get(shape.number)
+    if found is None:
+        found = KNOWN[shape.number] = _act_shape(shape)
+    return found
+
+
+def _act_shape(shape: Shape) -> ActShape:
+    kind, inward = shape.kind, shape.direction != i.DIRECTION_OUTBOUND
     return ActShape(
         kind=kind,
-        by_customer=inward and (initiator == i.INITIATOR_CUSTOMER or kind in _THEIR_OWN),
+        by_customer=inward and (shape.initiator == i.INITIATOR_CUSTOMER or kind in _THEIR_OWN),
         special=inward and kind in _SPECIAL,
         tone=_TONES.get(kind, 0) if inward else 0,
         full=code_of(kind, partial=False),

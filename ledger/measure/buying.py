@@ -5,10 +5,11 @@ A purchase is the interaction; what it was worth is an exchange, joined to it by
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from ledger.balance.book import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED, Book, BookLeg, Exchange
 from ledger.domain.fact import Fact
+from ledger.domain.made_late import MadeLate
 from ledger.domain.moments import Moments
 from ledger.domain.times import END_OF_TIME
 from ledger.measure.ties import Interval
@@ -33,7 +34,7 @@ _Purchase = tuple[int, bool | None, str]
 """Occur time, in microseconds; whether the caller said that it had an incentive, None: nothing was said; the order."""
 
 
-class Buying:
+class Buying(MadeLate):
     """Fold of the purchases of one customer."""
 
     __slots__ = (
@@ -41,27 +42,32 @@ class Buying:
         "_returns", "_until", "both", "by_legs", "counting", "elsewhere", "said",
     )  # fmt: skip
 
-    def __init__(self, until: int = END_OF_TIME, book: Book | None = None) -> None:
+    LATE: ClassVar = {
+        "_given_back": Moments, "both": Moments, "by_legs": set, "counting": Moments, "elsewhere": Moments, "said": set,
+    }  # fmt: skip
+
+    counting: Moments
+    """Purchases without a full return."""
+    said: set[int]
+    """Positions of those that the caller said had an incentive."""
+    by_legs: set[int]
+    """Positions of those of which the caller said nothing, and an exchange of the order had an incentive."""
+    elsewhere: Moments
+    """What the customer says they bought elsewhere."""
+    both: Moments
+    """Exchanges in force with a leg from each side, by when they took effect."""
+    _given_back: Moments
+    """Purchases with a full return."""
+
+    def __init__(self, until: int, book: Book) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds.
 
-        `book`: has folded each fact before it comes here; None: exchanges pass by.
+        `book`: has folded each fact before it comes here.
         """
         self._until = until
         self._book = book
-        self.counting = Moments()
-        """Purchases without a full return."""
-        self.said: set[int] = set()
-        """Positions of those that the caller said had an incentive."""
-        self.by_legs: set[int] = set()
-        """Positions of those of which the caller said nothing, and an exchange of the order had an incentive."""
-        self.elsewhere = Moments()
-        """What the customer says they bought elsewhere."""
-        self.both = Moments()
-        """Exchanges in force with a leg from each side, by when they took effect."""
         self._purchases: dict[int, _Purchase] = {}
         """By position, returned or not."""
-        self._given_back = Moments()
-        """Purchases with a full return."""
         self._elsewhere: dict[int, int] = {}
         """Occur times by position."""
         self._returns: dict[int, int] = {}
@@ -168,7 +174,7 @@ class Buying:
     def evolve(self, fact: Fact) -> None:
         """Fold one fact of `EXCHANGES`."""
         book = self._book
-        if book is None or fact.occur_time > self._until:
+        if fact.occur_time > self._until:
             return
         event: ExchangeRecorded | ExchangePosted | ExchangeReversed = fact.event  # type: ignore[assignment]  # By topic.
         exchange = book.exchanges.get(event.exchange_id)
@@ -184,7 +190,7 @@ class Buying:
 
     def spans(self) -> Iterator[Interval]:
         """Yield when the exchanges with a leg from each side were in force, also of those taken back since."""
-        for exchange in [] if self._book is None else self._book.exchanges.values():
+        for exchange in self._book.exchanges.values():
             since = exchange.posted_time
             if since is not None and since <= self._until and _has_both(_posted_legs(exchange)):
                 taken = exchange.reversal_position and exchange.reversal_time <= self._until

@@ -8,7 +8,7 @@ comes late, has only the contacts from its own time on judged again. An answer n
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, cast
 
 from ledger.contact.permits import PermitStatus
 from ledger.contact.report import Judge
@@ -18,16 +18,13 @@ from ledger.domain.consent_scope import Scope, denial_scope
 from ledger.domain.consent_status import Acts, cell_verdict, permits
 from ledger.domain.conversation import Contact
 from ledger.domain.fact import Fact
-from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
+from ledger.domain.made_late import MadeLate
 from ledger.domain.recipient_grant import DISCLOSURE_RECORDED
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
-from rapport.events.v1 import contact_pb2, interaction_pb2
+from rapport.events.v1 import contact_pb2
+from rapport.events.v1.consent_pb2 import ConsentWithdrawn
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy, Purpose
-from rapport.events.v1.interaction_pb2 import InteractionRecorded
-
-_BOUNCED: Final = interaction_pb2.INTERACTION_KIND_BOUNCED
-_OUTBOUND: Final = interaction_pb2.DIRECTION_OUTBOUND
 
 
 class Fault(NamedTuple):
@@ -50,51 +47,56 @@ class Judged(NamedTuple):
     """It lacks the decision that it needs, came when its permit had ended, or went against what was declared."""
 
 
-class Faults:
+class Faults(MadeLate):
     """Fold of one relationship, beside its state."""
 
     __slots__ = (
-        "_judged", "_mark", "_policy_version", "_purposes", "_until", "disclosures", "disturbed", "terms_position",
+        "_judged", "_policy_version", "_purposes", "_until", "disclosures", "disturbed", "mark", "terms_position",
         "used_up", "withdrawals",
     )  # fmt: skip
+
+    LATE: ClassVar = {"_judged": list, "_purposes": dict, "disclosures": list, "withdrawals": list}
+
+    withdrawals: list[Fault]
+    """Those that ended at least one live cell, in order."""
+    disclosures: list[Fault]
+    """Those that no live grant covered, in order."""
+    _judged: list[Judged]
+    _purposes: Mapping[str, Purpose]
 
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
-        self.withdrawals: list[Fault] = []
-        """Those that ended at least one live cell, in order."""
-        self.disclosures: list[Fault] = []
-        """Those that no live grant covered, in order."""
         self.terms_position = 0
         """Position of the last fact on which it depends what is consented to; 0: there is none."""
         self.used_up = False
         """Whether a consent was ever given that ends by its uses or by an event: then any fact may end it."""
         self.disturbed = 0
         """How often what is said here changed other than at its end."""
-        self._judged: list[Judged] = []
-        self._mark = START_OF_TIME
+        self.mark = START_OF_TIME
         """Contacts that occurred before this are judged."""
         self._policy_version = -1
-        self._purposes: Mapping[str, Purpose] = {}
 
     def foresee(self, fact: Fact, state: RelationshipState) -> None:
-        """Look at a fact before the state folds it: for a few topics it matters what was known before."""
-        look = _BEFORE.get(fact.topic)
-        if look is not None and fact.occur_time <= self._until:
-            look(self, fact, state, fact.event)
+        """Look at a fact of `FORESEEN` before the state folds it: it matters what was known before."""
+        if fact.occur_time <= self._until and "consents" in state.parts:
+            consents, event = state.consents, cast(ConsentWithdrawn, fact.event)
+            at = max(fact.occur_time, consents.last_time or fact.occur_time)
+            if _ends_some(consents.acts, denial_scope(event), at):
+                _put(self.withdrawals, fact)
 
     def evolve(self, fact: Fact, state: RelationshipState) -> None:
-        """Fold one fact that the state has folded, in position order."""
-        if fact.topic == RECORDED:  # The commonest fact: most of them come in order, and most are fine.
-            event: InteractionRecorded = fact.event  # type: ignore[assignment]  # The topic says so.
-            if event.kind == _BOUNCED:
-                self._doubt(state.conversation.judged_by(event.refers_to))
-            elif fact.occur_time < self._mark and event.direction == _OUTBOUND:
-                self._doubt(fact.occur_time)
-            return
-        fold = _AFTER.get(fact.topic)
-        if fold is not None and fact.occur_time <= self._until:
-            fold(self, fact, state)
+        """Fold one fact of `TOPICS` that the state has folded, in position order."""
+        if fact.occur_time <= self._until:
+            _FOLDS[fact.topic](self, fact, state)
+
+    def doubt(self, time: int) -> None:
+        """Have the contacts from a time on judged again, where they were: something says so that came late."""
+        if time < self.mark:
+            self.mark = time
+            if self._judged:
+                self.disturbed += 1
+                del self._judged[bisect_left(self._judged, (time,)) :]
 
     def contacts(
         self, state: RelationshipState, policy: ContactPolicy, version: int, purposes: Mapping[str, Purpose]
@@ -104,43 +106,17 @@ class Faults:
         `policy`, `version`: the contact policy, by whose zones and hours they are judged. `purposes`: the registry.
         """
         if version != self._policy_version or (purposes is not self._purposes and purposes != self._purposes):
-            self._doubt(START_OF_TIME)
+            self.doubt(START_OF_TIME)
             self._policy_version, self._purposes = version, purposes
-        new = list(state.conversation.contacts(self._mark, END_OF_TIME))
+        new = list(state.conversation.contacts(self.mark, END_OF_TIME))
         if new:
             judge = Judge(state, policy, purposes, ())
             self._judged += [judged for each in new if (judged := _judged(each, judge, state)) is not None]
-            self._mark = new[-1].occur_time + 1
+            self.mark = new[-1].occur_time + 1
         return self._judged
 
-    def _doubt(self, time: int) -> None:
-        """Have the contacts from a time on judged again."""
-        if time < self._mark:
-            self._mark = time
-            if self._judged:
-                self.disturbed += 1
-                del self._judged[bisect_left(self._judged, (time,)) :]
-
-    # Before the state folds a fact.
-
-    def _rewrite_foreseen(self, fact: Fact, state: RelationshipState, event: Any) -> None:  # noqa: ARG002 # As others.
-        self._doubt(state.conversation.judged_by(event.original_position))
-
-    def _withdraw_foreseen(self, fact: Fact, state: RelationshipState, event: Any) -> None:
-        if "consents" in state.parts:
-            consents = state.consents
-            at = max(fact.occur_time, consents.last_time or fact.occur_time)
-            if _ends_some(consents.acts, denial_scope(event), at):
-                _put(self.withdrawals, fact)
-
-    # After it.
-
-    def _rewrite(self, fact: Fact, state: RelationshipState) -> None:
-        event: Any = fact.event
-        self._doubt(state.conversation.judged_by(event.original_position))
-
     def _prefer(self, fact: Fact, state: RelationshipState) -> None:  # noqa: ARG002  # As the others.
-        self._doubt(fact.occur_time)
+        self.doubt(fact.occur_time)
 
     def _set_terms(self, fact: Fact, state: RelationshipState) -> None:  # noqa: ARG002  # As the others.
         self.terms_position = fact.position
@@ -155,7 +131,7 @@ class Faults:
     def _know(self, fact: Fact, state: RelationshipState) -> None:
         self.terms_position = fact.position
         if "preferences" in state.parts:  # Where the customer's clock stands matters to declared hours only.
-            self._doubt(START_OF_TIME)
+            self.doubt(START_OF_TIME)
 
     def _disclose(self, fact: Fact, state: RelationshipState) -> None:
         if not state.recipient_grants.used_by(fact.position):
@@ -195,17 +171,14 @@ def _put(faults: list[Fault], fact: Fact) -> bool:
     return place == len(faults) - 1
 
 
-_BEFORE: Final[dict[str, Callable[[Faults, Fact, RelationshipState, Any], None]]] = {
-    CORRECTED: Faults._rewrite_foreseen,  # noqa: SLF001  # The tables of the class's own folds.
-    RETRACTED: Faults._rewrite_foreseen,  # noqa: SLF001
-    consent_state.CONSENT_WITHDRAWN: Faults._withdraw_foreseen,  # noqa: SLF001
-}
-_AFTER: Final[dict[str, Callable[[Faults, Fact, RelationshipState], None]]] = {
-    CORRECTED: Faults._rewrite,  # noqa: SLF001
-    RETRACTED: Faults._rewrite,  # noqa: SLF001
-    DISCLOSURE_RECORDED: Faults._disclose,  # noqa: SLF001
+FORESEEN: Final = (consent_state.CONSENT_WITHDRAWN,)
+"""Topics that are looked at before the state folds them."""
+_FOLDS: Final[dict[str, Callable[[Faults, Fact, RelationshipState], None]]] = {
+    DISCLOSURE_RECORDED: Faults._disclose,  # noqa: SLF001  # The table of the class's own folds.
     **dict.fromkeys(preference.TOPICS, Faults._prefer),  # noqa: SLF001
     **dict.fromkeys((*consent_state.TOPICS, *guardian.TOPICS), Faults._set_terms),  # noqa: SLF001
     **dict.fromkeys((consent_state.CONSENT_GIVEN, consent_state.CONSENT_RENEWED), Faults._give),  # noqa: SLF001
     **dict.fromkeys(profile.TOPICS, Faults._know),  # noqa: SLF001
 }
+TOPICS: Final = tuple(_FOLDS)
+"""What is folded here beside interactions."""

@@ -3,57 +3,37 @@
 Beside the conversation of a relationship, which knows contacts, solicitations and their outcomes, this knows who spoke
 and who answered, what a solicitation cost, how contributions and messages were judged, and who on either side took
 part. Corrections and retractions are applied as there: under the position of the original, whichever form of it counts
-(settled.md 8 and 47). What takes part in nothing of that, such as a view, leaves only its position behind.
+(settled.md 8 and 47). Of most interactions the conversation knows all that there is; nothing is kept of those here.
 """
 
-from array import array
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from ledger.domain.consent_state import CONSENT_WITHDRAWN
-from ledger.domain.conversation_shapes import ADDRESSED
+from ledger.domain.conversation_shapes import Shape
 from ledger.domain.fact import Fact
-from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
+from ledger.domain.made_late import MadeLate
 from ledger.domain.moments import Moments
 from ledger.domain.objection import OBJECTION_RAISED
-from ledger.domain.times import END_OF_TIME
-from rapport.events.v1 import interaction_pb2 as i
-from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRecorded, InteractionRetracted
+from ledger.domain.relationship import RelationshipState
+from ledger.measure.speech import Speech
+from ledger.measure.talk_shapes import (
+    ACCEPTED,
+    ASKS,
+    BOUNCED,
+    JUDGES,
+    MAY_BE_INCITED,
+    MAY_BOUNCE,
+    OUT,
+    RATED,
+    SPEAKS,
+    WAYS,
+    way_of,
+)
+from rapport.events.v1.interaction_pb2 import InteractionRecorded
 
-_IN: Final = 1
-"""Addressed to us; MUTUAL too (settled.md 45)."""
-_OUT: Final = 2
-"""Addressed to the customer; MUTUAL too."""
-_CONTACT: Final = 4
-"""Addressed to the customer, and OUTBOUND."""
-_ASKS: Final = 8
-"""Says something to us, so that it may need a reply."""
-_BEGINS: Final = 16
-"""Addressed, and not OUTBOUND: the customer may have begun it."""
-_JUDGES: Final = 32
-"""Says something of another interaction that is counted here."""
-_OUTBOUND: Final = 64
-"""OUTBOUND, and no bounce itself: it may bounce."""
-_TOGETHER: Final = 128
-"""Addressed, and both take part at the same time (relationship.md 7)."""
-_SPEAKS: Final = _IN | _OUT
-_MAY_BE_INCITED: Final = 256
-"""An act of the customer for which somebody may have been given something; of purchases others know."""
-_COUNTS: Final = _SPEAKS | _BEGINS | _JUDGES
-
-_BOUNCED: Final = i.INTERACTION_KIND_BOUNCED
-_RATED: Final = i.INTERACTION_KIND_RELEVANCE_RATED
-_ACCEPTED: Final = i.INTERACTION_KIND_CONTRIBUTION_ACCEPTED
-_AT_ONCE: Final = frozenset({i.INTERACTION_KIND_CALL, i.INTERACTION_KIND_MEETING, i.INTERACTION_KIND_CHAT_SESSION})
-_FACE_TO_FACE: Final = frozenset({i.CHANNEL_IN_PERSON, i.CHANNEL_VIDEO})
-_JUDGEMENTS: Final = frozenset({_BOUNCED, _RATED, _ACCEPTED, i.INTERACTION_KIND_CONTRIBUTION_REJECTED})
-_NEVER_INCITED: Final = frozenset({
-    i.INTERACTION_KIND_PURCHASE, i.INTERACTION_KIND_VIEW, i.INTERACTION_KIND_CLICK, *_JUDGEMENTS,
-})  # fmt: skip
-"""Purchases, of which others know, and what is too weak to be asked about."""
-_CUSTOMER: Final = i.INITIATOR_CUSTOMER
-_TRANSACTIONAL: Final = i.MESSAGE_CLASS_TRANSACTIONAL
+TOPICS: Final = (CONSENT_WITHDRAWN, OBJECTION_RAISED)
+"""What is folded here beside interactions."""
 
 
 class Sent(NamedTuple):
@@ -79,15 +59,12 @@ class Judged(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What an interaction counts for. Positions are those of originals."""
+    """What an interaction counts for beyond its time and shape. Positions are those of originals."""
 
     time: int
     """Microseconds."""
-    way: int
-    """Sum of the flags above."""
-    begun: int
-    """Its kind, if it is an addressed communication that the customer began; else 0."""
     asks: bool
+    """It needs a reply."""
     person: str
     """On the customer's side; empty: the customer."""
     function: int
@@ -115,73 +92,94 @@ class Watcher(Protocol):
 
 
 _K = TypeVar("_K")
-_People = tuple[str, int, str]
+_NOBODY: Final = ("", 0, "")
 """Person on the customer's side, our function, person on our side."""
-_NOBODY: Final[_People] = ("", 0, "")
-_new: Final = tuple.__new__
+_NOTHING: Final = (0, 0, None)
+"""What an interaction says of others that is no judgement."""
+_PLAIN: Final = Sent(0, "", 0, "", 0)
+"""What most contacts say."""
 
 Edge = tuple[str, int]
 """Person on the customer's side and our function."""
 
 
-class Talk:
+class Talk(MadeLate):
     """Fold of one relationship."""
 
     __slots__ = (
-        "_bounces", "_known", "_originals", "_retracted", "_said", "_until", "answers", "decided", "edges", "inbound",
-        "incited", "mutual", "named", "opt_outs", "ours", "outbound", "ratings", "requests", "sent", "spoken",
-        "together", "verdicts", "watchers",
+        "_bounces", "_said", "_speech", "_state", "answers", "decided", "edges", "incited", "named", "opt_outs", "ours",
+        "ratings", "requests", "sent", "verdicts", "watchers",
     )  # fmt: skip
 
-    def __init__(self, until: int = END_OF_TIME) -> None:
-        """Start empty; admit what occurred at or before `until`, in microseconds."""
-        self._until = until
-        self._known = array("q")
-        """Positions of all interactions, ascending: what may be corrected."""
-        self._originals: dict[int, int] = {}
-        """Originals by the positions of their corrections."""
-        self._retracted: set[int] = set()
+    LATE: ClassVar = {
+        **dict.fromkeys(("decided", "named", "opt_outs", "requests"), Moments),
+        **dict.fromkeys(("answers", "edges", "ours", "ratings", "verdicts"), dict),
+        "incited": set,
+        "watchers": list,
+    }
+
+    requests: Moments
+    """What needs a reply."""
+    answers: dict[int, list[tuple[int, int]]]
+    """Times and positions of the answers to something, in order; those that bounced are none."""
+    ratings: dict[int, list[Judged]]
+    """By message."""
+    verdicts: dict[int, list[Judged]]
+    """Acceptances and rejections, by contribution; one that names none stands for itself."""
+    decided: Moments
+    """The same."""
+    incited: set[int]
+    """Acts of the customer that were given for an incentive, as was said; purchases are not among them."""
+    opt_outs: Moments
+    """Withdrawals and objections."""
+    edges: dict[Edge, Moments]
+    """Interactions that name a person or a function, by both."""
+    named: Moments
+    """Interactions that name a function."""
+    ours: dict[str, Moments]
+    """Interactions that name a person on our side, by person."""
+    watchers: list[Watcher]
+    """Told of what they keep. Few; whoever adds one takes old ones away."""
+
+    def __init__(self, state: RelationshipState) -> None:
+        """Start empty. `state`: has folded each fact before it comes here."""
+        self._state = state
         self._said: dict[int, Said] = {}
-        """What counts for something, by position."""
+        """What is known of an interaction here alone, by position."""
         self._bounces: dict[int, list[int]] = {}
         """Positions of the bounces of something."""
-        self.inbound = Moments()
-        """Addressed communications to us, mutual ones among them."""
-        self.outbound = Moments()
-        """Addressed communications to the customer that did not bounce, mutual ones among them."""
-        self.mutual = Moments()
-        """Those that are among both."""
-        self.together = Moments()
-        """Those in which both take part at the same time: a call, a meeting, a chat, or face to face; each once."""
-        self.spoken: dict[int, Moments] = {}
-        """Addressed communications that the customer began, by kind."""
-        self.requests = Moments()
-        """What needs a reply."""
-        self.answers: dict[int, list[tuple[int, int]]] = {}
-        """Times and positions of the answers to something, in order; those that bounced are none."""
+        self._speech: Speech | None = None
+        """Made from the conversation when first asked for, and kept in order since."""
         self.sent: dict[int, Sent] = {}
         """Contacts that are not TRANSACTIONAL, bounced ones too, by position."""
-        self.ratings: dict[int, list[Judged]] = {}
-        """By message."""
-        self.verdicts: dict[int, list[Judged]] = {}
-        """Acceptances and rejections, by contribution; one that names none stands for itself."""
-        self.decided = Moments()
-        """The same."""
-        self.incited: set[int] = set()
-        """Acts of the customer that were given for an incentive, as was said; purchases are not among them."""
-        self.opt_outs = Moments()
-        """Withdrawals and objections."""
-        self.edges: dict[Edge, Moments] = {}
-        """Interactions that name a person or a function, by both."""
-        self.named = Moments()
-        """Interactions that name a function."""
-        self.ours: dict[str, Moments] = {}
-        """Interactions that name a person on our side, by person."""
-        self.watchers: list[Watcher] = []
-        """Told of what they keep. Few; whoever adds one takes old ones away."""
+
+    @property
+    def inbound(self) -> Moments:
+        """Addressed communications to us, mutual ones among them."""
+        return self._speeches().inbound
+
+    @property
+    def outbound(self) -> Moments:
+        """Addressed communications to the customer that did not bounce, mutual ones among them."""
+        return self._speeches().outbound
+
+    @property
+    def mutual(self) -> Moments:
+        """Those that are among both."""
+        return self._speeches().mutual
+
+    @property
+    def together(self) -> Moments:
+        """Those in which both take part at the same time: a call, a meeting, a chat, or face to face; each once."""
+        return self._speeches().together
+
+    @property
+    def spoken(self) -> dict[int, Moments]:
+        """Addressed communications that the customer began, by kind."""
+        return self._speeches().spoken
 
     def said(self, position: int) -> Said | None:
-        """Return what an original counts for, or None."""
+        """Return what an original counts for beyond its time and shape, or None."""
         return self._said.get(position)
 
     def replied_within(self, request: int, time: int, within: int) -> int:
@@ -196,111 +194,62 @@ class Talk:
         return answers[place][1] if place < len(answers) and answers[place][0] < time + within else 0
 
     def evolve(self, fact: Fact) -> None:
-        """Fold one fact, in position order. Total: what was recorded is a fact."""
-        position, _, _, time, topic, message, _ = fact
-        if topic != RECORDED:
-            fold = _FOLDS.get(topic)
-            if fold is not None:
-                fold(self, fact)
-            return
-        # The commonest fact; most of them count for nothing here, and few fields tell.
-        self._known.append(position)
-        if time > self._until:
-            return
-        event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-        kind = event.kind
-        way = _WAYS.get(kind << 3 | event.direction, 0)
-        people = event.customer_person_id, event.our_function, event.point_of_contact_id
-        if way & _COUNTS or people != _NOBODY or (way & _ASKS and event.needs_reply):
-            self._enter(position, time, event, position, kind, way, people)
-        if way & _MAY_BE_INCITED and event.incentivised:
-            self.incited.add(position)
-
-    def _correct(self, fact: Fact) -> None:
-        """Let a replacement count instead of an original; after a retraction nothing does."""
-        event: InteractionCorrected = fact.event  # type: ignore[assignment]  # The topic says so.
-        position = event.original_position
-        if position in self._retracted or not self._is_known(position):
-            return
-        self._leave(position)
-        self._originals[fact.position] = position
-        if fact.occur_time <= self._until:
-            new = event.replacement
-            way = _WAYS.get(new.kind << 3 | new.direction, 0)
-            people = new.customer_person_id, new.our_function, new.point_of_contact_id
-            self._enter(position, fact.occur_time, new, fact.position, new.kind, way, people)
-            if way & _MAY_BE_INCITED and new.incentivised:
-                self.incited.add(position)
-
-    def _retract(self, fact: Fact) -> None:
-        event: InteractionRetracted = fact.event  # type: ignore[assignment]  # The topic says so.
-        position = event.original_position
-        if self._is_known(position):
-            self._leave(position)
-            self._retracted.add(position)
-
-    def _opt_out(self, fact: Fact) -> None:
-        if fact.occur_time <= self._until:
+        """Fold one fact of `TOPICS`, in position order."""
+        if fact.occur_time <= self._state.until:
             self.opt_outs.add(fact.occur_time, fact.position)
             for watcher in self.watchers:
                 watcher.opted_out(fact.occur_time, fact.position)
 
-    def _is_known(self, position: int) -> bool:
-        place = bisect_left(self._known, position)
-        return place < len(self._known) and self._known[place] == position
-
-    def _enter(
-        self, position: int, time: int, event: InteractionRecorded, told: int, kind: int, way: int, people: _People
-    ) -> None:
-        """Let an interaction count. `told`: position of the event that says it; it refers to what was there before."""
-        if way & _SPEAKS and event.channel in _FACE_TO_FACE:
-            way |= _TOGETHER
-        reply_to = event.in_reply_to if way & _OUT else 0
-        judges = way & _JUDGES
-        # As Said(...), without its check of names and numbers: that would cost as much as the rest.
-        said = self._said[position] = _new(
-            Said,
-            (
-                time,
-                way,
-                kind if way & _BEGINS and event.initiator == _CUSTOMER else 0,
-                event.needs_reply if way & _ASKS else False,
-                *people,
-                self._original(reply_to, told) if reply_to else 0,
-                self._original(event.refers_to, told) if judges else 0,
-                kind if judges else 0,
-                _verdict(event) if judges else None,
-            ),
-        )
-        if way & _CONTACT and event.message_class != _TRANSACTIONAL:
+    def record(self, position: int, time: int, shape: Shape, event: InteractionRecorded, told: int) -> None:
+        """Let an interaction count that occurred by `until`, as an event says that has the position `told`."""
+        # Most facts pass here; of each way only what it can mean is read.
+        way = WAYS.get(shape.number)
+        if way is None:
+            way = way_of(shape)
+        people = event.customer_person_id, event.our_function, event.point_of_contact_id
+        asks = event.needs_reply if way & ASKS else False
+        reply_to = event.in_reply_to if way & OUT else 0
+        if asks or reply_to or way & JUDGES or people != _NOBODY:
+            judged = (self._original(event.refers_to, told), shape.kind, _verdict(event)) if way & JUDGES else _NOTHING
+            self._said[position] = Said(time, asks, *people, self._original(reply_to, told), *judged)
+        if shape.solicits:
             self.sent[position] = _sent(event)
-        if not (way & _OUTBOUND and position in self._bounces):
-            self._count(position, said)
+        if way & MAY_BE_INCITED and event.incentivised:
+            self.incited.add(position)
+        if not (way & MAY_BOUNCE and position in self._bounces):
+            self._count(position, time, shape.kind, way)
 
-    def _leave(self, position: int) -> None:
-        """Let nothing count for an original."""
+    def leave(self, position: int) -> None:
+        """Let nothing count for an original, of which the conversation still knows what counted so far."""
+        if not self._has_bounced(position):
+            self._discount(position)
+        self._said.pop(position, None)
+        self.sent.pop(position, None)
         self.incited.discard(position)
-        said = self._said.pop(position, None)
+
+    def _speeches(self) -> Speech:
+        speech = self._speech
+        if speech is None:
+            speech = self._speech = Speech()
+            for time, position, shape in self._state.conversation.told():
+                way = way_of(shape)
+                if way & SPEAKS and not (way & MAY_BOUNCE and position in self._bounces):
+                    speech.add(time, position, shape.kind, way)
+        return speech
+
+    def _has_bounced(self, position: int) -> bool:
+        row = self._state.conversation.row_of(position) if position in self._bounces else None
+        return row is not None and bool(way_of(row.shape) & MAY_BOUNCE)
+
+    def _count(self, position: int, time: int, kind: int, way: int) -> None:
+        if way & SPEAKS and self._speech is not None:
+            self._speech.add(time, position, kind, way)
+        said = self._said.get(position)
         if said is None:
             return
-        self.sent.pop(position, None)
-        if not (said.way & _OUTBOUND and position in self._bounces):
-            self._discount(position, said)
-
-    def _count(self, position: int, said: Said) -> None:
-        time, way, begun, asks, person, function, ours, reply_to, _, kind, _ = said
-        if way & _IN:
-            self.inbound.add(time, position)
-        if way & _OUT:
-            self.outbound.add(time, position)
-            if way & _IN:
-                self.mutual.add(time, position)
-            if reply_to:
-                insort(self.answers.setdefault(reply_to, []), (time, position))
-        if way & _TOGETHER:
-            self.together.add(time, position)
-        if begun:
-            _at(self.spoken, begun).add(time, position)
+        _, asks, person, function, ours, reply_to, _, judges, _ = said
+        if reply_to:
+            insort(self.answers.setdefault(reply_to, []), (time, position))
         if asks:
             self.requests.add(time, position)
         if function or person:
@@ -309,24 +258,20 @@ class Talk:
                 self.named.add(time, position)
         if ours:
             _at(self.ours, ours).add(time, position)
-        if kind:
+        if judges:
             self._judge(position, said)
 
-    def _discount(self, position: int, said: Said) -> None:
+    def _discount(self, position: int) -> None:
         """Undo `_count`."""
-        time, way, begun, asks, person, function, ours, reply_to, _, kind, _ = said
-        if way & _IN:
-            self.inbound.remove(time, position)
-        if way & _OUT:
-            self.outbound.remove(time, position)
-            if way & _IN:
-                self.mutual.remove(time, position)
-            if reply_to:
-                self.answers[reply_to].remove((time, position))
-        if way & _TOGETHER:
-            self.together.remove(time, position)
-        if begun:
-            self.spoken[begun].remove(time, position)
+        row = self._state.conversation.row_of(position)
+        if row is not None and self._speech is not None:
+            self._speech.remove(row.time, position, row.shape.kind, way_of(row.shape))
+        said = self._said.get(position)
+        if said is None:
+            return
+        time, asks, person, function, ours, reply_to, _, judges, _ = said
+        if reply_to:
+            self.answers[reply_to].remove((time, position))
         if asks:
             self.requests.remove(time, position)
         if function or person:
@@ -335,22 +280,21 @@ class Talk:
                 self.named.remove(time, position)
         if ours:
             self.ours[ours].remove(time, position)
-        if kind:
+        if judges:
             self._unjudge(position, said)
 
     def _judge(self, position: int, said: Said) -> None:
         """Let what an interaction says of another count."""
-        if said.kind == _BOUNCED:
+        if said.kind == BOUNCED:
             bounces = self._bounces.setdefault(said.about, [])
             bounces.append(position)
-            bounced = self._said.get(said.about)
-            if len(bounces) == 1 and bounced is not None and bounced.way & _OUTBOUND:
-                self._discount(said.about, bounced)
+            if len(bounces) == 1 and self._has_bounced(said.about):
+                self._discount(said.about)
             return
         if said.favourable is None:
             return
         judged = Judged(said.time, position, said.favourable)
-        if said.kind == _RATED:
+        if said.kind == RATED:
             insort(self.ratings.setdefault(said.about, []), judged)
             self._tell_rated(said.about)
         else:
@@ -359,19 +303,20 @@ class Talk:
 
     def _unjudge(self, position: int, said: Said) -> None:
         """Undo `_judge`."""
-        if said.kind == _BOUNCED:
+        if said.kind == BOUNCED:
             bounces = self._bounces[said.about]
             bounces.remove(position)
             if not bounces:
+                bounced = self._has_bounced(said.about)
                 del self._bounces[said.about]
-                bounced = self._said.get(said.about)
-                if bounced is not None and bounced.way & _OUTBOUND:
-                    self._count(said.about, bounced)
+                row = self._state.conversation.row_of(said.about)
+                if bounced and row is not None:
+                    self._count(said.about, row.time, row.shape.kind, way_of(row.shape))
             return
         if said.favourable is None:
             return
         judged = Judged(said.time, position, said.favourable)
-        if said.kind == _RATED:
+        if said.kind == RATED:
             self.ratings[said.about].remove(judged)
             self._tell_rated(said.about)
         else:
@@ -384,7 +329,7 @@ class Talk:
 
     def _original(self, reference: int, told: int) -> int:
         """Return the original that a reference names; 0 where it names nothing that was there before."""
-        return self._originals.get(reference, reference) if reference < told else 0
+        return self._state.conversation.original(reference) if 0 < reference < told else 0
 
 
 def _at(moments: dict[_K, Moments], key: _K) -> Moments:
@@ -396,43 +341,12 @@ def _at(moments: dict[_K, Moments], key: _K) -> Moments:
 
 def _sent(event: InteractionRecorded) -> Sent:
     cost = (event.cost.asset, event.cost.units) if event.HasField("cost") else ("", 0)
-    return _new(Sent, (event.tactic, event.programme, event.attention_seconds, *cost))
+    said = Sent(event.tactic, event.programme, event.attention_seconds, *cost)
+    return _PLAIN if said == _PLAIN else said
 
 
 def _verdict(event: InteractionRecorded) -> bool | None:
     """Return what a judgement says; a bounce, and a rating that does not say, say nothing."""
-    if event.kind == _RATED:
+    if event.kind == RATED:
         return event.relevant if event.HasField("relevant") else None
-    return None if event.kind == _BOUNCED else event.kind == _ACCEPTED
-
-
-def _way(kind: int, direction: int) -> int:
-    outbound, mutual = direction == i.DIRECTION_OUTBOUND, direction == i.DIRECTION_MUTUAL
-    inbound = mutual or direction == i.DIRECTION_INBOUND
-    addressed = kind in ADDRESSED
-    flags = (
-        (_IN, addressed and inbound),
-        (_OUT, addressed and (outbound or mutual)),
-        (_CONTACT, addressed and outbound),
-        (_ASKS, inbound),
-        (_BEGINS, addressed and not outbound),
-        (_JUDGES, kind in _JUDGEMENTS),
-        (_MAY_BE_INCITED, not outbound and kind not in _NEVER_INCITED),
-        (_OUTBOUND, outbound and kind != _BOUNCED),
-        (_TOGETHER, kind in _AT_ONCE and (inbound or outbound)),
-    )
-    return sum(flag for flag, holds in flags if holds)
-
-
-_WAYS: Final[Mapping[int, int]] = {
-    kind << 3 | direction: _way(kind, direction)
-    for kind in i.InteractionKind.values()
-    for direction in i.Direction.values()
-}
-"""Flags by kind and direction, as one number: of what another version of the events knows, none."""
-_FOLDS: Final[dict[str, Callable[[Talk, Fact], None]]] = {
-    CORRECTED: Talk._correct,  # noqa: SLF001 # The table of the class's own folds.
-    RETRACTED: Talk._retract,  # noqa: SLF001
-    CONSENT_WITHDRAWN: Talk._opt_out,  # noqa: SLF001
-    OBJECTION_RAISED: Talk._opt_out,  # noqa: SLF001
-}
+    return None if event.kind == BOUNCED else event.kind == ACCEPTED

@@ -6,11 +6,12 @@ relationship has few facts of these topics.
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ledger.domain.common_ground import COMMON_GROUND_DECLARED, COMMON_GROUND_ENDED
 from ledger.domain.ending import RELATIONSHIP_ENDED
 from ledger.domain.fact import Fact
+from ledger.domain.made_late import MadeLate
 from ledger.domain.profile import IDENTIFIER_REVOKED, IDENTIFIER_VERIFIED
 from ledger.domain.times import END_OF_TIME
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_DECLARED
@@ -21,20 +22,23 @@ Word = tuple[int, int, bool]
 """Occur time, position, and whether it holds from then on."""
 
 
-class Ties:
+class Ties(MadeLate):
     """Fold of the contact points, the common ground and the declared ends of one relationship."""
 
     __slots__ = ("_until", "ends", "grounds", "identifiers")
 
+    LATE: ClassVar = {"ends": list, "grounds": dict, "identifiers": dict}
+
+    identifiers: dict[str, list[Word]]
+    """Words on each contact point, in the order in which they were recorded."""
+    grounds: dict[str, list[Word]]
+    """Words on each common ground; only declared ground holds (relationship.md 3)."""
+    ends: list[tuple[int, int]]
+    """Occur times and positions of the declared ends, in order."""
+
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
-        self.identifiers: dict[str, list[Word]] = {}
-        """Words on each contact point, in the order in which they were recorded."""
-        self.grounds: dict[str, list[Word]] = {}
-        """Words on each common ground; only declared ground holds (relationship.md 3)."""
-        self.ends: list[tuple[int, int]] = []
-        """Occur times and positions of the declared ends, in order."""
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact of `TIES`."""

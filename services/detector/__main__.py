@@ -79,7 +79,7 @@ async def _find(app: App, parent: Lines | None) -> None:
         if parent is not None and last != [report] and parent.write(report.values()):
             last[:] = [report]
 
-    runner = find_here(app, tell).runner
+    runner = find_here(app, tell, beside_writers=False).runner
     process.spare_the_collector()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run(stop))

@@ -2,7 +2,8 @@
 
 A watcher asks for an organization, and maybe for some subjects and kinds. Changes are looked up in two dictionaries, so
 one change costs what those pay who get it, however many watch others. A queue is bounded: who does not take what is
-handed to it falls behind, alone, and goes on from the table.
+handed to it falls behind, alone, and goes on from the table. Where changes are found anew because the log is another
+one, numbers begin again, and watchers of before are let go.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Final, NamedTuple
 
-from ledger.change.reading import Changes, StoredChange
+from ledger.change.reading import Changes, Last, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
 
 QUEUE_MAX: Final = 1_000
@@ -37,13 +39,22 @@ class Selection(NamedTuple):
 class Watcher:
     """One reader's queue. Made by `ChangeTail.open`, to be closed by its reader."""
 
-    def __init__(self, selection: Selection, number: int) -> None:
+    def __init__(self, selection: Selection, past: int, number: int) -> None:
         self.selection = selection
+        self.past = past
+        """Of which past the numbers are (`Progress.past`)."""
         self.since = number
         """What is queued has greater numbers; up to here the table must be read."""
         self.fell_behind = False
+        self.outlived = False
+        """The past is over: nothing is queued any more, and the numbers of the next one name other changes."""
         self._queue: deque[StoredChange] = deque()
         self._woken = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is queued any more: it fell behind, or its past is over."""
+        return self.fell_behind or self.outlived
 
     def take(self) -> list[StoredChange]:
         """Return what is queued, in order, and empty the queue."""
@@ -53,7 +64,7 @@ class Watcher:
         return taken
 
     async def wait(self, timeout_s: float) -> None:
-        """Return when something is queued, when it fell behind, when it is woken, or when time is up."""
+        """Return when something is queued, when nothing is any more, when it is woken, or when time is up."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._woken.wait()
@@ -62,9 +73,15 @@ class Watcher:
         """Let `wait` return."""
         self._woken.set()
 
+    def outlive(self) -> None:
+        """Say that its past is over."""
+        self.outlived = True
+        self._queue.clear()
+        self._woken.set()
+
     def offer(self, change: StoredChange) -> None:
         """Queue a change that is selected, unless too many wait."""
-        if self.fell_behind:
+        if self.ended:
             return
         if len(self._queue) >= QUEUE_MAX:
             self.fell_behind = True
@@ -81,6 +98,8 @@ class ChangeTail:
         self._changes = changes
         self.number = 0
         """Of the last change handed out."""
+        self.past = 0
+        """Of which past that is (`Progress.past`)."""
         self._ready = asyncio.Event()
         self._every: defaultdict[str, set[Watcher]] = defaultdict(set)
         """Watchers of all subjects, by organization."""
@@ -103,7 +122,7 @@ class ChangeTail:
     async def open(self, selection: Selection) -> Watcher:
         """Return a queue that gets what is handed out from now on; wait until it is known where that begins."""
         await self._ready.wait()
-        watcher = Watcher(selection, self.number)
+        watcher = Watcher(selection, self.past, self.number)
         for group in self._groups(selection):
             group.add(watcher)
         return watcher
@@ -124,22 +143,32 @@ class ChangeTail:
         return [self._some[organization_id, subject_id] for subject_id in selection.subject_ids]
 
     async def _follow(self) -> None:
-        self.number = await self._read_last()
+        self._begin(await self._read_last())
         self._ready.set()
         while True:
             try:
-                if await self._changes.wait_beyond(self.number, _WAIT_S):
+                if await self._changes.wait_beyond(self.number, _WAIT_S, self.past):
                     page = await self._changes.read(partial(self._changes.page, self.number, _PAGE))
-                    self._hand_out(page.changes)
+                    if page.last.past == self.past:
+                        self._hand_out(page.changes)
+                    else:
+                        self._begin(page.last)
             except StoreClosed:
                 return
             except StoreFailed:
                 await asyncio.sleep(_RETRY_S)  # Watchers hear nothing meanwhile, and lose nothing.
 
-    async def _read_last(self) -> int:
+    def _begin(self, last: Last) -> None:
+        """Hand out what comes after a change; let go of who watched another past."""
+        self.past, self.number = last.past, last.number
+        for groups in (self._every.values(), self._some.values()):
+            for watcher in chain.from_iterable(groups):
+                watcher.outlive()
+
+    async def _read_last(self) -> Last:
         while True:
             try:
-                return (await self._changes.read(self._changes.last)).number
+                return await self._changes.read(self._changes.last)
             except StoreFailed:
                 await asyncio.sleep(_RETRY_S)
 

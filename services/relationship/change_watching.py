@@ -1,6 +1,9 @@
 """Watching: frames of what was announced, then of what is found, until the caller or a closing frame ends it.
 
 After `fell_behind` no change is live before the next `caught_up`. A watcher hears something within each heartbeat.
+
+Numbers hold within one past of the log. Whoever watches while changes are begun anew, because the log was put back and
+grew to another past, is refused to go on: what they keep names changes that were, and may never have been.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -25,6 +28,17 @@ HEARTBEAT_S: Final = 10.0
 DRAINING_RETRY_AFTER_S: Final = 1
 """Seconds that a watcher is asked to wait when the service stops; another instance, or the next start, answers then."""
 _PAGE: Final = 500
+_REST_S: Final = 1.0
+"""Seconds between looks at a table that has less than was handed out: it is being made again."""
+
+
+class Begin(NamedTuple):
+    """Where a watch begins."""
+
+    number: int
+    """After this change."""
+    past: int
+    """Of which past that is."""
 
 
 class Watches:
@@ -42,53 +56,63 @@ class Watches:
         self._watchers: set[Watcher] = set()
         self._watch: asyncio.Task[None] | None = None
 
-    async def begin(self, request: pb.WatchRelationshipsRequest) -> int:
-        """Return the number after which a watch begins.
+    async def begin(self, request: pb.WatchRelationshipsRequest) -> Begin:
+        """Return where a watch begins.
 
         Raises:
             Rejected: CHANGE_IN_FUTURE.
         """
-        last = (await self._changes.read(self._changes.last)).number
+        last = await self._changes.read(self._changes.last)
         if request.WhichOneof("start") != "after_number":
-            return last
-        if request.after_number > last:
+            return Begin(last.number, last.past)
+        if request.after_number > last.number:
             raise Rejected(
                 reasons.ERROR_REASON_CHANGE_IN_FUTURE,
                 "the number lies beyond the last change; start from one that was answered before",
                 number=request.after_number,
-                last=last,
+                last=last.number,
             )
-        return request.after_number
+        return Begin(request.after_number, last.past)
 
-    async def frames(self, request: pb.WatchRelationshipsRequest, number: int) -> AsyncGenerator[bytes, None]:
-        """Yield the frames of a watch after a number, serialised.
+    async def frames(self, request: pb.WatchRelationshipsRequest, begin: Begin) -> AsyncGenerator[bytes, None]:
+        """Yield the frames of a watch, serialised.
 
         Raises:
+            Rejected: CHANGES_BEGUN_ANEW.
             StoreFailed, StoreClosed: storage does not answer.
         """
+        number, past = begin
         chosen = request.filter
         selection = Selection(request.organization_id, frozenset(chosen.subject_ids), frozenset(chosen.kinds))
         ends_at = monotonic() + self._age_max_s
         self._watch_for_the_end()
         live = await self._open(selection)
+        past = _same_past(live.past, past, number)
         try:
             while not self._is_over(ends_at):
                 async for page in self._stored(selection, number, live):
-                    number = page.examined
+                    past = _same_past(page.last.past, past, number)
+                    moved, number = page.examined > number, page.examined
                     if page.changes:
                         yield batch(page.changes)
+                    elif not moved:
+                        yield await self._heartbeat(number)
+                        await live.wait(_REST_S)
                     if self._is_over(ends_at):
                         break
                 else:
-                    number = max(number, live.since)
-                    yield await self._caught_up(number)
-                    async for frame, told in self._live(live, number, ends_at):
-                        yield frame
-                        number = told
+                    if not live.outlived:
+                        number = max(number, live.since)
+                        yield await self._caught_up(number)
+                        async for frame, told in self._live(live, number, ends_at):
+                            yield frame
+                            number = told
                 if live.fell_behind:
                     yield await self._fell_behind(number)
+                if live.ended:
                     self._close(live)
                     live = await self._open(selection)
+                    past = _same_past(live.past, past, number)
             yield self._closing(number)
         finally:
             self._close(live)
@@ -96,7 +120,7 @@ class Watches:
     async def _stored(self, selection: Selection, number: int, live: Watcher) -> AsyncGenerator[Page, None]:
         """Yield what the table has after a number, until what is queued follows it."""
         organization_id, subjects, kinds = selection
-        while number < live.since:
+        while number < live.since and not live.outlived:
             page = await self._changes.read(
                 partial(
                     self._changes.page,
@@ -114,14 +138,14 @@ class Watches:
     async def _live(self, live: Watcher, number: int, ends_at: float) -> AsyncGenerator[tuple[bytes, int], None]:
         """Yield frames of what is found, each with the number to resume after, until the watch ends or falls behind."""
         heard_at = monotonic()
-        while not live.fell_behind and not self._is_over(ends_at):
+        while not live.ended and not self._is_over(ends_at):
             await live.wait(max(0.0, min(heard_at + HEARTBEAT_S, ends_at) - monotonic()))
             # The table may have been ahead of the tail when the watch began, and what it had then was told, or passed.
             taken = [change for change in live.take() if change.number > number]
             if taken:
                 number, heard_at = taken[-1].number, monotonic()
                 yield batch(taken), number
-            elif monotonic() >= heard_at + HEARTBEAT_S and not live.fell_behind:
+            elif monotonic() >= heard_at + HEARTBEAT_S and not live.ended:
                 # What was handed out meanwhile was not for this watcher.
                 number, heard_at = max(number, self._tail.number), monotonic()
                 yield await self._heartbeat(number), number
@@ -163,6 +187,23 @@ class Watches:
         await self._stopping.wait()
         for watcher in self._watchers:
             watcher.wake()
+
+
+def _same_past(seen: int, past: int, number: int) -> int:
+    """Return the past that a watch goes on in: a later one only where it has passed nothing yet.
+
+    The tail may see a later past after the table does: an earlier one says nothing.
+
+    Raises:
+        Rejected: CHANGES_BEGUN_ANEW.
+    """
+    if seen > past and number:
+        raise Rejected(
+            reasons.ERROR_REASON_CHANGES_BEGUN_ANEW,
+            "the log was put back and has another past, so changes are found anew; start over after number 0",
+            number=number,
+        )
+    return max(seen, past)
 
 
 def batch(changes: Sequence[StoredChange]) -> bytes:

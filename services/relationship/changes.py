@@ -54,7 +54,7 @@ class ChangeServicer:
                 async for frame in frames:
                     yield frame
             except SlowReader:
-                raise SubscriberTooSlow(begin) from None
+                raise SubscriberTooSlow(begin.number) from None
 
     async def list_changes(self, request: pb.ListChangesRequest, _: Context) -> pb.ListChangesResponse:
         """Return one page of changes."""

@@ -127,12 +127,14 @@ class Measuring:
     async def facts(self, streams: Sequence[str], view: View) -> list[Fact]:
         """Return the facts of some streams up to the position of a view, in the order of positions.
 
-        Of the second and those after it as facts of one person with the first (`joining.py`).
+        Those of several streams as facts of one person (`joining.py`).
         """
         plain = view._replace(given=False)
-        own, *others = [await self._ledger.facts(name, plain) for name in streams]
-        joined = (map(apart(customer_of(name)), facts) for name, facts in zip(streams[1:], others, strict=True))
-        return list(heapq.merge(own, *joined, key=lambda each: each.position))
+        each_of = [await self._ledger.facts(name, plain) for name in streams]
+        if len(streams) == 1:
+            return each_of[0]
+        joined = (map(apart(customer_of(name)), facts) for name, facts in zip(streams, each_of, strict=True))
+        return list(heapq.merge(*joined, key=lambda each: each.position))
 
 
 async def linked_streams(ledger: Ledger, stream_id: str, own: RelationshipState, view: View) -> tuple[str, ...]:

@@ -78,8 +78,14 @@ def _opened(app: App) -> Detector:
     return Detector(remote, changes, Standings(database))
 
 
-def find_here(app: App, on_moved: Callable[[], None] | None = None, *, database: Database | None = None) -> FoundHere:
-    """Return what finds changes in this process once it is run.
+def find_here(
+    app: App,
+    on_moved: Callable[[], None] | None = None,
+    *,
+    database: Database | None = None,
+    beside_writers: bool = True,
+) -> FoundHere:
+    """Return what finds changes in this process once it is run. `beside_writers`: others record in this process.
 
     Raises:
         StoreFailed: where changes are kept cannot be opened.
@@ -107,6 +113,7 @@ def find_here(app: App, on_moved: Callable[[], None] | None = None, *, database:
         on_failure=tell,
         on_alarm=alarm,
         on_moved=on_moved,
+        beside_writers=beside_writers,
     )
     return FoundHere(runner, changes)
 

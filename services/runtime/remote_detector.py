@@ -199,7 +199,7 @@ class RemoteDetector:
 
     def _see(self, progress: Progress) -> None:
         self.progress = progress
-        self.changes.tell(progress.number)
+        self.changes.tell(progress)
         self._ledger.follower.wake(progress.position)  # It may be the child's own mark.
         self._moved.set()
         self._moved.clear()

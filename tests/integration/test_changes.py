@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from ledger.change import running as running_module
 from ledger.change import table
 from ledger.change.finding import Finder
 from ledger.change.kept import KeptInMemory, KeptInTables
@@ -176,6 +177,50 @@ async def test_who_waits_for_a_position_is_not_told_of_half_of_what_a_new_policy
         await waiting.close()
 
 
+async def appended_one_by_one(place: Place, runner: Runner, count: int) -> None:
+    """Record some facts, each once the one before is found."""
+    place.history = continued(place.history)
+    for number in range(count):
+        place.history.add(acted("MEETING"), history_end(place.history) + DAY, customer=f"c-{number}")
+        place.append(place.history)
+        async with asyncio.timeout(20):
+            while runner.progress.position < place.history.head:  # noqa: ASYNC110  # Whoever waits for it hurries it.
+                await asyncio.sleep(0.002)
+
+
+async def test_beside_nobody_who_writes_it_rests_only_where_there_is_nothing_to_find(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[bool] = []
+    first = running_module._first
+
+    async def rest(timeout_s: float, *waits: Any) -> None:
+        rests.append(runner.progress.position < place.history.head)
+        await first(timeout_s, *waits)
+
+    monkeypatch.setattr(running_module, "PACE_MIN_S", 30.0)
+    monkeypatch.setattr(running_module, "PACE_MAX_S", 30.0)
+    monkeypatch.setattr(running_module, "_first", rest)
+    async with running(place, events_max=3, timers_max=3, beside_writers=False) as runner:
+        await appended_one_by_one(place, runner, 5)
+        steps = len(rests)
+        await asyncio.sleep(1.0)
+        assert len(rests) <= steps + 3, "it is idle"
+    # Where it has waited, the log had grown only after the last look.
+    assert sum(rests) <= 5
+
+
+async def test_beside_writers_it_rests_between_two_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_module, "PACE_MIN_S", 0.3)
+    monkeypatch.setattr(running_module, "PACE_MAX_S", 0.3)
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 60)
+        await appended_one_by_one(place, runner, 1)
+        begun_s = time.monotonic()
+        await appended_one_by_one(place, runner, 3)
+    assert time.monotonic() - begun_s > 0.5
+
+
 async def test_a_second_detector_that_does_not_know_of_the_lock_changes_nothing(place: Place) -> None:
     database = place.database()
     table.create(database)
@@ -288,6 +333,47 @@ async def test_changes_of_another_log_are_let_go(place: Place) -> None:
         await runner.wait_for(place.history.head, 60)
 
     assert find(place.store, place.history.head, KeptInMemory()) == stored(place.database())
+
+
+async def test_a_log_put_back_that_grew_to_another_past_is_looked_through_anew(place: Place, tmp_path: Path) -> None:
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 60)
+    place.store.close()
+    place.history = drawn(4, 70)
+    place.store = open_store(f"sqlite://{tmp_path}/put-back.db")
+    put(place.history, place.store)
+    assert place.history.head >= runner.progress.position > 0
+    assert place.store.head().position == place.history.head
+
+    async with running(place) as again:
+        await again.wait_for(place.history.head, 60)
+
+    assert (runner.progress.past, again.progress.past) == (0, 1)
+    assert find(place.store, place.history.head, KeptInMemory()) == stored(place.database())
+
+
+async def test_the_same_log_is_gone_on_with_also_in_tables_that_have_no_proof_of_it(place: Place) -> None:
+    async with running(place) as runner:
+        await runner.wait_for(place.history.head, 60)
+    database = place.database()
+    with database.writing() as session:
+        session.change("UPDATE changes SET subject_id = 'marked' WHERE number = 1")
+        for column in ("leaf", "past"):
+            session.change(f"ALTER TABLE change_progress DROP COLUMN {column}")
+    assert runner.progress.leaf
+
+    async with running(place) as again:
+        await again.wait_for(place.history.head, 60)
+        assert again.progress == runner.progress._replace(leaf="")
+        place.history.add(acted("MEETING"), history_end(place.history) + DAY, customer="a")
+        place.append(place.history)
+        await again.wait_for(place.history.head, 60)
+    async with running(place) as last:
+        await last.wait_for(place.history.head, 60)
+
+    assert last.progress == again.progress
+    assert last.progress.leaf
+    assert stored(database)[0].subject_id == "marked", "nothing was found anew"
 
 
 def long_ago() -> ChangedHistory:

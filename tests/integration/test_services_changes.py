@@ -101,9 +101,9 @@ async def test_a_watch_that_begins_after_what_was_not_handed_out_yet_hears_none_
     """The table is ahead of the tail for a moment: what it has by then is before the watch all the same."""
     handed_out, wait_beyond = asyncio.Event(), Changes.wait_beyond
 
-    async def wait(changes: Changes, number: int, timeout_s: float) -> bool:
+    async def wait(changes: Changes, number: int, timeout_s: float, past: int | None = None) -> bool:
         await handed_out.wait()
-        return await wait_beyond(changes, number, timeout_s)
+        return await wait_beyond(changes, number, timeout_s, past)
 
     await client.list_changes("acme", min_position=await opt_in_and_out(client, "anna"))
     begun = aiter(watched(server, from_now=True))  # The tail has come to here.

@@ -15,6 +15,7 @@ from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import persona_pb2 as p
 from rapport.events.v1.exchange_pb2 import ExchangePosted
 from rapport.events.v1.identity_pb2 import PromiseKept, PromiseTriggered
+from rapport.events.v1.relationship_pb2 import ObstacleRemoved, ObstacleReported, VectorFulfilled, VectorOpened
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished, StrengthRules
 from rapport.relationship.v1 import explaining_pb2 as why
 from rapport.relationship.v1 import measures_pb2 as m
@@ -353,6 +354,28 @@ async def test_exchanges_and_promises_of_one_name_are_those_of_their_own_relatio
         (ratio,) = (each.ratio for each in whole.strength.contributions if each.component == RECIPROCITY)
         assert 700_000 == ratio.ppm, "7 euros for 10"
         assert (1, 1) == (whole.promises.kept_count, whole.promises.broken_count)
+
+
+async def test_a_person_is_the_same_whichever_id_is_asked_for_and_tells_whose_each_name_is(
+    server: Serving, clock: Clock
+) -> None:
+    history = begun(BEGIN)
+    for customer in "ab":
+        history.add(VectorOpened(vector_id="v", goal="learn"), "2026-01-02", customer=customer)
+        history.add(ObstacleReported(obstacle_id="o", obstacle="stairs"), "2026-01-03", customer=customer)
+    history.add(VectorFulfilled(vector_id="v"), "2026-01-04", customer="b")
+    history.add(ObstacleRemoved(obstacle_id="o"), "2026-01-05", customer="a")
+    history.link("a", "b", "2026-01-07")
+    await tell(server, clock, history)
+
+    one, other = [(await get(server, customer, scope=PERSON)).measures for customer in "ab"]
+
+    assert one == other
+    vectors = [(each.vector_id, levels.VectorStatus.Name(each.status)) for each in one.vectors.vectors]
+    assert [("a/v", "VECTOR_STATUS_OPEN"), ("b/v", "VECTOR_STATUS_FULFILLED")] == vectors
+    assert ["b/o"] == [each.obstacle_id for each in one.obstacles]
+    alone = (await get(server, "a")).measures
+    assert (["v"], []) == ([each.vector_id for each in alone.vectors.vectors], list(alone.obstacles))
 
 
 # --- Many, and why ----------------------------------------------------------------------------------------------------

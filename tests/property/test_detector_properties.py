@@ -17,7 +17,12 @@ from ledger.change.kept import KeptInMemory
 from ledger.change.table import Progress, StoredChange
 from ledger.change.verifying import anew
 from rapport.change.v1 import change_pb2 as pb
-from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished, StrengthRules
+from rapport.events.v1.relationship_policy_pb2 import (
+    AnnouncementRules,
+    RelationshipPolicy,
+    RelationshipPolicyPublished,
+    StrengthRules,
+)
 from tests.changed_histories import LOG_ID, ChangedHistory, find, levels_of, name_of
 from tests.contact_histories import DAY
 from tests.measured_histories import START, MeasuredDraw
@@ -61,10 +66,11 @@ class Draw(MeasuredDraw):
         if type(event).__name__ == "InteractionRecorded":
             self.interactions.append(position)
 
-    def policy(self, version: int, at: int, half_mass: int) -> None:
+    def policy(self, version: int, at: int, half_mass: int, dwell_s: int = 86_400) -> None:
         """Publish a relationship policy."""
         rules = StrengthRules(half_mass_ppm=half_mass, moderate_from_ppm=200_000 + 50_000 * version)
-        policy = RelationshipPolicy(version=version, strength=rules)
+        waits = AnnouncementRules(strength_dwell_seconds=dwell_s)
+        policy = RelationshipPolicy(version=version, strength=rules, announcements=waits)
         self.history.publish(RelationshipPolicyPublished(policy=policy), at)
 
 
@@ -219,9 +225,10 @@ def test_policies_between_events_leave_batches_alike(seed: int) -> None:
     history = draw.history
     last = history.facts[-1][1].record_time
     for version in (1, 2, 3):
-        draw.policy(version, last + version * 3 * DAY, 1_000_000 * version)
+        draw.policy(version, last + version * 3 * DAY, 1_000_000 * version, version * 86_400)
         draw.customer = "a"
         draw._record(last + version * 3 * DAY + DAY)
+    draw.policy(4, last + 10 * DAY + DAY // 2, 3_000_000, 3_600)
     history.mark(last + 300 * DAY)
 
     whole = history.found(events_max=10_000, timers_max=10_000)

@@ -1,17 +1,24 @@
+import pytest
+
 from ledger.change.finding import Finder
 from ledger.change.kept import KeptInMemory
+from ledger.change.levels import Levels
 from ledger.change.table import Progress
 from ledger.domain.times import timestamp
-from rapport.events.v1.identity_pb2 import PromiseTriggered
+from rapport.events.v1.disclosure_pb2 import PROVENANCE_DECLARED
+from rapport.events.v1.identity_pb2 import IdentifierVerified, PromiseTriggered
+from rapport.events.v1.interaction_pb2 import DIRECTION_MUTUAL, InteractionRetracted
 from rapport.events.v1.persona_pb2 import PersonaDefined
+from rapport.events.v1.relationship_pb2 import CommonGroundDeclared, RelationshipTypeDeclared
 from rapport.events.v1.relationship_policy_pb2 import (
+    AnnouncementRules,
     CadenceRules,
     RelationshipPolicy,
     RelationshipPolicyPublished,
     StrengthRules,
 )
 from tests.changed_histories import LOG_ID, ChangedHistory, at, event, levels_of, name_of, times
-from tests.contact_histories import DAY, given
+from tests.contact_histories import DAY, did, given
 from tests.measured_histories import acted, promised
 
 
@@ -23,6 +30,15 @@ def strict(version: int, since: str | None = None) -> RelationshipPolicy:
     """At risk after ten days of silence."""
     cadence = CadenceRules(days_min=5, days_default=5, days_max=5)
     policy = RelationshipPolicy(version=version, cadence=cadence)
+    if since is not None:
+        policy.effective_from_time.CopyFrom(timestamp(at(since)))
+    return policy
+
+
+def patient(hours: int, since: str | None = None) -> RelationshipPolicy:
+    """Another wait for the strength."""
+    rules = AnnouncementRules(strength_dwell_seconds=hours * 3_600)
+    policy = RelationshipPolicy(version=1, announcements=rules)
     if since is not None:
         policy.effective_from_time.CopyFrom(timestamp(at(since)))
     return policy
@@ -88,6 +104,86 @@ def test_what_the_policy_does_not_touch_goes_on_waiting() -> None:
     assert history.names("policy_reevaluated") == []
     assert history.one("strengthened").cause == event(first)
     assert times(history.one("strengthened"))[1] == at("2026-01-02T10:00Z")
+
+
+@pytest.mark.parametrize(
+    "hours, since, found",
+    [
+        (12, None, "2026-01-01T22:00Z"),
+        (1, None, "2026-01-01T20:00Z"),
+        (0, None, "2026-01-01T20:00Z"),
+        (48, None, "2026-01-03T10:00Z"),
+        (12, "2026-01-01T21:00Z", "2026-01-01T22:00Z"),
+        (12, "2026-01-02T06:00Z", "2026-01-02T06:00Z"),
+        (12, "2026-01-03T00:00Z", "2026-01-02T10:00Z"),
+    ],
+)
+def test_what_waits_ends_by_the_policy_in_force(hours: int, since: str | None, found: str) -> None:
+    """Begun at 10:00, with a day to wait; at 20:00 another wait is published."""
+    history = ChangedHistory()
+    first = history.add(acted("MEETING"), "2026-01-01T10:00Z")
+    published(history, "2026-01-01T20:00Z", patient(hours, since))
+    for day in (2, 3, 4):
+        history.mark(f"2026-01-0{day}T23:00Z")
+
+    change = history.one("strengthened")
+
+    assert (change.cause, *times(change)) == (event(first), at("2026-01-01T10:00Z"), at(found))
+    assert history.names("policy_reevaluated") == [], "no level differs"
+    assert history.found() == history.found(events_max=1, timers_max=1)
+
+
+def test_what_waited_and_no_longer_holds_is_not_told_under_a_shorter_wait() -> None:
+    history = ChangedHistory()
+    first = history.add(acted("MEETING"), "2026-01-01T10:00Z")
+    history.add(InteractionRetracted(original_position=first), "2026-01-01T18:00Z")
+    published(history, "2026-01-01T20:00Z", patient(1))
+    history.mark("2026-01-04")
+
+    assert history.names("strengthened") == []
+
+
+def test_each_wait_follows_its_own_figure() -> None:
+    """A mismatch waits for 14 days, and from the 5th on for three."""
+    history = ChangedHistory()
+    for day in (1, 1, 1):
+        history.add(did("MESSAGE"), f"2026-01-0{day}")
+    history.add(RelationshipTypeDeclared(slug="fournier:best-friendship"), "2026-01-02")
+    shorter = AnnouncementRules(mismatch_dwell_seconds=3 * 86_400)
+    published(history, "2026-01-04", RelationshipPolicy(version=1, announcements=shorter))
+    history.mark("2026-01-30")
+
+    assert times(history.one("expectation_mismatch")) == (at("2026-01-02"), at("2026-01-05"))
+
+
+def test_the_legs_that_a_policy_lets_fail_are_those_that_a_later_change_names() -> None:
+    history = ChangedHistory()
+    history.add(IdentifierVerified(contact_point_id="cp", kind="email"), "2026-01-01")
+    history.add(CommonGroundDeclared(item_id="g", ground="gardens", provenance=PROVENANCE_DECLARED), "2026-01-01")
+    history.add(did("CALL", direction=DIRECTION_MUTUAL), "2026-01-01")
+    assert history.names("formed") == ["formed"]
+    published(history, "2026-01-20", RelationshipPolicy(version=1, window_days=10))
+    history.mark("2026-01-21")
+    assert levels_of(history.changes("policy_reevaluated")[0]) == ("existence=EXISTS", "existence=MISSING")
+
+    history.add(did("CALL", direction=DIRECTION_MUTUAL), "2026-01-22")
+
+    assert levels_of(history.changes("formed")[-1]) == ("MISSING:COMMUNICATE", "EXISTS")
+
+
+def test_legs_that_fail_under_a_policy_are_known_though_there_was_no_relationship_before_either() -> None:
+    history = ChangedHistory()
+    history.add(IdentifierVerified(contact_point_id="cp", kind="email"), "2026-01-01")
+    history.add(did("CALL", direction=DIRECTION_MUTUAL), "2026-01-01")
+    published(history, "2026-01-20", RelationshipPolicy(version=1, window_days=10))
+    kept, progress = KeptInMemory(), Progress(LOG_ID)
+    finder = Finder(history.store(), kept, LOG_ID)
+    while found := finder.find(progress, history.head):
+        kept.store(found.watched, found.aggregates)
+        progress = found.progress
+
+    (row,) = [each for each in kept.rows.values() if each.rank]
+    assert Levels.load(row.levels).missing == ["COMMON", "COMMUNICATE"]
 
 
 def test_a_score_that_the_policy_moves_is_set_with_its_lines() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.measure import penalties
 from ledger.measure.results import Conduct
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import preference_pb2 as f
+from rapport.events.v1.contact_pb2 import DECISION_OUTCOME_DENY
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE
 from tests.contact_histories import DAY, MINUTE, did, given, moment, preferred, sent, withdrawn
 from tests.measured_histories import MeasuredHistory, told
@@ -47,6 +49,25 @@ def test_a_contact_against_its_decision_names_one_and_is_not_honoured() -> None:
     assert (1, 1, 0, (position,)) == (
         found.needing_decision, found.decided_count, found.honoured_count, found.dishonoured
     )  # fmt: skip
+
+
+def test_a_contact_that_needs_no_decision_is_not_honoured_against_a_no_and_trust_is_fractured() -> None:
+    made = MeasuredHistory()
+    service = {"message_class": i.MESSAGE_CLASS_SERVICE}
+    denied, decision = made.decide_and_record(T)
+    assert decision.outcome == DECISION_OUTCOME_DENY
+    against = made.add(sent(decision_id=denied, **service), T + MINUTE)
+    made.add(given(), T + 2 * MINUTE)
+    permit, _ = made.decide_and_record(T + 3 * MINUTE)
+    made.add(sent(decision_id=permit, **service), T + 4 * MINUTE)
+    made.add(sent(**service), T + 5 * MINUTE)
+
+    found = conducted(made, T + DAY)
+
+    assert (3, 2, (against,)) == (found.contacts, found.honoured_count, found.dishonoured)
+    assert 0 == found.needing_decision
+    faults = [(each.kind, each.position) for each in penalties.events(made.measured(T + DAY))]
+    assert [(penalties.TRUST_FRACTURED, against)] == faults
 
 
 def test_contacts_avoided_are_the_noes_that_no_contact_followed() -> None:

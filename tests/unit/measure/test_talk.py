@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 
 from ledger.domain.fact import Fact
 from ledger.measure.measured import Measured
+from ledger.measure.record import Record
 from ledger.measure.solicitations import each
 from ledger.measure.talk import Sent, Talk
 from rapport.events.v1 import interaction_pb2 as i
@@ -127,12 +128,12 @@ def test_bounces_that_speak_of_each_other_come_to_an_end(about: int) -> None:
 
 
 def test_kinds_of_another_version_of_the_events_pass_by() -> None:
-    fold = Talk()
+    record = Record()
     for kind, direction in ((999, 2), (1, 7), (2**31 - 1, 1)):
         event = i.InteractionRecorded(kind=kind, direction=direction)  # type: ignore[arg-type]  # On purpose.
-        fold.evolve(Fact(1, 1, T, T, "interaction.recorded.v1", event, EventMetadata()))
+        record.evolve(Fact(1, 1, T, T, "interaction.recorded.v1", event, EventMetadata()))
 
-    assert (0, 0) == (len(fold.inbound), len(fold.outbound))
+    assert (0, 0) == (len(record.talk.inbound), len(record.talk.outbound))
 
 
 def test_an_opt_out_moves_to_what_is_heard_of_late_and_back() -> None:

@@ -63,7 +63,7 @@ class ChangeServiceServicer:
 
     def WatchRelationships(self, request, context):
         """Streams changes from a number on, or from now; then goes on as they are found.
-        Errors: REQUEST_INVALID, CHANGE_IN_FUTURE.
+        Errors: REQUEST_INVALID, CHANGE_IN_FUTURE, CHANGES_BEGUN_ANEW.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -18,7 +18,7 @@ class ChangeServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchRelationships: _aio.UnaryStreamMultiCallable[_change_service_pb2.WatchRelationshipsRequest, _change_service_pb2.WatchRelationshipsResponse]
     """Streams changes from a number on, or from now; then goes on as they are found.
-    Errors: REQUEST_INVALID, CHANGE_IN_FUTURE.
+    Errors: REQUEST_INVALID, CHANGE_IN_FUTURE, CHANGES_BEGUN_ANEW.
     """
     ListChanges: _aio.UnaryUnaryMultiCallable[_change_service_pb2.ListChangesRequest, _change_service_pb2.ListChangesResponse]
     """Lists changes in pages, oldest first.
@@ -44,7 +44,7 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_change_service_pb2.WatchRelationshipsRequest, _abc.AsyncIterator[_change_service_pb2.WatchRelationshipsResponse]],
     ) -> _abc.AsyncIterator[_change_service_pb2.WatchRelationshipsResponse]:
         """Streams changes from a number on, or from now; then goes on as they are found.
-        Errors: REQUEST_INVALID, CHANGE_IN_FUTURE.
+        Errors: REQUEST_INVALID, CHANGE_IN_FUTURE, CHANGES_BEGUN_ANEW.
         """
 
     @_abc_1.abstractmethod

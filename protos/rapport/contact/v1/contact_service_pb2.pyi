@@ -1054,7 +1054,9 @@ class GetContactReportResponse(_message.Message):
     against_decision: _builtins.int
     """Of those, how many name a DENY, a DEFER, or a permit that was void, expired, used or of another contact."""
     honoured: _builtins.int
-    """Contacts consistent with their decision, where they need one, and with the preferences declared by then."""
+    """Contacts consistent with their decision and with the preferences declared by then. One that needs a decision is
+    consistent with an open permit alone; one that needs none, with any decision but a DENY.
+    """
     honoured_ppm: _builtins.int
     """Honoured of all contacts, in millionths. Absent: there were none."""
     contacts_avoided: _builtins.int

@@ -485,6 +485,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Cause: the number lies beyond the last change. Metadata: number, last.
     Client action: start from a number that was answered before.
     """
+    ERROR_REASON_CHANGES_BEGUN_ANEW: _ErrorReason.ValueType  # 110
+    """Cause: the log was put back and grew to another past, or is another log, so that changes are found anew while this
+    was watched: numbers of before name other changes now. Metadata: number.
+    Client action: start over after number 0; a change that is the same as before has the same change_id.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a request failed: `ErrorInfo.reason`, without the prefix. `ErrorInfo.domain` is `rapport`."""
@@ -948,6 +953,11 @@ Client action: stop subscribers and ask the maintainers; keep both logs.
 ERROR_REASON_CHANGE_IN_FUTURE: ErrorReason.ValueType  # 109
 """Cause: the number lies beyond the last change. Metadata: number, last.
 Client action: start from a number that was answered before.
+"""
+ERROR_REASON_CHANGES_BEGUN_ANEW: ErrorReason.ValueType  # 110
+"""Cause: the log was put back and grew to another past, or is another log, so that changes are found anew while this
+was watched: numbers of before name other changes now. Metadata: number.
+Client action: start over after number 0; a change that is the same as before has the same change_id.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

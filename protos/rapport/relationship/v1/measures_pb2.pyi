@@ -46,7 +46,7 @@ class _UnknownReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Unknown
     UNKNOWN_REASON_NOT_DECLARED: _UnknownReason.ValueType  # 6
     """The customer has declared no wish."""
     UNKNOWN_REASON_NOT_COMPARABLE: _UnknownReason.ValueType  # 7
-    """No axis is set in the type and known of the relationship."""
+    """No axis is set in the type and known of the relationship; or the catalogue no longer has the type."""
 
 class UnknownReason(_UnknownReason, metaclass=_UnknownReasonEnumTypeWrapper):
     """Why a measure is not known."""
@@ -66,7 +66,7 @@ UNKNOWN_REASON_NO_MARGIN: UnknownReason.ValueType  # 5
 UNKNOWN_REASON_NOT_DECLARED: UnknownReason.ValueType  # 6
 """The customer has declared no wish."""
 UNKNOWN_REASON_NOT_COMPARABLE: UnknownReason.ValueType  # 7
-"""No axis is set in the type and known of the relationship."""
+"""No axis is set in the type and known of the relationship; or the catalogue no longer has the type."""
 Global___UnknownReason: _TypeAlias = UnknownReason  # noqa: Y015
 
 @_typing.final
@@ -221,7 +221,9 @@ class Measures(_message.Message):
 
     @_builtins.property
     def person_customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """PERSON: customer ids whose facts were folded, in order."""
+        """PERSON: customer ids whose facts were folded, in order. Where there are several, ids of vectors, of obstacles and of
+        people who take part are told as `customer_id/id`.
+        """
 
     def __init__(
         self,

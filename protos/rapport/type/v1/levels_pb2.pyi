@@ -455,7 +455,10 @@ class _ViewScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ViewScope.V
     VIEW_SCOPE_RELATIONSHIP: _ViewScope.ValueType  # 1
     """One customer id's."""
     VIEW_SCOPE_PERSON: _ViewScope.ValueType  # 2
-    """Those of all customer ids that are linked to be one person, in the order of their positions."""
+    """Those of all customer ids that are linked to be one person, in the order of their positions. Where there are several,
+    ids that name something in one relationship, such as a vector, an obstacle or a person who takes part, are told as
+    `customer_id/id`: equal ones of two relationships are two things.
+    """
 
 class ViewScope(_ViewScope, metaclass=_ViewScopeEnumTypeWrapper):
     """Whose facts a view folds."""
@@ -465,5 +468,8 @@ VIEW_SCOPE_UNSPECIFIED: ViewScope.ValueType  # 0
 VIEW_SCOPE_RELATIONSHIP: ViewScope.ValueType  # 1
 """One customer id's."""
 VIEW_SCOPE_PERSON: ViewScope.ValueType  # 2
-"""Those of all customer ids that are linked to be one person, in the order of their positions."""
+"""Those of all customer ids that are linked to be one person, in the order of their positions. Where there are several,
+ids that name something in one relationship, such as a vector, an obstacle or a person who takes part, are told as
+`customer_id/id`: equal ones of two relationships are two things.
+"""
 Global___ViewScope: _TypeAlias = ViewScope  # noqa: Y015
