@@ -30,7 +30,7 @@ def cohorts(measured: Measured) -> Sums:
     programmes = acts.memberships.programmes
     if not programmes:
         return Sums({}, None)
-    begun = acts.sessions(rules).acts
+    begun = measured.sessions.acts
     found: dict[str, list[int]] = {}
     waits: list[int] = []
     for programme, told in programmes.items():

@@ -11,6 +11,7 @@ from rapport.type.v1.levels_pb2 import ExistenceLeg
 MEASURE: Final = "existence"
 EXISTS: Final = "EXISTS"
 """The level of a relationship all of whose legs hold; else `MISSING:` and the legs that do not."""
+_NAMES: Final = {number: name.removeprefix("EXISTENCE_LEG_") for name, number in ExistenceLeg.items()}
 
 
 def existing(look: Look) -> Iterator[Draft]:
@@ -27,12 +28,8 @@ def existing(look: Look) -> Iterator[Draft]:
 
 def legs_missing(existence: Existence) -> list[str]:
     """Return the names of the legs that do not hold, in order."""
-    return [_name(leg) for leg in existence.missing]
+    return [_NAMES[leg] for leg in existence.missing]
 
 
 def _level(missing: list[str]) -> str:
     return f"MISSING:{','.join(missing)}" if missing else "MISSING"
-
-
-def _name(leg: ExistenceLeg.ValueType) -> str:
-    return ExistenceLeg.Name(leg).removeprefix("EXISTENCE_LEG_")

@@ -7,6 +7,7 @@ levels are equal texts, whoever wrote them.
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 from rapport.type.v1 import levels_pb2 as levels
@@ -68,9 +69,11 @@ class Levels:
 
     def dump(self) -> str:
         """Return the text."""
-        there = {name: value for name in _NAMES if (value := getattr(self, name)) != _DEFAULTS[name]}
-        return json.dumps(there, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        named = zip(_NAMES, _values(self), _DEFAULTS, strict=True)
+        return _encode({name: value for name, value, default in named if value != default})
 
 
 _NAMES: Final = tuple(each.name for each in dataclasses.fields(Levels))
-_DEFAULTS: Final = {name: getattr(Levels(), name) for name in _NAMES}
+_values: Final = attrgetter(*_NAMES)
+_DEFAULTS: Final = _values(Levels())
+_encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from operator import neg
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.decay import FULL
 from ledger.domain.moments import Moments
@@ -28,6 +28,10 @@ class _Axis(NamedTuple):
     changes_at: int | None
 
 
+_NO_TONE: Final = _Axis(levels.VALENCE_UNSPECIFIED, unknown(UNKNOWN_REASON_NO_EVIDENCE), tuple, None)
+"""The valence of a customer of whom nothing bore a tone."""
+
+
 def axes(m: Measured) -> Axes:
     """Return the axes at the instant. Levels go by the exact values; what is reported of those is rounded."""
     tone, near, much = _valence(m), _closeness(m), _intensity(m)
@@ -47,6 +51,8 @@ def axes(m: Measured) -> Axes:
 def _valence(m: Measured) -> _Axis:
     """Return (P - N) / (P + N + prior) of what bore a tone in its window."""
     rules, tones = m.outlook.rules, m.record.acts.tones
+    if not tones:
+        return _NO_TONE
     heard = {BY_KIND, *rules.sentiment_provenances}
     window = rules.valence_window
     counts = {1: 0, -1: 0}
@@ -98,7 +104,7 @@ def _closeness(m: Measured) -> _Axis:
 def _intensity(m: Measured) -> _Axis:
     """Return the involvement, where the customer has begun enough for it to mean something."""
     rules = m.outlook.rules
-    begun = len(m.record.acts.sessions(rules).acts)
+    begun = len(m.sessions.acts)
     if begun < rules.intensity_min:
         return _Axis(levels.INTENSITY_UNSPECIFIED, _too_few(begun), tuple, None)
     value = involvement.involvement(m)

@@ -19,6 +19,7 @@ from rapport.type.v1 import levels_pb2 as levels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ledger.domain.relationship import RelationshipState
     from ledger.measure.measured import Measured
     from ledger.measure.rules import Rules
 
@@ -40,21 +41,39 @@ class Risk(NamedTuple):
     """Microseconds."""
 
 
+_NOBODY: Final = Contacts(
+    shape=levels.CONTACT_SHAPE_NONE,
+    wanted_shape=levels.CONTACT_SHAPE_UNSPECIFIED,
+    interactions=0,
+    concentration=unknown(UNKNOWN_REASON_NO_EVIDENCE),
+    single_point=unknown(UNKNOWN_REASON_NO_EVIDENCE),
+    persons=0,
+    functions=0,
+    edges=(),
+    shares=(),
+    evidence=(),
+    changes_at=None,
+)
+"""Where no interaction names anybody."""
+
+
 def contacts(m: Measured) -> Contacts:
     """Return the measure."""
-    rules, state = m.outlook.rules, m.record.state
+    rules, state, talk = m.outlook.rules, m.record.state, m.record.talk
+    if not (talk.edges or talk.ours or talk.named):
+        return _NOBODY if "shape_wanted" not in state.parts else _NOBODY._replace(wanted_shape=_wanted(state))
     everyone = _counts(m, m.at)
     edges = {edge: count for edge, count in everyone.items() if edge[1]}
     total, most = sum(edges.values()), max(edges.values(), default=0)
     persons, functions = len({person for person, _ in edges}), len({function for _, function in edges})
     single_point = Ratio(most, total) if total else unknown(UNKNOWN_REASON_NO_EVIDENCE)
     squares = sum(count * count for count in edges.values())
-    named = m.record.talk.named
+    named = talk.named
     first, last = named.until(m.at - rules.window), named.until(m.at)
     heaviest = sorted(edges.items(), key=lambda each: (-each[1], each[0]))[:LISTED_MAX]
     return Contacts(
         shape=shape_of(rules, total, single_point, persons, functions),
-        wanted_shape=levels.ContactShape.ValueType(state.shape_wanted.shape),
+        wanted_shape=_wanted(state),
         interactions=total,
         concentration=Ratio(squares, total * total) if total else unknown(UNKNOWN_REASON_NO_EVIDENCE),
         single_point=single_point,
@@ -65,6 +84,10 @@ def contacts(m: Measured) -> Contacts:
         evidence=tuple(sorted(named.positions[max(first, last - EVIDENCE_MAX) : last])),
         changes_at=_changes_at(m, first, last, persons, functions),
     )
+
+
+def _wanted(state: RelationshipState) -> levels.ContactShape.ValueType:
+    return levels.ContactShape.ValueType(state.shape_wanted.shape)
 
 
 def shape_of(

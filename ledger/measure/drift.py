@@ -32,7 +32,7 @@ LOOKS_MAX: Final = 64
 
 
 _FIRST_DAYS: Final = (1, 3, 8, 32)
-"""Numbers of days that are tried first; where the last holds, longer ones are."""
+"""Numbers of days that are tried where not all of the time to come holds; where the last does, longer ones are."""
 
 Bounds = tuple[int, int]
 """The least and the most that something can be, in ppm."""
@@ -127,19 +127,20 @@ class _Enclosure:
     def holds_until(self, cell: _Cell) -> int | None:
         """Return the first instant that is not proved to be in a cell, in microseconds; None: all are.
 
-        Bounds only widen with the days, so few numbers of days are tried, and the end is found within a factor.
+        Bounds only widen with the days, so few numbers of days are tried, and the end is found within a factor. Of most
+        the score is far from any level, whatever fades: that is tried first.
         """
+        end = self._ends_after()
+        if self._is_in(cell, end):
+            return None
         tried = bisect_left(_FIRST_DAYS, True, key=lambda days: not self._is_in(cell, days))
         if not tried:
             midnight, moves_at = (self._today + 1) * DAY, conversation.moves_at(self._m)
             return midnight if moves_at is None else min(midnight, moves_at)
         proved = _FIRST_DAYS[tried - 1]
         if tried == len(_FIRST_DAYS):
-            end = self._ends_after()
-            while self._is_in(cell, 2 * proved):
+            while 2 * proved < end and self._is_in(cell, 2 * proved):
                 proved *= 2
-                if proved >= end:
-                    return None
         return (self._today + proved) * DAY
 
     def _ends_after(self) -> int:

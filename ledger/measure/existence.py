@@ -73,8 +73,9 @@ def _formed_at(record: Record, rules: Rules) -> int | None:
 
 def _know(m: Measured) -> Leg:
     """We know them: a verified contact point. They know us: they began something once."""
-    acts = m.record.acts.sessions(m.outlook.rules).acts
-    verified = [(known.verified_time, known.position) for known in m.record.state.profile.identifiers.values()]
+    acts, state = m.sessions.acts, m.record.state
+    points = state.profile.identifiers.values() if "profile" in state.parts else ()
+    verified = [(known.verified_time, known.position) for known in points]
     holds = bool(verified) and len(acts) > 0
     evidence = tuple(sorted((min(verified)[1], acts.positions[0]))) if holds else ()
     return Leg(levels.EXISTENCE_LEG_KNOW, holds, evidence, None)
@@ -83,9 +84,8 @@ def _know(m: Measured) -> Leg:
 def _common(m: Measured) -> Leg:
     """Share declared ground, an exchange with a leg from each side, or a membership."""
     record = m.record
-    ground = next(
-        (each.position for each in record.state.common_ground.live() if each.provenance == PROVENANCE_DECLARED), None
-    )
+    grounds = record.state.common_ground.live() if "common_ground" in record.state.parts else ()
+    ground = next((each.position for each in grounds if each.provenance == PROVENANCE_DECLARED), None)
     exchanges = record.acts.buying.both.positions
     found = ground, exchanges[0] if exchanges else None, record.acts.memberships.earliest()
     evidence = tuple(sorted(position for position in found if position is not None))

@@ -100,7 +100,7 @@ def _existence(m: Measured) -> Iterator[Explained]:
         sorted(set(named)),
     )
     record = m.record
-    begun = len(record.acts.sessions(m.outlook.rules).acts)
+    begun = len(m.sessions.acts)
     formulas = (
         f"{len(record.state.profile.identifiers)} verified contact points >= 1 and {begun} acts begun >= 1",
         f"{len(existence.legs[1].evidence)} of declared ground, exchange of both sides, membership >= 1",

@@ -51,8 +51,8 @@ class Faults(MadeLate):
     """Fold of one relationship, beside its state."""
 
     __slots__ = (
-        "_judged", "_policy_version", "_purposes", "_until", "disclosures", "mark", "terms_position", "used_up",
-        "withdrawals",
+        "_judged", "_policy_version", "_purposes", "_until", "disclosures", "disturbed", "mark", "terms_position",
+        "used_up", "withdrawals",
     )  # fmt: skip
 
     LATE: ClassVar = {"_judged": list, "_purposes": dict, "disclosures": list, "withdrawals": list}
@@ -71,6 +71,8 @@ class Faults(MadeLate):
         """Position of the last fact on which it depends what is consented to; 0: there is none."""
         self.used_up = False
         """Whether a consent was ever given that ends by its uses or by an event: then any fact may end it."""
+        self.disturbed = 0
+        """How often what is said here changed other than at its end."""
         self.mark = START_OF_TIME
         """Contacts that occurred before this are judged."""
         self._policy_version = -1
@@ -92,7 +94,9 @@ class Faults(MadeLate):
         """Have the contacts from a time on judged again, where they were: something says so that came late."""
         if time < self.mark:
             self.mark = time
-            del self._judged[bisect_left(self._judged, (time,)) :]
+            if self._judged:
+                self.disturbed += 1
+                del self._judged[bisect_left(self._judged, (time,)) :]
 
     def contacts(
         self, state: RelationshipState, policy: ContactPolicy, version: int, purposes: Mapping[str, Purpose]
@@ -131,7 +135,7 @@ class Faults(MadeLate):
 
     def _disclose(self, fact: Fact, state: RelationshipState) -> None:
         if not state.recipient_grants.used_by(fact.position):
-            _put(self.disclosures, fact)
+            self.disturbed += not _put(self.disclosures, fact)
 
 
 def _judged(contact: Contact, judge: Judge, state: RelationshipState) -> Judged | None:
@@ -159,9 +163,12 @@ def _ends_some(acts: Acts, withdrawal: Scope, at: int) -> bool:
     return any(permits(cell_verdict(acts, cell, at).status) for cell in cells)
 
 
-def _put(faults: list[Fault], fact: Fact) -> None:
+def _put(faults: list[Fault], fact: Fact) -> bool:
+    """Put a fault in its place; return whether that is the end."""
     fault = Fault(fact.occur_time, fact.position)
-    faults.insert(bisect_left(faults, fault), fault)
+    place = bisect_left(faults, fault)
+    faults.insert(place, fault)
+    return place == len(faults) - 1
 
 
 FORESEEN: Final = (consent_state.CONSENT_WITHDRAWN,)

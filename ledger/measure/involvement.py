@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.decay import FULL
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
-from ledger.measure.act_shapes import code_of
 from ledger.measure.results import Ratio, unknown
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 DAY: Final = 86_400 * MICROSECONDS
 
 Weights = Mapping[int, int]
-"""Weight * attention in 10^-12 by the code of an act (`act_shapes.code_of`); what weighs nothing is missing."""
+"""`Rules.act_weights`."""
 
 
 class Day(NamedTuple):
@@ -37,13 +36,6 @@ class Day(NamedTuple):
     """Above 0. In 10^-12, as `capped`."""
     capped: int
     """At most the cap of a day."""
-
-
-class _Weighed(NamedTuple):
-    """Weights under one policy."""
-
-    rules: Rules
-    weights: Weights
 
 
 class _Days:
@@ -128,14 +120,14 @@ def _days(m: Measured, today: int) -> _Days:
     elif known.position == position:
         return known
     record.memo["days"] = known
-    known.add_up(record.acts, weights_of(m))
+    known.add_up(record.acts, rules.act_weights)
     known.position = position
     return known
 
 
 def evidence(m: Measured, most: int) -> tuple[int, ...]:
     """Return the positions of the latest acts that have weight, ascending, at most `most`."""
-    weights, acts = weights_of(m), m.record.acts
+    weights, acts = m.outlook.rules.act_weights, m.record.acts
     found: list[int] = []
     for place in range(len(acts.codes) - 1, -1, -1):
         if acts.codes[place] in weights:
@@ -145,24 +137,8 @@ def evidence(m: Measured, most: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def weights_of(m: Measured) -> Weights:
-    """Return what an act of each code weighs with its attention."""
-    rules, memo = m.outlook.rules, m.record.memo
-    known: _Weighed | None = memo.get("weights")
-    if known is None or known.rules is not rules:
-        known = memo["weights"] = _Weighed(rules, dict(_weights(rules)))
-    return known.weights
-
-
-def _weights(rules: Rules) -> Iterator[tuple[int, int]]:
-    for kind, weight in rules.kind_weights.items():
-        for partial, attention in ((False, FULL), (True, rules.partial_attention)):
-            if weight * attention:
-                yield code_of(kind, partial=partial), weight * attention
-
-
 def _ever(m: Measured) -> bool:
-    weights, acts = weights_of(m), m.record.acts
+    weights, acts = m.outlook.rules.act_weights, m.record.acts
     return any(_weighs(acts, day, weights) for day in acts.day_numbers)
 
 

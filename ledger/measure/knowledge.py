@@ -28,9 +28,11 @@ def knowledge(m: Measured) -> Knowledge:
     A group is declared if a value of one of its keys was disclosed and not withdrawn. What was only asked for, or
     withdrawn, is not known.
     """
-    attributes, catalogue = m.record.state.attributes, m.outlook.catalogue
+    state, catalogue = m.record.state, m.outlook.catalogue
     groups = {} if catalogue is None else _groups(catalogue)
-    declared = set()
+    if "attributes" not in state.parts:
+        return Knowledge((), 0, len(set(groups.values())))
+    attributes, declared = state.attributes, set()
     for key in attributes.keys() if groups else ():
         slot = attributes.slot(key, DECLARED)
         if slot is not None and slot.value is not None and key in groups:

@@ -49,7 +49,7 @@ class _Ends(NamedTuple):
 def lifecycle(m: Measured) -> LifecycleMeasure:
     """Return the lifecycle at the instant, with the cadence that it rests on."""
     rules = m.outlook.rules
-    sessions = m.record.acts.sessions(rules)
+    sessions = m.sessions
     cadence, acts = sessions.cadence(rules), sessions.acts
     standing = _standing(m, sessions, cadence)
     last = acts.times[-1] if acts else None
@@ -85,8 +85,11 @@ def _standing(m: Measured, sessions: Sessions, cadence: Cadence) -> _Standing:
 def _not_begun(m: Measured) -> _Standing:
     """Return where it stands while the customer has begun nothing: ACQUAINTED where anything is known of them."""
     state, existence = m.record.state, m.existence
-    known = [each.position for each in state.profile.identifiers.values()]
-    known += [each.position for each in state.points_of_contact.open() if each.side == PARTY_CUSTOMER]
+    known = []
+    if "profile" in state.parts:
+        known += [each.position for each in state.profile.identifiers.values()]
+    if "points_of_contact" in state.parts:
+        known += [each.position for each in state.points_of_contact.open() if each.side == PARTY_CUSTOMER]
     legs = [position for leg in existence.legs if leg.holds for position in leg.evidence]
     if not known and not legs:
         return _Standing(levels.LIFECYCLE_STRANGER, None, ())
@@ -127,8 +130,7 @@ def _ends(m: Measured, came_back: Moment) -> _Ends | None:
     if declared:
         first = _after(declared, came_back)
         found.append(_Ends(declared[-1], first, (first[1],)))
-    withdrawn, objected = _withdrawn(m), _objected(m)
-    if withdrawn and objected:
+    if (withdrawn := _withdrawn(m)) and (objected := _objected(m)):
         pairs = ((_after(withdrawn, came_back), objected[0]), (withdrawn[0], _after(objected, came_back)))
         later = [pair for pair in pairs if max(pair) > came_back]
         pair = min(later or pairs, key=max)
@@ -148,11 +150,13 @@ def _after(moments: Sequence[Moment], moment: Moment) -> Moment:
 
 def _withdrawn(m: Measured) -> list[Moment]:
     """Return the withdrawals of everything, in order."""
-    denials = m.record.state.consents.acts.denials.get(_EVERYTHING, ())
+    state = m.record.state
+    denials = state.consents.acts.denials.get(_EVERYTHING, ()) if "consents" in state.parts else ()
     return sorted((each.occur_time, each.position) for each in denials if each.status == WITHDRAWN)
 
 
 def _objected(m: Measured) -> list[Moment]:
     """Return the objections to everything that stand, in order."""
-    standing = m.record.state.objections.standing()
+    state = m.record.state
+    standing = state.objections.standing() if "objections" in state.parts else ()
     return sorted((each.occur_time, each.position) for each in standing if each.scope == _EVERYTHING)

@@ -6,7 +6,7 @@ the instant. All occur times folded are at or before that instant. A measure may
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ledger.measure import (
@@ -32,8 +32,10 @@ from ledger.measure import (
     vectors,
 )
 from ledger.measure import results as r
+from ledger.measure.faults import Judged
 from ledger.measure.outlook import Outlook
 from ledger.measure.record import Record
+from ledger.measure.sessions import Sessions
 
 if TYPE_CHECKING:
     from functools import cached_property as once
@@ -70,6 +72,11 @@ class Measured:
         return measured
 
     @once
+    def sessions(self) -> Sessions:
+        """Acts that the customer began, and the sessions that they make (relationship.md 4)."""
+        return self.record.acts.sessions(self.outlook.rules)
+
+    @once
     def existence(self) -> r.Existence:
         """Whether there is a relationship (relationship.md 3)."""
         return existence.existence(self)
@@ -98,6 +105,11 @@ class Measured:
     def permission(self) -> permission.Permission:
         """The consent cells that the customer was asked about (relationship.md 5)."""
         return permission.permission(self)
+
+    @once
+    def judged(self) -> Sequence[Judged]:
+        """Contacts that went against something, by (occur_time, position)."""
+        return penalties.judged(self)
 
     @once
     def injuries(self) -> penalties.Injuries:

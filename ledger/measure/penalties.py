@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -77,6 +77,35 @@ def events(m: Measured, since: int = START_OF_TIME) -> tuple[PenaltyEvent, ...]:
     return tuple(sorted(_events(m, since), key=_place))
 
 
+class Seen(NamedTuple):
+    """How much of what grows at its end only was looked at."""
+
+    disturbed: int
+    """As `Faults.disturbed` then: as long as it is the same, all else is as it was."""
+    contacts: int
+    disclosures: int
+
+
+def seen(m: Measured) -> Seen:
+    """Return that all of it is."""
+    faults = m.record.faults
+    return Seen(faults.disturbed, len(m.judged), len(faults.disclosures))
+
+
+def breaches(m: Measured, before: Seen | None = None) -> list[PenaltyEvent]:
+    """Return breaches of trust, and contacts against a decision or what was declared, by (position, kind).
+
+    `before`: what was seen before is left out, but for promises; None: nothing is.
+    """
+    contacts, disclosures = m.judged, m.record.faults.disclosures
+    if before is not None and before.disturbed == m.record.faults.disturbed:
+        contacts, disclosures = contacts[before.contacts :], disclosures[before.disclosures :]
+    found = [*_contacts(contacts), *_disclosures(disclosures)]
+    if "promises" in m.record.state.parts:
+        found += [event for event in _promises(m, START_OF_TIME) if event.kind == TRUST_FRACTURED]
+    return sorted(found, key=_place)
+
+
 def penalties(m: Measured) -> tuple[Penalty, ...]:
     """Return the lines that have not faded to 0, by (position, kind)."""
     rules, today = m.outlook.rules, m.at // DAY
@@ -95,24 +124,44 @@ class Injuries(NamedTuple):
 
     standing: int
     """Of states, in ppm: they do not fade."""
-    fading: tuple[tuple[Sequence[int], Sequence[int]], ...]
-    """For each kind: what one comes to by its age in days, and the UTC days on which there was one."""
+    fading: tuple[tuple[Sequence[int], Mapping[int, int]], ...]
+    """For each kind: what one comes to by its age in days, and how many there were on UTC days that had any."""
 
     def on(self, today: int) -> int:
         """Return the sum on a UTC day, in ppm, above 0 where the strength is lowered."""
         total = self.standing
         for fades, days in self.fading:
             end = len(fades)
-            total += sum([fades[today - day] for day in days if today - day < end])
+            total += sum([fades[today - day] * count for day, count in days.items() if today - day < end])
         return total
+
+
+_UNHARMED: Final = Injuries(0, ())
 
 
 def injuries(m: Measured) -> Injuries:
     """Return the sums of the lines without the lines: the score alone is asked for after every event."""
+    if _unharmed(m):
+        return _UNHARMED
     half_life = m.outlook.rules.half_life_days
     fading = ((base, times) for base, times in _fading(m) if times)
     return Injuries(
-        _standing(m), tuple((_fades(base, half_life), [time // DAY for time in times]) for base, times in fading)
+        _standing(m), tuple((_fades(base, half_life), Counter(time // DAY for time in times)) for base, times in fading)
+    )
+
+
+def _unharmed(m: Measured) -> bool:
+    """Tell whether nothing ever went wrong, as with most customers."""
+    state, faults = m.record.state, m.record.faults
+    conversation = state.conversation
+    return not (
+        m.judged
+        or faults.withdrawals
+        or faults.disclosures
+        or "promises" in state.parts
+        or "obstacles" in state.parts
+        or conversation.complaints
+        or conversation.acts_of(INTERACTION_KIND_MARKED_SPAM)
     )
 
 
@@ -126,7 +175,7 @@ def _fading(m: Measured) -> Iterator[tuple[int, Sequence[int]]]:
     """Yield penalties before decay, each with the times, in microseconds, of the events that have one and may weigh."""
     rules, faults = m.outlook.rules, m.record.faults
     since = (m.at // DAY - len(rules.decay)) * DAY
-    judged = _from(_judged(m), since)
+    judged = _from(m.judged, since)
     broken = list(_promises(m, since)) if "promises" in m.record.state.parts else []
     yield rules.penalty_withdrawal, [time for time, _ in _from(faults.withdrawals, since)]
     yield rules.penalty_spam, m.record.state.conversation.acts_of(INTERACTION_KIND_MARKED_SPAM).times
@@ -164,9 +213,8 @@ def _events(m: Measured, since: int) -> Iterator[PenaltyEvent]:
     faults = m.record.faults
     for time, position in _from(faults.withdrawals, since):
         yield PenaltyEvent(WITHDRAWAL, position, time, "")
-    for time, position in _from(faults.disclosures, since):
-        yield PenaltyEvent(TRUST_FRACTURED, position, time, "disclosure")
-    yield from _contacts(m, since)
+    yield from _disclosures(_from(faults.disclosures, since))
+    yield from _contacts(_from(m.judged, since))
     yield from _interactions(m, since)
     for obstacle in m.record.state.obstacles.open() if "obstacles" in m.record.state.parts else ():
         yield PenaltyEvent(OBSTACLE, obstacle.position, obstacle.occur_time, obstacle.obstacle_id)
@@ -174,15 +222,21 @@ def _events(m: Measured, since: int) -> Iterator[PenaltyEvent]:
         yield from _promises(m, since)
 
 
-def _contacts(m: Measured, since: int) -> Iterator[PenaltyEvent]:
-    for time, position, denied, dishonoured in _from(_judged(m), since):
+def _disclosures(found: Iterable[Fault]) -> Iterator[PenaltyEvent]:
+    for time, position in found:
+        yield PenaltyEvent(TRUST_FRACTURED, position, time, "disclosure")
+
+
+def _contacts(found: Iterable[Judged]) -> Iterator[PenaltyEvent]:
+    for time, position, denied, dishonoured in found:
         if denied:
             yield PenaltyEvent(TRUST_FRACTURED, position, time, "contact")
         if dishonoured:
             yield PenaltyEvent(PREFERENCE_DISHONOURED, position, time, "")
 
 
-def _judged(m: Measured) -> Sequence[Judged]:
+def judged(m: Measured) -> Sequence[Judged]:
+    """Return the contacts that went against something, by (occur_time, position). Not to be changed."""
     record, outlook = m.record, m.outlook
     return record.faults.contacts(
         record.state, outlook.contact_policy, outlook.contact_policy_version, outlook.purposes

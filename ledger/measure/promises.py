@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.promise import Standing
 from ledger.measure.evidence import EVIDENCE_MAX
@@ -25,8 +25,16 @@ class Broken(NamedTuple):
     """Of the event that made the promise; the breach has none."""
 
 
+_NONE: Final = Promises(
+    kept=0, broken=0, kept_rate=unknown(UNKNOWN_REASON_NO_EVIDENCE), due=0, evidence=(), changes_at=None
+)
+"""Of a customer to whom nothing was promised."""
+
+
 def promises(m: Measured) -> Promises:
     """Return the measure."""
+    if "promises" not in m.record.state.parts:
+        return _NONE
     state = m.record.state.promises
     kept, broken = state.kept, state.broken_count(m.at)
     past = state.running.until(m.at)

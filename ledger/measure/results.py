@@ -6,7 +6,7 @@ never.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rapport.relationship.v1.measures_pb2 import UnknownReason
 from rapport.type.v1 import levels_pb2 as levels
@@ -26,9 +26,12 @@ class Ratio(NamedTuple):
         return whole + (2 * rest > self.d or (2 * rest == self.d and whole % 2 == 1))
 
 
+_UNKNOWN: Final = {reason: Ratio(0, 1, reason) for reason in UnknownReason.values()}
+
+
 def unknown(reason: UnknownReason.ValueType) -> Ratio:
     """Return a measure that is not known."""
-    return Ratio(0, 1, reason)
+    return _UNKNOWN[reason]
 
 
 class Leg(NamedTuple):

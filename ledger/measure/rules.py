@@ -1,14 +1,15 @@
 """A relationship policy as measures read it: plain integers, durations in microseconds, ratios in ppm."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from ledger.domain.decay import decay_table
+from ledger.domain.decay import FULL, decay_table
 from ledger.domain.times import MICROSECONDS
+from ledger.measure.act_shapes import code_of
 from ledger.measure.clauses import Conditions, conditions_of
-from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, TypeRule
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, StrengthRules, TypeRule
 
 _HOUR: Final = 3_600 * MICROSECONDS
 _DAY: Final = 24 * _HOUR
@@ -37,6 +38,8 @@ class Rules:
     """Involvement, reciprocity, preference, balance, answering, permission."""
     kind_weights: Mapping[int, int]
     """By `InteractionKind`; a kind that is missing weighs 0."""
+    act_weights: Mapping[int, int] = field(repr=False)
+    """Weight * attention in 10^-12 by the code of an act (`act_shapes.code_of`); what weighs nothing is missing."""
     day_cap: int
     half_mass: int
     partial_attention: int
@@ -166,6 +169,7 @@ def _strength(policy: RelationshipPolicy) -> dict[str, Any]:
             weights.permission_ppm,
         ),
         "kind_weights": {each.kind: each.weight_ppm for each in strength.kind_weights},
+        "act_weights": dict(_act_weights(strength)),
         "day_cap": strength.day_cap_ppm,
         "half_mass": strength.half_mass_ppm,
         "partial_attention": strength.partial_attention_ppm,
@@ -181,6 +185,13 @@ def _strength(policy: RelationshipPolicy) -> dict[str, Any]:
         "moderate_from": strength.moderate_from_ppm,
         "strong_from": strength.strong_from_ppm,
     }
+
+
+def _act_weights(strength: StrengthRules) -> Iterator[tuple[int, int]]:
+    for each in strength.kind_weights:
+        for partial, attention in ((False, FULL), (True, strength.partial_attention_ppm)):
+            if each.weight_ppm * attention:
+                yield code_of(each.kind, partial=partial), each.weight_ppm * attention
 
 
 def _axes(policy: RelationshipPolicy) -> dict[str, Any]:

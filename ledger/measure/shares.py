@@ -62,7 +62,7 @@ def _penalty(m: Measured, line: Contribution) -> Iterator[Share]:
 
 def _involvement(m: Measured) -> Parts:
     """Return the mass of each act: of a day with more than the cap its part of the cap."""
-    rules, acts, weights, today = m.outlook.rules, m.record.acts, involvement.weights_of(m), m.at // DAY
+    rules, acts, weights, today = m.outlook.rules, m.record.acts, m.outlook.rules.act_weights, m.at // DAY
     days = {day: (raw, capped * rules.decay_of(today - day)) for day, raw, capped in involvement.days_of(m)}
     found: dict[tuple[int, int], Fraction | int] = {}
     for time, position, code in zip(acts.times, acts.positions, acts.codes, strict=True):

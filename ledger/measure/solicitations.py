@@ -154,6 +154,8 @@ def campaigns(m: Measured) -> dict[str, CampaignPart]:
 
     Few look-ups a campaign, however many solicitations there were.
     """
+    if not m.record.state.conversation.solicitations:
+        return {}
     tally, attribution = _tally(m), m.outlook.rules.attribution
     matured = tally.matured(m.at)
     wasted = tally.sums(t.CAMPAIGN_WASTED, matured)

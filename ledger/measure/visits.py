@@ -29,7 +29,7 @@ def visits(m: Measured, *, purchases_only: bool = False) -> Visits:
         acts = m.record.acts.buying.counting
         count = len(acts)
     else:
-        sessions = m.record.acts.sessions(m.outlook.rules)
+        sessions = m.sessions
         acts, count = sessions.acts, len(sessions.starts)
     if not acts:
         return Visits(0, None)

@@ -64,8 +64,8 @@ class Draw:
         self.position += self.random.randrange(1, 3)
         event = self._event()
         time = START + self.random.randrange(SPAN) * STEP
-        if isinstance(event, x.ExchangePosted | x.ExchangeReversed):
-            # What ends an exchange is never earlier than it.
+        if isinstance(event, x.ExchangeRecorded | x.ExchangePosted | x.ExchangeReversed):
+            # What ends an exchange is never earlier than it, and a view of the past must find the same one first.
             known = [f.occur_time for f in self.facts if getattr(f.event, "exchange_id", "") == event.exchange_id]
             time = max([time, *known])
         fact = Fact(self.position, self.position, START, time, TOPIC_OF[type(event)], event, EventMetadata())
