@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.log.following import Follower
 from ledger.log.store import Store
-from ledger.projections.advancing import BATCH_EVENTS, advance
-from ledger.projections.database import CheckpointMoved, Database, Generation, Lock, Query
+from ledger.projections.advancing import BATCH_EVENTS, advance, afresh, fill
+from ledger.projections.database import LIVE, CheckpointMoved, Database, Generation, Lock, Query
 from ledger.projections.rebuilding import Rebuild, lock_name, tidy
 from ledger.projections.tables import Projection
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -66,6 +66,8 @@ class Projector:
         self.projection = projection
         self.position = 0
         """Checkpoint of the live generation, as last seen here; may be read from any thread."""
+        self._folding = projection
+        """As it folds the live generation."""
         self._database = database
         self._store = store
         self._follower = follower
@@ -83,10 +85,12 @@ class Projector:
         self._hurry = asyncio.Event()
         self._waiting = 0
         self._rebuilds: set[Rebuild] = set()
+        self._stop = asyncio.Event()
         self._closed = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep up with the log until `stop` is set, then let go of everything."""
+        self._stop = stop
         failures = 0
         try:
             while not stop.is_set():
@@ -186,15 +190,21 @@ class Projector:
         if self._lock is None:
             self._see(self._database.live(self.projection))
             return
-        if self._generation is None:
-            self._generation = self._prepared()
+        live, self._generation = self._generation or self._prepared(), None  # Whatever fails, it is looked at anew.
         try:
-            self._generation = advance(
-                self.projection, self._database, self._store, self._generation, self._head, self._batch_events
-            )
+            self._generation = self._advanced(live)
         except CheckpointMoved:
             self._generation = self._prepared()  # A rebuild was swapped in, or the lock was lost on the way.
         self._see(self._generation)
+
+    def _advanced(self, live: Generation) -> Generation:
+        """Return the live generation as it is a batch later; at first that is everything."""
+        live = fill(self._folding, self._database, self._store, live, self._head, lambda _: self._go_on())
+        return advance(self._folding, self._database, self._store, live, self._head, self._batch_events)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():  # To look is safe in any thread.
+            raise StoreClosed("the projections are closed")
 
     def _see(self, generation: Generation | None) -> None:
         self._ready_position = None if generation is None else generation.ready_position
@@ -202,12 +212,13 @@ class Projector:
 
     def _prepared(self) -> Generation:
         """Return the live generation; begin one where there is none, or where it is of another log."""
+        self._folding = afresh(self.projection)
         generations = self._database.generations(self.projection.name)
         # Read after them: another process may have folded beyond the head that was read before.
         self._head = self._store.head().position
         for generation in generations:
             # A log that ends before its projection does was put back from a copy.
-            if generation.log_id != self._log_id or generation.position > self._head:
+            if generation.log_id != self._log_id or generation.position > self._head or self._is_half(generation):
                 self._database.drop(generation)
         live = self._database.live(self.projection)
         if live is None:
@@ -216,6 +227,11 @@ class Projector:
             )
         self._drop_leftovers(live)
         return live
+
+    def _is_half(self, generation: Generation) -> bool:
+        """Tell whether it was to be filled, and that did not end: it may have rows, which are no beginning."""
+        is_ours = generation.state == LIVE and generation.fold_version == self.projection.fold_version
+        return is_ours and generation.position == 0 < generation.ready_position
 
     def _drop_leftovers(self, live: Generation) -> None:
         """Drop what rebuilds that did not end left, and what other releases kept and nobody folds any more."""
