@@ -25,6 +25,8 @@ from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionR
 
 _RECORD_PIECES: Final = 20
 """Events that take as much memory as a record takes before its first event."""
+_ANSWER_PIECES: Final = 4
+"""Events that take as much memory as what one measure remembers; what grows with events is in those."""
 _REWRITING: Final = frozenset({CORRECTED, RETRACTED})
 _BOUNCED: Final = interaction_pb2.INTERACTION_KIND_BOUNCED
 
@@ -62,7 +64,7 @@ class Record:
     @property
     def pieces(self) -> int:
         """For how many events of memory it counts."""
-        return _RECORD_PIECES + self.state.version + self.book.legs
+        return _RECORD_PIECES + _ANSWER_PIECES * len(self.memo) + self.state.version + self.book.legs
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order."""
