@@ -166,8 +166,7 @@ def _conduct(contact: Contact, judge: Judge) -> Conduct:
     """Judge one contact, as `contact_report` does."""
     needing, status = needs_decision(contact), judge.status(contact)
     decided = needing and status not in {None, PermitStatus.UNKNOWN}
-    agrees = not needing or status == PermitStatus.OPEN
-    honoured = agrees & (not judge.reasons(contact))
+    honoured = judge.agrees(contact, status) & (not judge.reasons(contact))
     return Conduct(contact.position, contact.occur_time, int(needing), int(decided), int(honoured))
 
 
