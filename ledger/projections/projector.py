@@ -7,6 +7,7 @@ only one of them through.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +28,8 @@ POLL_S: Final = 1.0
 """Seconds that silence of the log is trusted, at most."""
 PACE_S: Final = 0.05
 """Seconds between batches while nobody waits: many small ones would cost those who record more than they gain."""
+REST_MAX_S: Final = 1.0
+"""Seconds that one which yields rests after a batch, at most."""
 BACK_OFF_MIN_S: Final = 0.1
 BACK_OFF_MAX_S: Final = 30.0
 _LOOK_S: Final = 0.02
@@ -58,10 +61,13 @@ class Projector:
         on_failure: Callable[[Exception, float], None] | None = None,
         batch_events: int = BATCH_EVENTS,
         folds: bool = True,
+        yields: int = 0,
     ) -> None:
         """`on_failure` is told each error that folding met, and in how many seconds it is tried again.
 
-        `folds`: False where another process is to keep up with the log; this one reads what it has.
+        `folds`: False where another process is to keep up with the log; this one reads what it has. `yields`: how many
+        times as long as a batch took it rests before the next one, while nobody waits: for one that shares a process
+        with work that must not wait. What comes meanwhile is one batch, which is cheaper, too.
         """
         self.projection = projection
         self.position = 0
@@ -76,6 +82,9 @@ class Projector:
         self._on_failure = on_failure
         self._batch_events = batch_events
         self._folds = folds
+        self._yields = yields
+        self._stepped_s = 0.0
+        """CPU seconds that the last batch took."""
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"projection-{projection.name}")
         self._ready_position: int | None = None
         self._lock: Lock | None = None
@@ -95,7 +104,7 @@ class Projector:
         try:
             while not stop.is_set():
                 try:
-                    await self._in_thread(self._step)
+                    await self._in_thread(self._timed_step)
                     failures = 0
                     self._tell_moved()
                     await self._rest(stop)
@@ -178,6 +187,11 @@ class Projector:
         return rebuild, ended
 
     # In a thread, one call after the other.
+
+    def _timed_step(self) -> None:
+        began_s = time.thread_time()
+        self._step()
+        self._stepped_s = time.thread_time() - began_s
 
     def _step(self) -> None:
         """Fold one batch, or see how far another process is."""
@@ -275,14 +289,24 @@ class Projector:
             await _first(_LOOK_S if self._waiting else POLL_S, stop.wait(), self._hurry.wait())
         elif self.position >= self._head:
             await _first(POLL_S, stop.wait(), self._follower.wait_for(self.position + 1, POLL_S))
-            if not self._waiting:
-                await _first(PACE_S, stop.wait(), self._hurry.wait())
+            await self._pause(max(PACE_S, rest_s(self._stepped_s, self._yields)), stop)
+        elif self._yields:
+            await self._pause(rest_s(self._stepped_s, self._yields), stop)
         self._hurry.clear()
+
+    async def _pause(self, for_s: float, stop: asyncio.Event) -> None:
+        if not self._waiting:
+            await _first(for_s, stop.wait(), self._hurry.wait())
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         if self._closed:
             raise StoreClosed("the projections are closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def rest_s(took_s: float, times: int) -> float:
+    """Return for how long to rest after a batch that took some time, in seconds."""
+    return min(took_s * times, REST_MAX_S)
 
 
 def _live_lock(name: str, fold_version: int) -> str:

@@ -121,10 +121,12 @@ async def projector(database: Database, store: Store) -> AsyncIterator[Projector
         yield projector
 
 
-async def running(projection: Relationships, database: Database, store: Store) -> AsyncIterator[Projector]:
+async def running(
+    projection: Relationships, database: Database, store: Store, yields: int = 0
+) -> AsyncIterator[Projector]:
     follower = Follower(store)
     await follower.start()
-    projector = Projector(projection, database, store, follower, log_id="log", clock=lambda: START)
+    projector = Projector(projection, database, store, follower, log_id="log", clock=lambda: START, yields=yields)
     stop = asyncio.Event()
     task = asyncio.create_task(projector.run(stop))
     yield projector
@@ -350,6 +352,19 @@ async def test_it_keeps_up_with_what_is_recorded(projector: Projector, database:
         position, rows = rows_of(database)
         assert log.head == position == projector.position
         assert rows_by_fold(log.store, position) == rows
+
+
+async def test_one_that_yields_does_not_rest_while_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, database: Database, store: Store, log: Log
+) -> None:
+    monkeypatch.setattr("ledger.projections.projector.REST_MAX_S", 60.0)
+    async for projector in running(PROJECTION, database, store, yields=10**9):
+        for _ in range(3):
+            log.grow(5)
+
+            await projector.wait_for(log.head, 20)
+
+            assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
 
 
 async def test_events_of_no_interest_move_the_checkpoint_on(projector: Projector, log: Log) -> None:
