@@ -59,7 +59,6 @@ class Memory(Generic[_B]):
                     missing.append(stream_id)
                 else:
                     yield stream_id, known
-                    self._keep(stream_id, known)  # It may have grown by its rows.
             for stream_id, pages in histories(store, missing, to) if missing else ():
                 known = _folded(pages)
                 yield stream_id, known

@@ -16,7 +16,7 @@ from ledger.measure.buying import EXCHANGES
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import Outlook
 from ledger.report.rows import Folded, act_days, judged, kept_since, made, measured
-from ledger.report.shapes import KEYS, KINDS, ActDay, Conduct, Solicitation
+from ledger.report.shapes import KEYS, KINDS, ActDay, Conduct, Judgement, Solicitation
 from ledger.report.solicited import new_solicitations
 from rapport.events.v1.interaction_pb2 import InteractionRecorded
 
@@ -36,7 +36,7 @@ class Change(NamedTuple):
 class Remembered:
     """One relationship."""
 
-    __slots__ = ("_anew", "_basis", "_folded", "_latest", "_new", "_rows", "version")
+    __slots__ = ("_anew", "_basis", "_folded", "_latest", "_new", "_rows", "_since", "version")
 
     def __init__(self) -> None:
         self.version = 0
@@ -48,6 +48,8 @@ class Remembered:
         """As last told; empty: they were not."""
         self._basis = 0
         """On what they rest."""
+        self._since = 0
+        """From when on requests and contacts are kept. Microseconds."""
         self._new: list[tuple[int, int]] = []
         """Occur times and positions of the interactions that came since."""
         self._anew: set[type[Any]] = set()
@@ -74,7 +76,7 @@ class Remembered:
             changed = self._changes(m, since)
         else:
             self._rows = {kind: _keyed(kind, made(kind, m, since)) for kind in KINDS}
-        self._basis = basis
+        self._basis, self._since = basis, since
         self._new.clear()
         self._anew.clear()
         if changed is None:
@@ -83,7 +85,9 @@ class Remembered:
 
     def _changes(self, m: Measured, since: int) -> dict[type[Any], list[Any]] | None:
         """Return the rows that are not as they were, and keep all; None: some are no more."""
-        changed = {kind: self._changed(kind, m, since) for kind in KINDS}
+        # Nearly always nothing came but interactions, and those touch no judgement.
+        kinds = KINDS if self._anew or since != self._since else _BY_INTERACTIONS
+        changed = {kind: self._changed(kind, m, since) for kind in kinds}
         return None if None in changed.values() else {kind: rows or [] for kind, rows in changed.items()}
 
     def _note(self, fact: Fact) -> None:
@@ -105,7 +109,10 @@ class Remembered:
         """Return the rows of a kind that are not as they were, and keep them; None: some are no more."""
         before, by_fact = self._rows[kind], _BY_FACT.get(kind)
         if by_fact is None or kind in self._anew:
-            now = self._rows[kind] = _keyed(kind, made(kind, m, since))
+            now = _keyed(kind, made(kind, m, since))
+            if now == before:
+                return []
+            self._rows[kind] = now
             return None if before.keys() - now.keys() else [row for key, row in now.items() if before.get(key) != row]
         found = _keyed(kind, by_fact(self, m, since))
         changed = [row for key, row in found.items() if before.get(key) != row]
@@ -125,6 +132,7 @@ class Remembered:
         return judged(m, (contact for contact in contacts if contact is not None))
 
 
+_BY_INTERACTIONS: Final = tuple(kind for kind in KINDS if kind is not Judgement)
 _UNDOING: Final = frozenset({CORRECTED, RETRACTED})
 _SPOKEN_OF: Final = frozenset({Solicitation, Conduct})
 """Kinds whose rows say what others said of something, or what was known of the customer."""

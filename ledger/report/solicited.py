@@ -47,16 +47,17 @@ def new_solicitations(m: Measured, facts: Iterable[_Moment]) -> Iterator[Solicit
         return
     responses, followed = _responses(m), dict[int, bool]()
     for time, position in facts:
-        if responses.delivered(position) is not None:
+        if responses.sent.has(time, position):  # Nobody has said yet that it was delivered at another time.
             followed[position] = False
         credited = _credited(m, responses, time, position)
         if credited:
             followed[credited] = followed.get(credited, False) or _follows(m, time, position)
-    outcome = _outcomes(m, responses) if followed else None
+    if not followed:
+        return
+    outcome = _outcomes(m, responses)
     for position, by_new in followed.items():
         delivered = responses.delivered(position)
         assert delivered is not None, "it is a solicitation"
-        assert outcome is not None, "one was made for these"
         place = responses.sent.place(delivered, position)
         yield _row(m, delivered, position, outcome(place, position), followed=by_new)
 
