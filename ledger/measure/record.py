@@ -68,14 +68,14 @@ class Record:
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order."""
+        position, _, _, time, topic, message, _ = fact
         if not self.first_position:
-            self.first_position = fact.position
-        topic = fact.topic
+            self.first_position = position
         if topic == RECORDED:
             shape = self.state.record(fact)
             if shape is not NOTHING:
-                event: InteractionRecorded = fact.event  # type: ignore[assignment]  # The topic says so.
-                self._record(fact.position, fact.occur_time, shape, event, fact.position)
+                event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
+                self._record(position, time, shape, event, position)
         elif topic in _REWRITING:
             self._rewrite(fact)
         else:
