@@ -87,6 +87,8 @@ POLICY: Final = customer_of(policy_stream(""))
 
 _PUBLISHED_MAX: Final = 64
 """Organizations, about, whose publications are kept from batch to batch."""
+_BASES_MAX: Final = 10_000
+"""Organizations, about, of which it is kept from batch to batch on what their rows rest."""
 _PORTION_ROWS: Final = 8_192
 """Rows that are made and written together, about, where there is nothing yet."""
 _WEIGHT: Final = 4
@@ -174,6 +176,8 @@ class Programmes:
 
     def end(self, memory: Memory[Base]) -> None:
         """Keep what a batch leaves in memory."""
+        if len(memory.bases) > _BASES_MAX:
+            memory.bases.clear()
         self._memory = memory
 
     def _empty(self) -> Memory[Base]:
