@@ -139,9 +139,5 @@ def evidence(m: Measured, most: int) -> tuple[int, ...]:
 
 
 def _ever(m: Measured) -> bool:
-    weights, acts = m.outlook.rules.act_weights, m.record.acts
-    return any(_weighs(acts, day, weights) for day in acts.day_numbers)
-
-
-def _weighs(acts: Acts, day: int, weights: Weights) -> bool:
-    return not weights.keys().isdisjoint(acts.days[day])
+    weights = m.outlook.rules.act_weights.keys()
+    return any(not weights.isdisjoint(counts) for counts in m.record.acts.days.values())
