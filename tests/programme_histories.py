@@ -13,7 +13,7 @@ from ledger.domain.times import timestamp
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import outlook_of
 from ledger.measure.record import Record
-from ledger.report.rows import Folded, Rows, rows_of
+from ledger.report.rows import Folded, Rows, kept_since, rows_of
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import relationship_pb2 as r
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished, SolicitationRules
@@ -139,5 +139,5 @@ def by_fold(history: ChangedHistory, position: int) -> list[Rows]:
         folded = Folded()
         folded.feed(facts_of(history, customer, position))
         if folded.recorded:
-            found.append(rows_of(customer, folded.record, outlook, folded.recorded - outlook.rules.window))
+            found.append(rows_of(customer, folded.record, outlook, kept_since(folded.recorded, outlook)))
     return found

@@ -14,7 +14,7 @@ from ledger.log.store import Store
 from ledger.measure.record import Record
 
 PIECES_MAX: Final = 200_000
-"""Events folded into the records kept, and what counts like them: a few hundred bytes each."""
+"""Events folded into the records kept, and what counts like them: seen to take 300 to 800 bytes each."""
 _PAGE_EVENTS: Final = 2_000
 
 
@@ -34,9 +34,7 @@ class Records:
         record = self._kept.get(stream_id)
         if record is None:
             record = self._folded(stream_id, position)
-            self._keep(stream_id, record)
-        else:
-            self._kept.move_to_end(stream_id)
+        self._keep(stream_id, record)
         return record
 
     def after(self, stream_id: str, fact: Fact) -> Record:
@@ -65,6 +63,7 @@ class Records:
         return record
 
     def _keep(self, stream_id: str, record: Record) -> None:
+        """Keep a record, as the last used, and count it anew: it may have grown, and so may what measures remember."""
         self._kept[stream_id] = record
         self._kept.move_to_end(stream_id)
         pieces = record.pieces

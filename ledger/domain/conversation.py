@@ -65,17 +65,16 @@ class Conversation(MadeLate):
     """Fold of one relationship."""
 
     __slots__ = (
-        "_bounces", "_complaints", "_contacts", "_corrections", "_decided", "_lookups", "_originals", "_passing",
-        "_resolutions", "_responses", "_retracted", "_rows", "_solicitations", "_spoken", "_until",
+        "_bounces", "_complaints", "_contacts", "_corrections", "_decided", "_is_asked", "_lookups", "_originals",
+        "_passing", "_resolutions", "_responses", "_retracted", "_rows", "_solicitations", "_spoken", "_until",
     )  # fmt: skip
 
     LATE: ClassVar = {
         "_complaints": Moments, "_contacts": Moments, "_corrections": dict, "_decided": Moments, "_lookups": Lookups,
-        "_passing": Passing, "_resolutions": dict, "_retracted": set, "_rows": Rows, "_solicitations": Moments,
+        "_passing": Passing, "_resolutions": dict, "_retracted": set, "_solicitations": Moments,
         "_spoken": Moments,
     }  # fmt: skip
 
-    _rows: Rows
     _passing: Passing
     _corrections: dict[int, list[int]]
     """Positions of the corrections of an original."""
@@ -97,10 +96,13 @@ class Conversation(MadeLate):
     def __init__(self, until: int = END_OF_TIME) -> None:
         """Start empty; admit what occurred at or before `until`, in microseconds."""
         self._until = until
+        self._rows = Rows()
         self._originals: dict[int, int] = {}
         """Originals by the positions of their corrections."""
         self._bounces: dict[int, list[int]] = {}
         """Positions of the bounces of something."""
+        self._is_asked = False
+        """Whether anything was looked up. Until then nobody needs to say what comes and goes."""
         self._responses: dict[int, Responses] = {}
         """By the attribution that was asked about."""
 
@@ -181,7 +183,7 @@ class Conversation(MadeLate):
         """Return position and occur time of the customer's latest act of some kinds by an instant, or None."""
         latest = None
         for kind in kinds:
-            moments = self._lookups.of_kind(kind, self._rows, self._passing)
+            moments = self.acts_of(kind)
             count = moments.until(at)
             if count:
                 found = moments.times[count - 1], moments.positions[count - 1]
@@ -192,6 +194,7 @@ class Conversation(MadeLate):
         """Return the occur time of the earliest interaction about a topic that is later than an instant, or None."""
         if not code:
             return None
+        self._is_asked = True
         moments = self._lookups.about(code, self._rows)
         place = moments.until(after)
         return moments.times[place] if place < len(moments) else None
@@ -239,7 +242,7 @@ class Conversation(MadeLate):
         # The commonest fact, so a straight run with few calls of ours.
         if shape.passing and not event.topic:
             self._passing.append(position, time, shape.kind)
-            if self._lookups.asked:
+            if self._is_asked:
                 self._lookups.add_passing(shape.kind, time, position)
             return
         self._rows.append(position, time, shape, event)
@@ -287,7 +290,7 @@ class Conversation(MadeLate):
             self._decided.add(self._rows.decisions[position], position)
         if shape.reports:
             self._report(position, time, shape)
-        if self._lookups.asked:
+        if self._is_asked:
             self._lookups.add(shape, self._words(position)[0], time, position)
         if shape.outcome and self._responses:
             for responses in self._responses.values():
@@ -310,7 +313,8 @@ class Conversation(MadeLate):
             self._decided.remove(rows.decisions[position], position)
         if shape.reports:
             self._unreport(position, time, shape)
-        self._lookups.remove(shape, rows.words(place)[0], time, position)
+        if self._is_asked:
+            self._lookups.remove(shape, rows.words(place)[0], time, position)
         if shape.outcome:
             for responses in self._responses.values():
                 responses.undo(time, position)
@@ -322,7 +326,8 @@ class Conversation(MadeLate):
         if place is None:
             return False
         kind, time = self._passing.clear(place)
-        self._lookups.remove_passing(kind, time, position)
+        if self._is_asked:
+            self._lookups.remove_passing(kind, time, position)
         return True
 
     def _report(self, position: int, time: int, shape: Shape) -> None:
@@ -403,8 +408,9 @@ class Conversation(MadeLate):
 
     def _add_solicitation(self, position: int, time: int) -> None:
         self._solicitations.add(time, position)
-        for responses in self._responses.values():
-            responses.solicit(position, time, self._words(position)[4])
+        if self._responses:
+            for responses in self._responses.values():
+                responses.solicit(position, time, self._words(position)[4])
 
     def _drop_solicitation(self, position: int) -> None:
         row = self._rows.row(self._rows.at(position))
@@ -459,6 +465,7 @@ class Conversation(MadeLate):
 
     def acts_of(self, kind: int) -> Moments:
         """Return the customer's acts of a kind. Not to be changed."""
+        self._is_asked = True
         return self._lookups.of_kind(kind, self._rows, self._passing)
 
     def _solicitation(self, position: int) -> Row | None:

@@ -9,23 +9,20 @@ from ledger.domain.passing import Passing
 class Lookups:
     """What was asked about in one conversation."""
 
-    __slots__ = ("_by_kind", "_by_topic", "asked")
+    __slots__ = ("_by_kind", "_by_topic")
 
     def __init__(self) -> None:
         self._by_kind: dict[int, Moments] = {}
         """Acts of the customer."""
         self._by_topic: dict[str, Moments] = {}
         """Interactions in any direction."""
-        self.asked = False
-        """Whether anything was. Until then nobody needs to say what comes and goes."""
 
     def of_kind(self, kind: int, rows: Rows, passing: Passing) -> Moments:
         """Return the customer's acts of a kind. Not to be changed."""
         moments = self._by_kind.get(kind)
         if moments is None:
             numbers = {shape.number for shape in known_shapes() if shape.kind == kind and shape.by_customer}
-            moments = Moments([*rows.with_shapes(numbers), *passing.of_kind(kind)])
-            self._by_kind[kind], self.asked = moments, True
+            moments = self._by_kind[kind] = Moments([*rows.with_shapes(numbers), *passing.of_kind(kind)])
         return moments
 
     def about(self, topic: str, rows: Rows) -> Moments:
@@ -33,7 +30,6 @@ class Lookups:
         moments = self._by_topic.get(topic)
         if moments is None:
             moments = self._by_topic[topic] = Moments(rows.with_topic(topic))
-            self.asked = True
         return moments
 
     def add(self, shape: Shape, topic: str, time: int, position: int) -> None:

@@ -6,10 +6,9 @@ References are kept beside them, by position: few interactions have any.
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Set
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.domain.conversation_shapes import NOTHING, SHAPES, Shape
-from ledger.domain.made_late import MadeLate
 from rapport.events.v1.interaction_pb2 import InteractionRecorded
 
 Words = tuple[str, str, str, str, str]
@@ -31,22 +30,12 @@ class Row(NamedTuple):
     words: Words
 
 
-class Rows(MadeLate):
+class Rows:
     """Rows of one relationship. One is replaced, never removed."""
 
     __slots__ = (
         "_answering", "_numbers", "_said", "_shapes", "_words", "decisions", "positions", "refers", "replies", "times",
     )  # fmt: skip
-
-    LATE: ClassVar = {
-        "_answering": dict, "_numbers": lambda: {_NO_WORDS: 0}, "_words": lambda: [_NO_WORDS],
-    }  # fmt: skip
-
-    _answering: dict[int, list[int]]
-    """Positions of those in `replies`, by what they answer."""
-    _words: list[Words]
-    """What the numbers in `_said` mean. Most interactions say nothing, or the same as another."""
-    _numbers: dict[Words, int]
 
     def __init__(self) -> None:
         self.positions = array("q")
@@ -54,10 +43,15 @@ class Rows(MadeLate):
         self.times = array("q")
         self._shapes = array("I")
         self._said = array("I")
+        self._words = [_NO_WORDS]
+        """What the numbers in `_said` mean. Most interactions say nothing, or the same as another."""
+        self._numbers = {_NO_WORDS: 0}
         self.replies: dict[int, int] = {}
         """What an interaction answers, by its position; like the others, of what was recorded before it."""
         self.refers: dict[int, int] = {}
         self.decisions: dict[int, int] = {}
+        self._answering: dict[int, list[int]] = {}
+        """Positions of those in `replies`, by what they answer."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -67,7 +61,8 @@ class Rows(MadeLate):
         self.positions.append(position)
         self.times.append(time)
         self._shapes.append(shape.number)
-        self._said.append(self._number(shape, event))
+        topic, campaign = event.topic, event.campaign
+        self._said.append(self._number(topic, campaign, shape, event) if topic or campaign or shape.contact else 0)
         if shape.names:
             self._refer(position, shape, event, position)
 
@@ -80,7 +75,8 @@ class Rows(MadeLate):
 
     def replace(self, at: int, time: int, shape: Shape, event: InteractionRecorded, told: int) -> None:
         """Let something else count in a row, as an event of the position `told` says."""
-        for column, value in zip(self._columns()[1:], (time, shape.number, self._number(shape, event)), strict=True):
+        number = self._number(event.topic, event.campaign, shape, event)
+        for column, value in zip(self._columns()[1:], (time, shape.number, number), strict=True):
             column[at] = value
         position = self.positions[at]
         self._forget(position)
@@ -150,14 +146,12 @@ class Rows(MadeLate):
                 if number in numbers:
                     yield time, position
 
-    def _number(self, shape: Shape, event: InteractionRecorded) -> int:
-        topic, campaign = event.topic, event.campaign
+    def _number(self, topic: str, campaign: str, shape: Shape, event: InteractionRecorded) -> int:
+        """Return the number of the words of an interaction; of what is no contact, topic and campaign alone matter."""
         if shape.contact:
-            words = (topic, event.contact_point_id, event.brand, event.sender_id, campaign)
-        elif topic or campaign:
-            words = (topic, "", "", "", campaign)
+            words = topic, event.contact_point_id, event.brand, event.sender_id, campaign
         else:
-            return 0
+            words = topic, "", "", "", campaign
         number = self._numbers.get(words)
         if number is None:
             number = self._numbers[words] = len(self._words)

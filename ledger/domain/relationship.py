@@ -184,9 +184,11 @@ class RelationshipState:
         self.interactions.record(position, time, direction, kind, channel, event.attention_seconds)
         if not self.conversing:
             return NOTHING
+        # Not by the attribute: it would cost as much as two fields.
+        conversation = self.parts.get("conversation") or self.conversation
         fields = kind, direction, event.initiator, channel, event.message_class, metadata.historical_import
         shape = KNOWN.get(fields) or shape_of(fields)
-        self.conversation.record(position, time, shape, event)
+        conversation.record(position, time, shape, event)
         if event.point_of_contact_id or event.customer_person_id:
             self.points_of_contact.evolve(fact)
         return shape

@@ -48,7 +48,10 @@ class Acts(MadeLate):
         "codes", "disturbed", "memberships", "ties", "tones",
     )  # fmt: skip
 
-    LATE: ClassVar = {"_tones": dict, "codes": lambda: array("q"), "memberships": Memberships, "tones": dict}
+    LATE: ClassVar = {
+        "_day_numbers": list, "_days": dict, "_tones": dict, "codes": lambda: array("q"), "memberships": Memberships,
+        "tones": dict,
+    }  # fmt: skip
 
     codes: "array[int]"
     tones: dict[Tone, Moments]
@@ -57,6 +60,8 @@ class Acts(MadeLate):
     """Joins and leaves by programme."""
     _tones: dict[int, tuple[int, Tone]]
     """Occur times and tones by position."""
+    _days: dict[int, dict[int, int]]
+    _day_numbers: list[int]
 
     def __init__(self, state: RelationshipState, book: Book) -> None:
         """Start empty. `state`, `book`: have folded each fact before it comes here."""
@@ -70,8 +75,6 @@ class Acts(MadeLate):
         """When contact points and common ground held."""
         self._last = START_OF_TIME
         """No act is later. Microseconds."""
-        self._days: dict[int, dict[int, int]] = {}
-        self._day_numbers: list[int] = []
         self._counted = 0
         """How many of the acts are counted by day."""
         self._where: dict[int, int] | None = None

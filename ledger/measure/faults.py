@@ -22,7 +22,6 @@ from ledger.domain.made_late import MadeLate
 from ledger.domain.recipient_grant import DISCLOSURE_RECORDED
 from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
-from rapport.events.v1 import contact_pb2
 from rapport.events.v1.consent_pb2 import ConsentWithdrawn
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy, Purpose
 
@@ -111,7 +110,7 @@ class Faults(MadeLate):
         new = list(state.conversation.contacts(self.mark, END_OF_TIME))
         if new:
             judge = Judge(state, policy, purposes, ())
-            self._judged += [judged for each in new if (judged := _judged(each, judge, state)) is not None]
+            self._judged += [judged for each in new if (judged := _judged(each, judge)) is not None]
             self.mark = new[-1].occur_time + 1
         return self._judged
 
@@ -138,20 +137,15 @@ class Faults(MadeLate):
             self.disturbed += not _put(self.disclosures, fact)
 
 
-def _judged(contact: Contact, judge: Judge, state: RelationshipState) -> Judged | None:
+def _judged(contact: Contact, judge: Judge) -> Judged | None:
     """Return what is wrong with a contact (settled.md 40), or None."""
     status = judge.status(contact)
-    denied = status is PermitStatus.NOT_A_PERMIT and _denied(state, contact.decision_id)
+    denied = judge.is_denied(contact, status)
     lacking = needs_decision(contact) and status is not PermitStatus.OPEN and not denied
     dishonoured = lacking or bool(judge.reasons(contact))
     if not (denied or dishonoured):
         return None
     return Judged(contact.occur_time, contact.position, denied, dishonoured)
-
-
-def _denied(state: RelationshipState, decision_id: int) -> bool:
-    decided = state.contacts.find(decision_id)
-    return decided is not None and decided.message.outcome == contact_pb2.DECISION_OUTCOME_DENY
 
 
 def _ends_some(acts: Acts, withdrawal: Scope, at: int) -> bool:

@@ -59,9 +59,10 @@ class _Days:
         kept, cap = bisect_left(self.days, first), self.rules.day_cap * FULL
         for column in (self.days, self.raw, self.capped):
             del column[kept:]
-        for day in islice(acts.day_numbers, bisect_left(acts.day_numbers, max(first, self.since)), None):
+        days, day_numbers = acts.days, acts.day_numbers
+        for day in islice(day_numbers, bisect_left(day_numbers, max(first, self.since)), None):
             raw = 0
-            for code, count in acts.days[day].items():
+            for code, count in days[day].items():
                 raw += count * weights.get(code, 0)
             if raw:
                 self.days.append(day)
@@ -138,9 +139,5 @@ def evidence(m: Measured, most: int) -> tuple[int, ...]:
 
 
 def _ever(m: Measured) -> bool:
-    weights, acts = m.outlook.rules.act_weights, m.record.acts
-    return any(_weighs(acts, day, weights) for day in acts.day_numbers)
-
-
-def _weighs(acts: Acts, day: int, weights: Weights) -> bool:
-    return not weights.keys().isdisjoint(acts.days[day])
+    weights = m.outlook.rules.act_weights.keys()
+    return any(not weights.isdisjoint(counts) for counts in m.record.acts.days.values())

@@ -25,6 +25,8 @@ from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionR
 
 _RECORD_PIECES: Final = 20
 """Events that take as much memory as a record takes before its first event."""
+_ANSWER_PIECES: Final = 4
+"""Events that take as much memory as what one measure remembers; what grows with events is in those."""
 _REWRITING: Final = frozenset({CORRECTED, RETRACTED})
 _BOUNCED: Final = interaction_pb2.INTERACTION_KIND_BOUNCED
 
@@ -62,18 +64,18 @@ class Record:
     @property
     def pieces(self) -> int:
         """For how many events of memory it counts."""
-        return _RECORD_PIECES + self.state.version + self.book.legs
+        return _RECORD_PIECES + _ANSWER_PIECES * len(self.memo) + self.state.version + self.book.legs
 
     def evolve(self, fact: Fact) -> None:
         """Fold one fact, in position order."""
+        position, _, _, time, topic, message, _ = fact
         if not self.first_position:
-            self.first_position = fact.position
-        topic = fact.topic
+            self.first_position = position
         if topic == RECORDED:
             shape = self.state.record(fact)
             if shape is not NOTHING:
-                event: InteractionRecorded = fact.event  # type: ignore[assignment]  # The topic says so.
-                self._record(fact.position, fact.occur_time, shape, event, fact.position)
+                event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
+                self._record(position, time, shape, event, position)
         elif topic in _REWRITING:
             self._rewrite(fact)
         else:

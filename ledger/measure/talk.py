@@ -209,14 +209,15 @@ class Talk(MadeLate):
         people = event.customer_person_id, event.our_function, event.point_of_contact_id
         asks = event.needs_reply if way & ASKS else False
         reply_to = event.in_reply_to if way & OUT else 0
-        if asks or reply_to or way & JUDGES or people != _NOBODY:
+        special = asks or reply_to or way & JUDGES or people != _NOBODY
+        if special:
             judged = (self._original(event.refers_to, told), shape.kind, _verdict(event)) if way & JUDGES else _NOTHING
             self._said[position] = Said(time, asks, *people, self._original(reply_to, told), *judged)
         if shape.solicits:
             self.sent[position] = _sent(event)
         if way & MAY_BE_INCITED and event.incentivised:
             self.incited.add(position)
-        if not (way & MAY_BOUNCE and position in self._bounces):
+        if (special or self._speech is not None) and not (way & MAY_BOUNCE and position in self._bounces):
             self._count(position, time, shape.kind, way)
 
     def leave(self, position: int) -> None:
@@ -340,9 +341,10 @@ def _at(moments: dict[_K, Moments], key: _K) -> Moments:
 
 
 def _sent(event: InteractionRecorded) -> Sent:
-    cost = (event.cost.asset, event.cost.units) if event.HasField("cost") else ("", 0)
-    said = Sent(event.tactic, event.programme, event.attention_seconds, *cost)
-    return _PLAIN if said == _PLAIN else said
+    tactic, programme, seconds = event.tactic, event.programme, event.attention_seconds
+    if event.HasField("cost"):
+        return Sent(tactic, programme, seconds, event.cost.asset, event.cost.units)
+    return Sent(tactic, programme, seconds, "", 0) if tactic or programme or seconds else _PLAIN
 
 
 def _verdict(event: InteractionRecorded) -> bool | None:

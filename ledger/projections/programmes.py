@@ -1,13 +1,16 @@
 """The projection `programmes`: the rows that reports on a whole organization are made of (`ledger/report/rows.py`).
 
-A relationship that a batch touched is folded anew, and its rows take the place of those that were there. Rows rest on
-some parts of what the organization has published; each organization has a row that says on which (`ledger/report/
-basis.py`), as of the record time of its last event. When that differs, all its relationships are folded anew. So what
-is kept is a function of the log, whatever the batches; and where a policy comes into force while nothing is recorded, a
-reader sees that the rows rest on another one.
+Of a relationship that a batch touched those rows are written that are not as they were, where it is in memory
+(`remembering.py`); else all of its rows, in the place of those that were there. Rows rest on some parts of what the
+organization has published; each organization has a row that says on which (`ledger/report/basis.py`), as of the record
+time of its last event. When that differs, all its relationships are folded anew. So what is kept is a function of the
+log, whatever the batches; and where a policy comes into force while nothing is recorded, a reader sees that the rows
+rest on another one.
+
+Where there is nothing yet, everything is folded relationship by relationship, and not event by event: each once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -19,15 +22,18 @@ from ledger.domain.identifiers import (
     policy_stream,
 )
 from ledger.domain.policy import PolicyState
-from ledger.log.reading import facts
+from ledger.log.reading import facts, pages
 from ledger.log.store import EventRow, Store
 from ledger.measure.outlook import Outlook, outlook_of
+from ledger.projections.advancing import Portion
 from ledger.projections.database import Query
-from ledger.projections.histories import STREAMS, histories, stream_pages
+from ledger.projections.histories import histories, stream_pages
+from ledger.projections.remembering import PIECES_MAX, Memory
 from ledger.projections.tables import OWNER, Changes, Column, Kept, Merge, Owner, Row, Rows, Table
-from ledger.report import rows as shapes
+from ledger.report import rows as made
+from ledger.report import shapes
 from ledger.report.basis import basis_of
-from ledger.report.rows import KINDS, Folded, rows_of
+from ledger.report.rows import Folded, kept_since, rows_of
 
 _LATEST: Final = Merge.LATEST
 
@@ -81,6 +87,10 @@ POLICY: Final = customer_of(policy_stream(""))
 
 _PUBLISHED_MAX: Final = 64
 """Organizations, about, whose publications are kept from batch to batch."""
+_BASES_MAX: Final = 10_000
+"""Organizations, about, of which it is kept from batch to batch on what their rows rest."""
+_PORTION_ROWS: Final = 8_192
+"""Rows that are made and written together, about, where there is nothing yet."""
 _WEIGHT: Final = 4
 """For how many relationships of a projection that adds up one counts here, whose history is read whole."""
 
@@ -115,82 +125,156 @@ class Published:
         return found
 
 
+class Touched:
+    """What some events touched."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, None] = {}
+        """Relationships."""
+        self.latest: dict[str, int] = {}
+        """By organization: record time of the last event. Microseconds."""
+        self.versions: dict[str, int] = {}
+        """By organization: version of its policy stream, where there is something of it."""
+
+    def take(self, row: EventRow) -> bool:
+        """Take in an event; tell whether it is one of a relationship."""
+        stream_id = row.stream_id
+        organization_id = organization_of(stream_id)
+        touches = is_relationship(stream_id)
+        if touches:
+            self.streams[stream_id] = None
+        elif stream_id == policy_stream(organization_id):
+            self.versions[organization_id] = row.version
+        else:
+            return False
+        self.latest[organization_id] = row.record_time
+        return touches
+
+
 class Programmes:
     """The projection."""
 
     name: Final = "programmes"
-    fold_version: Final = 1
+    fold_version: Final = 2
     tables: Final = (*TABLES.values(), BASES)
 
-    def __init__(self) -> None:
+    def __init__(self, pieces_max: int = PIECES_MAX) -> None:
+        """`pieces_max`: for how many events and rows memory is used, about."""
         self.published = Published()
+        self._pieces_max = pieces_max
+        self._memory = self._empty()
+        self._basis: tuple[Outlook | None, int] = None, 0
+
+    def afresh(self) -> "Programmes":
+        """Return the projection with nothing in memory: for another generation."""
+        return Programmes(self._pieces_max)
 
     def begin(self, store: Store, kept: Kept) -> "ProgrammesFolding":  # noqa: ARG002  # Read when all is collected.
         """Return what folds one batch."""
-        return ProgrammesFolding(kept, self.published)
+        memory, self._memory = self._memory, self._empty()
+        return ProgrammesFolding(kept, self, memory if memory.position == kept.position else self._empty())
+
+    def end(self, memory: Memory[Base]) -> None:
+        """Keep what a batch leaves in memory."""
+        if len(memory.bases) > _BASES_MAX:
+            memory.bases.clear()
+        self._memory = memory
+
+    def _empty(self) -> Memory[Base]:
+        return Memory(self._pieces_max)
+
+    def basis(self, outlook: Outlook) -> int:
+        """Return what rows rest on under an outlook: most batches are made under that of the one before."""
+        known, basis = self._basis
+        if known is not outlook:
+            basis = basis_of(outlook)
+            self._basis = outlook, basis
+        return basis
+
+    def portions(self, store: Store, to: int) -> Iterator[Portion]:
+        """Yield everything up to a position, for a generation that has nothing; the last portion has what they rest on.
+
+        Memory holds the rows of some relationships at a time.
+        """
+        touched = Touched()
+        for page in pages(store, 0, to):
+            for row in page:
+                touched.take(row)
+            touched.streams.clear()
+        bases: list[Row] = []
+        for organization_id, latest in sorted(touched.latest.items()):
+            version = touched.versions.get(organization_id, 0)
+            outlook = outlook_of(self.published.at(store, organization_id, version), latest)
+            yield from _all(store, organization_id, outlook, to)
+            bases.append((organization_id, POLICY, basis_of(outlook), version, latest))
+        yield Portion({BASES.name: bases}, 0)
 
 
 class ProgrammesFolding:
     """Collects which relationships a batch touched."""
 
-    def __init__(self, kept: Kept, published: Published) -> None:
+    def __init__(self, kept: Kept, projection: Programmes, memory: Memory[Base]) -> None:
         self._kept = kept
-        self._published = published
-        self._touched: dict[str, None] = {}
-        self._latest: dict[str, int] = {}
-        """By organization: record time of the last event. Microseconds."""
-        self._versions: dict[str, int] = {}
-        """By organization: version of its policy stream, where the batch has something of it."""
+        self._projection = projection
+        self._memory = memory
+        self._touched = Touched()
 
     def fold(self, rows: Iterable[EventRow]) -> None:
         """Take in some events, in order of position."""
+        by_stream: dict[str, list[EventRow]] = {}
         for row in rows:
-            stream_id = row.stream_id
-            organization_id = organization_of(stream_id)
-            if is_relationship(stream_id):
-                self._touched[stream_id] = None
-            elif stream_id == policy_stream(organization_id):
-                self._versions[organization_id] = row.version
-            else:
-                continue
-            self._latest[organization_id] = row.record_time
+            if self._touched.take(row):
+                by_stream.setdefault(row.stream_id, []).append(row)
+        for stream_id, of_stream in by_stream.items():
+            self._memory.feed(stream_id, of_stream)
 
     @property
     def size(self) -> int:
         """For how many relationships changes are collected, in terms of those that only add up."""
-        return len(self._touched) * _WEIGHT
+        return len(self._touched.streams) * _WEIGHT
 
     def changes(self, store: Store, to: int) -> Changes:
         """Return what they change."""
         touched: dict[str, list[str]] = {}
-        for stream_id in sorted(self._touched):
+        for stream_id in sorted(self._touched.streams):
             touched.setdefault(organization_of(stream_id), []).append(stream_id)
-        changes, bases = Changes(), list[Row]()
-        parts = list[Iterator[tuple[Owner, Rows]]]()
+        changes, bases, memory = Changes(rows=_none()), list[Row](), self._memory
         whole = list[tuple[str, Outlook]]()
-        for organization_id, latest in self._latest.items():
+        for organization_id, latest in self._touched.latest.items():
             before = self._base(organization_id)
-            version = self._versions.get(organization_id, before.policy_version)
-            outlook = outlook_of(self._published.at(store, organization_id, version), latest)
-            base = Base(basis_of(outlook), version, latest)
+            version = self._touched.versions.get(organization_id, before.policy_version)
+            outlook = outlook_of(self._projection.published.at(store, organization_id, version), latest)
+            base = memory.bases[organization_id] = Base(self._projection.basis(outlook), version, latest)
             bases.append((organization_id, POLICY, *base))
             if before.basis in {0, base.basis}:
-                streams = touched.get(organization_id, [])
-                changes.cleared += map(_owner, streams)
-                parts.append(_made(store, streams, outlook, to))
+                self._put(changes, store, touched.get(organization_id, []), outlook, base.basis, to)
             else:
+                memory.forget(touched.get(organization_id, []))  # What becomes of their rows is not told to them.
                 changes.cleared += _everybody(store, organization_id)
                 whole.append((organization_id, outlook))
         # What was touched is folded before the transaction begins; whole organizations are too large for that.
-        changes.rows = _together(parts)
         changes.rows[BASES.name] = bases
-        changes.more = (rows for each in whole for rows in _all(store, *each, to))
+        changes.more = (portion.rows for each in whole for portion in _all(store, *each, to))
+        memory.position = to
+        self._projection.end(memory)
         return changes
 
+    def _put(
+        self, changes: Changes, store: Store, stream_ids: list[str], outlook: Outlook, basis: int, to: int
+    ) -> None:
+        """Put in what changes of some relationships of an organization."""
+        for stream_id, known in self._memory.each(store, stream_ids, to):
+            owner, change = _owner(stream_id), known.change(outlook, basis)
+            if change.whole:
+                changes.cleared.append(owner)
+            _add(changes.rows, owner, change.rows)
+
     def _base(self, organization_id: str) -> Base:
-        for row in self._kept.rows(BASES, [(organization_id, POLICY)]):
-            return Base._make(map(int, row[2:]))
-        return Base()
+        found = self._memory.bases.get(organization_id)
+        if found is None:
+            for row in self._kept.rows(BASES, [(organization_id, POLICY)]):
+                return Base._make(map(int, row[2:]))
+        return found or Base()
 
 
 def base_of(query: Query, organization_id: str) -> Base:
@@ -203,11 +287,11 @@ def base_of(query: Query, organization_id: str) -> Base:
     return Base._make(found[0]) if found else Base()
 
 
-def kept_rows(query: Query, organization_id: str, kinds: Sequence[type[Any]], after: str = "") -> Iterator[shapes.Rows]:
+def kept_rows(query: Query, organization_id: str, kinds: Sequence[type[Any]], after: str = "") -> Iterator[made.Rows]:
     """Yield the rows of some kinds of an organization's relationships after a customer, in the order of their ids."""
     sources = [_Source(query, organization_id, kind, after) for kind in kinds]
     while left := [each.customer_id for each in sources if each.customer_id is not None]:
-        rows = shapes.Rows(min(left))
+        rows = made.Rows(min(left))
         for source in sources:
             rows.by_kind[source.kind] = source.take(rows.customer_id)
         yield rows
@@ -243,10 +327,21 @@ class _Source:
         return found
 
 
-def _all(store: Store, organization_id: str, outlook: Outlook, to: int) -> Iterator[Rows]:
+def _all(store: Store, organization_id: str, outlook: Outlook, to: int) -> Iterator[Portion]:
     """Yield the rows of all relationships of an organization, a portion at a time."""
+    rows, count, events = _none(), 0, 0
     for names in stream_pages(store, *organization_range(organization_id)):
-        yield _together([_made(store, names, outlook, to)])
+        for stream_id, history in histories(store, names, to):
+            folded, owner = Folded(), _owner(stream_id)
+            for page in history:
+                folded.feed(facts(page))
+                events += len(page)
+            made_of = rows_of(owner[1], folded.record, outlook, kept_since(folded.recorded, outlook))
+            count += _add(rows, owner, made_of.by_kind)
+            if count >= _PORTION_ROWS:
+                yield Portion(rows, events)
+                rows, count, events = _none(), 0, 0
+    yield Portion(rows, events)
 
 
 def _everybody(store: Store, organization_id: str) -> Iterator[Owner]:
@@ -254,24 +349,18 @@ def _everybody(store: Store, organization_id: str) -> Iterator[Owner]:
         yield from (_owner(name) for name in names if is_relationship(name))
 
 
-def _made(store: Store, stream_ids: Sequence[str], outlook: Outlook, to: int) -> Iterator[tuple[Owner, Rows]]:
-    """Yield the rows of some relationships by table, each with its owner."""
-    for at in range(0, len(stream_ids), STREAMS):
-        for stream_id, pages in histories(store, stream_ids[at : at + STREAMS], to):
-            folded, owner = Folded(), _owner(stream_id)
-            for page in pages:
-                folded.feed(facts(page))
-            made = rows_of(owner[1], folded.record, outlook, folded.recorded - outlook.rules.window, KINDS)
-            yield owner, {TABLES[kind].name: [(*owner, *row) for row in made.of(kind)] for kind in KINDS}
+def _none() -> Rows:
+    return {table.name: [] for table in TABLES.values()}
 
 
-def _together(parts: Iterable[Iterator[tuple[Owner, Rows]]]) -> Rows:
-    found: Rows = {table.name: [] for table in TABLES.values()}
-    for part in parts:
-        for _, rows in part:
-            for name, of_table in rows.items():
-                found[name] += of_table
-    return found
+def _add(rows: Rows, owner: Owner, by_kind: Mapping[type[Any], list[Any]]) -> int:
+    """Add rows of a relationship, and return how many they are."""
+    count = 0
+    for kind, of_kind in by_kind.items():
+        if of_kind:
+            rows[TABLES[kind].name] += [owner + row for row in of_kind]
+            count += len(of_kind)
+    return count
 
 
 def _owner(stream_id: str) -> Owner:

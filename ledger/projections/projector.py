@@ -7,6 +7,7 @@ only one of them through.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,8 +16,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.log.following import Follower
 from ledger.log.store import Store
-from ledger.projections.advancing import BATCH_EVENTS, advance
-from ledger.projections.database import CheckpointMoved, Database, Generation, Lock, Query
+from ledger.projections.advancing import BATCH_EVENTS, advance, afresh, fill
+from ledger.projections.database import LIVE, CheckpointMoved, Database, Generation, Lock, Query
 from ledger.projections.rebuilding import Rebuild, lock_name, tidy
 from ledger.projections.tables import Projection
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -27,6 +28,8 @@ POLL_S: Final = 1.0
 """Seconds that silence of the log is trusted, at most."""
 PACE_S: Final = 0.05
 """Seconds between batches while nobody waits: many small ones would cost those who record more than they gain."""
+REST_MAX_S: Final = 1.0
+"""Seconds that one which yields rests after a batch, at most."""
 BACK_OFF_MIN_S: Final = 0.1
 BACK_OFF_MAX_S: Final = 30.0
 _LOOK_S: Final = 0.02
@@ -58,14 +61,19 @@ class Projector:
         on_failure: Callable[[Exception, float], None] | None = None,
         batch_events: int = BATCH_EVENTS,
         folds: bool = True,
+        yields: int = 0,
     ) -> None:
         """`on_failure` is told each error that folding met, and in how many seconds it is tried again.
 
-        `folds`: False where another process is to keep up with the log; this one reads what it has.
+        `folds`: False where another process is to keep up with the log; this one reads what it has. `yields`: how many
+        times as long as a batch took it rests before the next one, while nobody waits: for one that shares a process
+        with work that must not wait. What comes meanwhile is one batch, which is cheaper, too.
         """
         self.projection = projection
         self.position = 0
         """Checkpoint of the live generation, as last seen here; may be read from any thread."""
+        self._folding = projection
+        """As it folds the live generation."""
         self._database = database
         self._store = store
         self._follower = follower
@@ -74,6 +82,9 @@ class Projector:
         self._on_failure = on_failure
         self._batch_events = batch_events
         self._folds = folds
+        self._yields = yields
+        self._stepped_s = 0.0
+        """CPU seconds that the last batch took."""
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"projection-{projection.name}")
         self._ready_position: int | None = None
         self._lock: Lock | None = None
@@ -83,15 +94,17 @@ class Projector:
         self._hurry = asyncio.Event()
         self._waiting = 0
         self._rebuilds: set[Rebuild] = set()
+        self._stop = asyncio.Event()
         self._closed = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep up with the log until `stop` is set, then let go of everything."""
+        self._stop = stop
         failures = 0
         try:
             while not stop.is_set():
                 try:
-                    await self._in_thread(self._step)
+                    await self._in_thread(self._timed_step)
                     failures = 0
                     self._tell_moved()
                     await self._rest(stop)
@@ -175,6 +188,11 @@ class Projector:
 
     # In a thread, one call after the other.
 
+    def _timed_step(self) -> None:
+        began_s = time.thread_time()
+        self._step()
+        self._stepped_s = time.thread_time() - began_s
+
     def _step(self) -> None:
         """Fold one batch, or see how far another process is."""
         if self._lock is not None and not self._lock.held():
@@ -186,15 +204,21 @@ class Projector:
         if self._lock is None:
             self._see(self._database.live(self.projection))
             return
-        if self._generation is None:
-            self._generation = self._prepared()
+        live, self._generation = self._generation or self._prepared(), None  # Whatever fails, it is looked at anew.
         try:
-            self._generation = advance(
-                self.projection, self._database, self._store, self._generation, self._head, self._batch_events
-            )
+            self._generation = self._advanced(live)
         except CheckpointMoved:
             self._generation = self._prepared()  # A rebuild was swapped in, or the lock was lost on the way.
         self._see(self._generation)
+
+    def _advanced(self, live: Generation) -> Generation:
+        """Return the live generation as it is a batch later; at first that is everything."""
+        live = fill(self._folding, self._database, self._store, live, self._head, lambda _: self._go_on())
+        return advance(self._folding, self._database, self._store, live, self._head, self._batch_events)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():  # To look is safe in any thread.
+            raise StoreClosed("the projections are closed")
 
     def _see(self, generation: Generation | None) -> None:
         self._ready_position = None if generation is None else generation.ready_position
@@ -202,12 +226,13 @@ class Projector:
 
     def _prepared(self) -> Generation:
         """Return the live generation; begin one where there is none, or where it is of another log."""
+        self._folding = afresh(self.projection)
         generations = self._database.generations(self.projection.name)
         # Read after them: another process may have folded beyond the head that was read before.
         self._head = self._store.head().position
         for generation in generations:
             # A log that ends before its projection does was put back from a copy.
-            if generation.log_id != self._log_id or generation.position > self._head:
+            if generation.log_id != self._log_id or generation.position > self._head or self._is_half(generation):
                 self._database.drop(generation)
         live = self._database.live(self.projection)
         if live is None:
@@ -216,6 +241,11 @@ class Projector:
             )
         self._drop_leftovers(live)
         return live
+
+    def _is_half(self, generation: Generation) -> bool:
+        """Tell whether it was to be filled, and that did not end: it may have rows, which are no beginning."""
+        is_ours = generation.state == LIVE and generation.fold_version == self.projection.fold_version
+        return is_ours and generation.position == 0 < generation.ready_position
 
     def _drop_leftovers(self, live: Generation) -> None:
         """Drop what rebuilds that did not end left, and what other releases kept and nobody folds any more."""
@@ -259,14 +289,24 @@ class Projector:
             await _first(_LOOK_S if self._waiting else POLL_S, stop.wait(), self._hurry.wait())
         elif self.position >= self._head:
             await _first(POLL_S, stop.wait(), self._follower.wait_for(self.position + 1, POLL_S))
-            if not self._waiting:
-                await _first(PACE_S, stop.wait(), self._hurry.wait())
+            await self._pause(max(PACE_S, rest_s(self._stepped_s, self._yields)), stop)
+        elif self._yields:
+            await self._pause(rest_s(self._stepped_s, self._yields), stop)
         self._hurry.clear()
+
+    async def _pause(self, for_s: float, stop: asyncio.Event) -> None:
+        if not self._waiting:
+            await _first(for_s, stop.wait(), self._hurry.wait())
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         if self._closed:
             raise StoreClosed("the projections are closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
+def rest_s(took_s: float, times: int) -> float:
+    """Return for how long to rest after a batch that took some time, in seconds."""
+    return min(took_s * times, REST_MAX_S)
 
 
 def _live_lock(name: str, fold_version: int) -> str:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from ledger.domain.errors import Rejected
 from ledger.log.store import Store
-from ledger.projections.advancing import advance
+from ledger.projections.advancing import advance, afresh, fill
 from ledger.projections.database import BUILDING, CheckpointMoved, Database, Difference, Generation, differences
 from ledger.projections.tables import Projection
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -59,6 +59,11 @@ class Rebuild:
     progress: Progress = field(default_factory=Progress)
     _abandoned: threading.Event = field(default_factory=threading.Event)
     _started: float = field(default_factory=time.monotonic)
+    _folding: Projection = field(init=False)
+    """What folds: the live one is at another place of the log."""
+
+    def __post_init__(self) -> None:
+        self._folding = afresh(self.projection)
 
     def abandon(self) -> None:
         """Let it end soon, unless it has swapped already."""
@@ -114,6 +119,9 @@ class Rebuild:
 
     def _fold(self, built: Generation) -> Generation:
         """Fold everything that the live projection has, with the indexes last."""
+        live = self.database.live(self.projection)
+        if live is not None:
+            built = fill(self._folding, self.database, self.store, built, live.position, self._tell)
         built = self._caught_up(built)
         self.database.index(self.projection, built)
         return built
@@ -151,13 +159,17 @@ class Rebuild:
         return built
 
     def _folded_to(self, built: Generation, to: int) -> Generation:
-        progress = self.progress
         while built.position < to:
-            built = advance(self.projection, self.database, self.store, built, to)
-            progress.position, progress.head = built.position, max(built.position, self.store.head().position)
-            progress.events_per_second = round(built.position / max(time.monotonic() - self._started, 0.001))
-            self._end_if_abandoned()
+            built = advance(self._folding, self.database, self.store, built, to)
+            self._tell(built.position)
         return built
+
+    def _tell(self, position: int) -> None:
+        """Tell how far it is. `position`: or how many events, which comes to the same, are folded in another order."""
+        progress = self.progress
+        progress.position, progress.head = position, max(position, self.store.head().position)
+        progress.events_per_second = round(position / max(time.monotonic() - self._started, 0.001))
+        self._end_if_abandoned()
 
     def _end_if_abandoned(self) -> None:
         if self._abandoned.is_set():

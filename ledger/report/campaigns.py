@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 from ledger.domain.amounts import INT64_MAX
 from ledger.measure.results import Ratio, unknown
 from ledger.measure.rules import Rules
-from ledger.report.rows import Rows, Solicitation
+from ledger.report.rows import Rows
+from ledger.report.shapes import Solicitation
 from ledger.report.spans import Span
 from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LegalBasis
 from rapport.events.v1.interaction_pb2 import Tactic

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from ledger.measure.results import Ratio, unknown
 from ledger.measure.rules import Rules
-from ledger.report.rows import ActDay, Join, Rows
+from ledger.report.rows import Rows
+from ledger.report.shapes import ActDay, Join
 from ledger.report.spans import DAY, Span, month_of, month_text
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_TOO_FEW
 

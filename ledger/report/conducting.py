@@ -4,7 +4,8 @@ from typing import Final, NamedTuple
 
 from ledger.measure.results import Ratio, unknown
 from ledger.measure.rules import Rules
-from ledger.report.rows import Conduct, Person, Request, Rows, Solicitation
+from ledger.report.rows import Rows
+from ledger.report.shapes import Conduct, Person, Request, Solicitation
 from ledger.report.spans import DAY
 from rapport.relationship.v1 import measures_pb2 as why
 

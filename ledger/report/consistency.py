@@ -2,7 +2,8 @@
 
 from typing import Final, NamedTuple
 
-from ledger.report.rows import Judgement, Rows
+from ledger.report.rows import Rows
+from ledger.report.shapes import Judgement
 
 
 class Inconsistency(NamedTuple):

@@ -5,9 +5,9 @@ same. Rows hold times, and a report compares them with its instant: what only th
 policy decides is decided in the rows, and `basis.py` tells by which parts of a policy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ledger.contact.permits import PermitStatus
 from ledger.contact.report import Judge
@@ -15,113 +15,25 @@ from ledger.contact.standing import needs_decision
 from ledger.domain.conversation import Contact
 from ledger.domain.fact import Fact
 from ledger.domain.times import END_OF_TIME
-from ledger.measure import solicitations
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import Outlook
 from ledger.measure.record import Record
 from ledger.measure.visits import visits
+from ledger.report.shapes import (
+    KINDS,
+    NOT_BACK,
+    ActDay,
+    Conduct,
+    Join,
+    Judgement,
+    Person,
+    Request,
+    Solicitation,
+)
+from ledger.report.solicited import all_solicitations
 from ledger.report.spans import DAY, first_of_months
 
-NOT_BACK: Final = -1
-"""`back_after` of who has not come back."""
-
-
-class Person(NamedTuple):
-    """How often a customer came; there is one for every relationship that has an event."""
-
-    bought: int
-    """1: something was bought, returned or not."""
-    sessions: int
-    back_after: int
-    """UTC days from the first act to the next day with one; NOT_BACK: there is none."""
-    purchases: int
-    """Without those returned."""
-    bought_back_after: int
-    """As `back_after`, of purchases."""
-
-
-class Join(NamedTuple):
-    """The first time in a month (UTC) that a customer joined a programme."""
-
-    programme: str
-    """Empty: which one was not said."""
-    month: int
-    """Since the year 0."""
-    time: int
-    """Microseconds."""
-
-
-class ActDay(NamedTuple):
-    """A UTC day on which the customer began something: all that a window of whole days from an instant can ask."""
-
-    day: int
-    """Since 1970."""
-    first: int
-    last: int
-    """Occur times of the first and the last act of the day. Microseconds."""
-
-
-class Solicitation(NamedTuple):
-    """A solicitation, and what was credited to it."""
-
-    position: int
-    campaign: str
-    programme: str
-    asset: str
-    """Of its cost; empty: none is on record."""
-    delivered_time: int
-    """Microseconds."""
-    outcome: int
-    """A `SolicitationOutcome`, final once it is matured."""
-    tactic: int
-    seconds: int
-    """Of attention."""
-    units: int
-    """Of its cost."""
-    legal_basis: int
-    """Of the decision that it names; 0: not known."""
-    followed: int
-    """1: an act without incentive is credited to it."""
-    rated: int
-    relevant: int
-
-
-class Request(NamedTuple):
-    """Something that the customer asked an answer to."""
-
-    position: int
-    time: int
-    """Microseconds."""
-    answered_time: int
-    """Of the first answer; END_OF_TIME: there is none."""
-
-
-class Conduct(NamedTuple):
-    """A contact, and whether it was as it should be when it was made."""
-
-    position: int
-    time: int
-    """Microseconds."""
-    needing: int
-    """1: it needs a decision."""
-    decided: int
-    """1: it needs one, and names one."""
-    honoured: int
-    """1: it agrees with its decision, where it needs one, and with what was declared."""
-
-
-class Judgement(NamedTuple):
-    """What one of our functions last judged a relationship to be."""
-
-    our_function: int
-    slug: str
-    position: int
-    until: int
-    """First instant at which it holds no more. Microseconds."""
-
-
-KINDS: Final[tuple[type[Any], ...]] = (Person, Join, ActDay, Solicitation, Request, Conduct, Judgement)
-"""Every kind of row."""
+_STEP: Final = 30 * DAY
 
 
 @dataclass(slots=True)
@@ -149,9 +61,10 @@ class Folded:
 
     def feed(self, facts: Iterable[Fact]) -> None:
         """Fold some facts, in the order of their positions."""
+        evolve = self.record.evolve
         for fact in facts:
-            self.record.evolve(fact)
-            self.recorded = max(self.recorded, fact.record_time)
+            evolve(fact)
+            self.recorded = fact.record_time  # It never decreases.
 
 
 def rows_of(customer_id: str, record: Record, outlook: Outlook, since: int, kinds: Iterable[type[Any]] = KINDS) -> Rows:
@@ -160,12 +73,29 @@ def rows_of(customer_id: str, record: Record, outlook: Outlook, since: int, kind
     `since`: requests and contacts at or before it are left out, in microseconds: no report looks back longer than the
     window of the policy, so that a long history need not be judged whole.
     """
-    # Rows say what will be once a solicitation is matured; reports ask whether it is.
-    m = Measured(record, outlook, END_OF_TIME)
+    m = measured(record, outlook)
     rows = Rows(customer_id)
     for kind in kinds:
-        rows.by_kind[kind] = sorted(_MAKE[kind](m, since))
+        rows.by_kind[kind] = sorted(made(kind, m, since))
     return rows
+
+
+def measured(record: Record, outlook: Outlook) -> Measured:
+    """Return what rows are made of: they say what will be once a solicitation is matured; reports ask whether it is."""
+    return Measured(record, outlook, END_OF_TIME)
+
+
+def kept_since(recorded: int, outlook: Outlook) -> int:
+    """Return `since` for rows that are kept, by the record time of the last fact, in microseconds.
+
+    The beginning of the window, or earlier: in steps of some days, so that few facts let anything go.
+    """
+    return (recorded - outlook.rules.window) // _STEP * _STEP
+
+
+def made(kind: type[Any], m: Measured, since: int) -> Iterable[Any]:
+    """Return the rows of one kind, in any order. `since`: as `rows_of` takes it."""
+    return _MAKE[kind](m, since)
 
 
 def _persons(m: Measured, _: int) -> Iterable[Person]:
@@ -189,19 +119,27 @@ def _joins(m: Measured, _: int) -> Iterable[Join]:
 
 def _act_days(m: Measured, _: int) -> Iterable[ActDay]:
     times = m.record.acts.sessions(m.outlook.rules).acts.times
-    found: dict[int, list[int]] = {}
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
     for time in times:
-        found.setdefault(time // DAY, [time, time])[1] = time
-    return [ActDay(day, first, last) for day, (first, last) in found.items()]
+        day = time // DAY
+        lasts[day] = time
+        if day not in firsts:
+            firsts[day] = time
+    return [ActDay(day, first, lasts[day]) for day, first in firsts.items()]
+
+
+def act_days(m: Measured, times: Iterable[int]) -> Iterator[ActDay]:
+    """Yield the rows of the days on which some times are, in microseconds; of days without an act there is none."""
+    acts = m.record.acts.sessions(m.outlook.rules).acts
+    for day in {time // DAY for time in times}:
+        first, end = acts.before(day * DAY), acts.before((day + 1) * DAY)
+        if first < end:
+            yield ActDay(day, acts.times[first], acts.times[end - 1])
 
 
 def _solicitations(m: Measured, _: int) -> Iterable[Solicitation]:
-    for each in solicitations.each(m):
-        asset, units = each.cost or ("", 0)
-        yield Solicitation(
-            each.position, each.campaign, each.programme, asset, each.delivered_time, each.outcome, each.tactic,
-            each.seconds, units, each.legal_basis, int(each.followed), int(each.rated), int(each.relevant),
-        )  # fmt: skip
+    return all_solicitations(m)
 
 
 def _requests(m: Measured, since: int) -> Iterable[Request]:
@@ -213,9 +151,14 @@ def _requests(m: Measured, since: int) -> Iterable[Request]:
 
 
 def _conducts(m: Measured, since: int) -> Iterable[Conduct]:
-    state, outlook = m.record.state, m.outlook
-    judge = Judge(state, outlook.contact_policy, outlook.purposes, ())
-    for contact in state.conversation.contacts(since + 1, END_OF_TIME):
+    return judged(m, m.record.state.conversation.contacts(since + 1, END_OF_TIME))
+
+
+def judged(m: Measured, contacts: Iterable[Contact]) -> Iterator[Conduct]:
+    """Yield the rows of some contacts, in the order of their occur times."""
+    judge = None
+    for contact in contacts:
+        judge = judge or Judge(m.record.state, m.outlook.contact_policy, m.outlook.purposes, ())
         yield _conduct(contact, judge)
 
 
@@ -223,8 +166,7 @@ def _conduct(contact: Contact, judge: Judge) -> Conduct:
     """Judge one contact, as `contact_report` does."""
     needing, status = needs_decision(contact), judge.status(contact)
     decided = needing and status not in {None, PermitStatus.UNKNOWN}
-    agrees = not needing or status == PermitStatus.OPEN
-    honoured = agrees & (not judge.reasons(contact))
+    honoured = judge.agrees(contact, status) & (not judge.reasons(contact))
     return Conduct(contact.position, contact.occur_time, int(needing), int(decided), int(honoured))
 
 

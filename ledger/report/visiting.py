@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ledger.report.rows import NOT_BACK, Person, Rows
+from ledger.report.rows import Rows
+from ledger.report.shapes import NOT_BACK, Person
 
 WITHIN_DAYS: Final = (7, 30, 90)
 COUNTS_MAX: Final = 8

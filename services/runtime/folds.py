@@ -81,6 +81,7 @@ class Folds(Generic[F]):
             kept = self._kept[stream_id] = _Kept(self._make())
         else:
             self._kept.move_to_end(stream_id)
+            self._count(stream_id, kept)  # What was asked of it may have made it remember more.
         if kept.fold.version < version:
             await self._continue(stream_id, kept, version, position)
         return kept.fold if kept.fold.version == version else None

@@ -17,6 +17,8 @@ from services.runtime.settings import Settings
 
 FILE: Final = "projections.db"
 """In the data folder of the embedded shape."""
+_PROGRAMMES_YIELD: Final = 4
+"""A fifth of the time, at most, of the process in which changes are found."""
 
 
 def projector_of(app: App) -> Projector:
@@ -31,10 +33,11 @@ def projector_of(app: App) -> Projector:
 def programmes_of(app: App, *, folds: bool | None = None) -> Projector:
     """Return the projection of what reports are made of, as `projector_of`.
 
-    Folding it is as dear as finding changes, so it is done where those are found: `folds`, by default in this process
-    only if that finds changes in a thread of its own.
+    Who writes should not take turns with it, so it is folded where changes are found: `folds`, by default in this
+    process only if that finds changes in a thread of its own. Changes must not wait for it either; reports may.
     """
-    return _shared(app, Programmes(), folds=app.settings.detector == "thread" if folds is None else folds)
+    here = app.settings.detector == "thread" if folds is None else folds
+    return _shared(app, Programmes(), folds=here, yields=_PROGRAMMES_YIELD)
 
 
 def open_database(settings: Settings) -> Database:
@@ -49,18 +52,18 @@ def open_database(settings: Settings) -> Database:
     return PostgresDatabase(address)
 
 
-def _shared(app: App, projection: Projection, *, folds: bool = True) -> Projector:
+def _shared(app: App, projection: Projection, *, folds: bool = True, yields: int = 0) -> Projector:
     for there in app.projectors:
         if there.projection.name == projection.name:
             return there
-    projector = _opened(app, projection, folds=folds)
+    projector = _opened(app, projection, folds=folds, yields=yields)
     app.projectors.append(projector)
     app.metrics.watch_projection(projection.name, lambda: projector.position)
     app.run_beside(projector.run)
     return projector
 
 
-def _opened(app: App, projection: Projection, *, folds: bool) -> Projector:
+def _opened(app: App, projection: Projection, *, folds: bool, yields: int) -> Projector:
     log = get_log()
 
     def tell(error: Exception, back_off_s: float) -> None:
@@ -77,4 +80,5 @@ def _opened(app: App, projection: Projection, *, folds: bool) -> Projector:
         clock=ledger.clock,
         on_failure=tell,
         folds=folds,
+        yields=yields,
     )

@@ -9,7 +9,8 @@ from ledger.measure.record import Record
 from services.runtime.folds import Folds
 
 PIECES_MAX: Final = 300_000
-"""Events folded into the records kept: some 400 bytes each. The least used records are dropped."""
+"""Events folded into the records kept, and what counts like them: seen to take 300 to 800 bytes each. The least used
+records are dropped."""
 
 
 class Records(Folds[Record]):

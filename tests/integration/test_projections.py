@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from ledger.domain.errors import Rejected
 from ledger.log.following import Follower
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.store import Store
+from ledger.projections import projector as projector_module
 from ledger.projections.advancing import advance
 from ledger.projections.database import CheckpointMoved, Database, Generation, Standstill
 from ledger.projections.postgres_database import PostgresDatabase
@@ -121,10 +123,12 @@ async def projector(database: Database, store: Store) -> AsyncIterator[Projector
         yield projector
 
 
-async def running(projection: Relationships, database: Database, store: Store) -> AsyncIterator[Projector]:
+async def running(
+    projection: Relationships, database: Database, store: Store, yields: int = 0
+) -> AsyncIterator[Projector]:
     follower = Follower(store)
     await follower.start()
-    projector = Projector(projection, database, store, follower, log_id="log", clock=lambda: START)
+    projector = Projector(projection, database, store, follower, log_id="log", clock=lambda: START, yields=yields)
     stop = asyncio.Event()
     task = asyncio.create_task(projector.run(stop))
     yield projector
@@ -350,6 +354,31 @@ async def test_it_keeps_up_with_what_is_recorded(projector: Projector, database:
         position, rows = rows_of(database)
         assert log.head == position == projector.position
         assert rows_by_fold(log.store, position) == rows
+
+
+async def test_one_that_yields_does_not_rest_while_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, database: Database, store: Store, log: Log
+) -> None:
+    first, resting = projector_module._first, asyncio.Event()
+
+    async def seen(timeout_s: float, *waits: Coroutine[Any, Any, object]) -> None:
+        if timeout_s == projector_module.REST_MAX_S:
+            resting.set()
+        await first(timeout_s, *waits)
+
+    monkeypatch.setattr(projector_module, "REST_MAX_S", 60.0)
+    monkeypatch.setattr(projector_module, "_first", seen)
+    async for projector in running(PROJECTION, database, store, yields=10**9):
+        await projector.wait_for(0, 20)
+        for _ in range(3):
+            log.grow(5)
+            async with asyncio.timeout(20):
+                await resting.wait()
+
+            await projector.wait_for(log.head, 20)
+
+            assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
+            resting.clear()
 
 
 async def test_events_of_no_interest_move_the_checkpoint_on(projector: Projector, log: Log) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import grpc
 import pytest
 
+from ledger.change import table
 from ledger.change.reading import Changes
+from ledger.projections.sqlite_database import SqliteDatabase
 from rapport.change.v1 import change_pb2
 from rapport.change.v1 import change_service_pb2 as pb
 from rapport.change.v1.change_pb2 import RelationshipChange
@@ -234,3 +236,24 @@ async def test_the_detector_says_where_it_stands_and_makes_all_anew(client: Clie
     progress = [each async for each in client.verify_changes()]
     assert progress[-1].complete
     assert progress[-1].change_count == 4
+
+
+async def test_who_watches_while_changes_are_begun_anew_is_told_and_finds_the_same_ids(
+    server: Serving, client: Client, tmp_path: Path
+) -> None:
+    await client.list_changes("acme", min_position=await opt_in_and_out(client, "anna"))
+    watch = aiter(client.watch_relationships("acme", after_number=0))
+    before = await first(watch, 2)
+    database = SqliteDatabase(tmp_path / "data" / "projections.db")
+    with database.writing() as session:
+        table.begin_anew(session, server.app.ledger.log_id)
+    database.close()
+    await opt_in_and_out(client, "bert")
+
+    with pytest.raises(RapportError) as refused:
+        await first(watch, 1)
+
+    assert refused.value.reason == reasons.ERROR_REASON_CHANGES_BEGUN_ANEW
+    assert not refused.value.retryable
+    again = await first(aiter(client.watch_relationships("acme", after_number=0)), 4)
+    assert before == again[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from services.client import Client
 from services.relationship import servicer
 from services.runtime.settings import Secret
 from tests.changed_histories import ChangedHistory
-from tests.contact_histories import DAY, HOUR
+from tests.contact_histories import DAY, HOUR, MINUTE
 from tests.measured_histories import START, acted, told
 from tests.programme_histories import drawn_programmes
 from tests.refusals import reason_of, refusal
@@ -115,15 +115,18 @@ async def test_rows_that_rest_on_another_policy_are_not_used(server: Serving, st
     assert (1, 1) == (group.delivered_count, group.matured_count)
 
 
-async def test_a_solicitation_matures_by_the_clock_alone(server: Serving, stub: ReportServiceStub) -> None:
+async def test_a_solicitation_matures_by_the_clock_alone(
+    monkeypatch: pytest.MonkeyPatch, server: Serving, stub: ReportServiceStub
+) -> None:
     history = ChangedHistory()
     now = server.app.ledger.clock()
-    soon = now - 14 * DAY + 1_500_000
+    soon = now - 14 * DAY + MINUTE
     history.add(told(message_class=i.MESSAGE_CLASS_MARKETING, attention_seconds=8), soon)
     head = put(server, history)
     (before,) = (await ask(stub, *_all_together(), min_position=head)).groups
 
-    await asyncio.sleep(2)
+    clock = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: clock() + 60 * 10**9)
     (after,) = (await ask(stub, *_all_together())).groups
 
     assert (1, 0, why.UNKNOWN_REASON_NOTHING_MATURED) == (

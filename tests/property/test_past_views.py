@@ -16,13 +16,15 @@ from ledger.measure.explaining import evidence
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import outlook_of
 from ledger.measure.record import Record
+from ledger.views import Look, View
 from rapport.events.v1 import attribute_pb2
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import preference_pb2 as f
 from rapport.events.v1 import relationship_pb2 as r
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
-from rapport.relationship.v1 import measures_pb2 as pb
+from rapport.relationship.v1.relationship_pb2 import Relationship
 from services.relationship.measure_translate import tell_measures
+from services.relationship.translate import tell
 from tests.measured_histories import MeasuredHistory, in_the_way
 from tests.property.test_relationship_by_brute_reading import SHORT, Draw
 
@@ -73,6 +75,14 @@ def seen(facts: list[Fact], at: int, under: RelationshipPolicy | None) -> Measur
     return Measured(record, outlook_of(published(), at, under), at)
 
 
+def told(m: Measured) -> Relationship:
+    """Return the answer of the service, but for where the stream stands: that is known, whenever it occurred."""
+    answer, position = Relationship(), 1_000
+    tell(answer, "acme", "c", Look(m.record.state, View(m.at, position), 1, 1), position, m.at)
+    tell_measures(answer.measures, m, ())
+    return answer
+
+
 def is_of_the_record(fact: Fact, known: list[Fact]) -> bool:
     """Tell whether a fact rewrites another, or is rewritten by one that is known."""
     named = (each.event.original_position for each in known if isinstance(each.event, REWRITES))
@@ -89,9 +99,7 @@ def test_a_past_view_is_the_same_whatever_occurred_later(seed: int) -> None:
         known = draw.facts[: draw.random.randrange(len(draw.facts) + 1)]
         by_then = [fact for fact in known if fact.occur_time <= at or is_of_the_record(fact, known)]
         for under in (None, SHORT):
-            told = [pb.Measures(), pb.Measures()]
             measured = [seen(facts, at, under) for facts in (known, by_then)]
-            for each, m in zip(told, measured, strict=True):
-                tell_measures(each, m, ())
-            assert told[0] == told[1]
+            one, other = map(told, measured)
+            assert one == other
             assert list(evidence(measured[0])) == list(evidence(measured[1]))

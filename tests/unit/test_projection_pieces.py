@@ -15,6 +15,7 @@ from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.store import EventRow, Store
 from ledger.projections.database import Database, Difference, Generation, differences
 from ledger.projections.listing import after_prefix
+from ledger.projections.projector import rest_s
 from ledger.projections.relationships import Relationships
 from ledger.projections.sqlite_database import SqliteDatabase
 from ledger.projections.tables import OWNER, Changes, Column, Folding, Kept, Merge, Owner, Row, Table
@@ -258,3 +259,12 @@ def test_a_token_is_of_one_request() -> None:
     with pytest.raises(Rejected):
         page_tokens.read(other, str)
     assert [1] == page_tokens.read(other, int)
+
+
+@pytest.mark.parametrize(
+    "took_s, times, rest",
+    [(0.02, 0, 0.0), (0.02, 4, 0.08), (0.25, 4, 1.0), (9.0, 4, 1.0)],
+    ids=["not at all", "in proportion", "at most", "no longer"],
+)
+def test_one_that_yields_rests_as_its_batches_take(took_s: float, times: int, rest: float) -> None:
+    assert rest == rest_s(took_s, times)

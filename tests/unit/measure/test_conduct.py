@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.domain.times import START_OF_TIME
 from ledger.measure import penalties
 from ledger.measure.results import Conduct
+from ledger.report.rows import rows_of
+from ledger.report.shapes import Conduct as Row
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import preference_pb2 as f
 from rapport.events.v1.contact_pb2 import DECISION_OUTCOME_DENY
@@ -66,7 +69,10 @@ def test_a_contact_that_needs_no_decision_is_not_honoured_against_a_no_and_trust
 
     assert (3, 2, (against,)) == (found.contacts, found.honoured_count, found.dishonoured)
     assert 0 == found.needing_decision
-    faults = [(each.kind, each.position) for each in penalties.events(made.measured(T + DAY))]
+    m = made.measured(T + DAY)
+    rows = rows_of("c", m.record, m.outlook, START_OF_TIME, (Row,)).of(Row)
+    assert [0, 1, 1] == [each.honoured for each in rows], "reports of many count the same"
+    faults = [(each.kind, each.position) for each in penalties.events(m)]
     assert [(penalties.TRUST_FRACTURED, against)] == faults
 
 

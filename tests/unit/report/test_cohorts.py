@@ -12,7 +12,8 @@ from ledger.domain.built_in_relationship_policy import BUILT_IN_RELATIONSHIP_POL
 from ledger.measure.results import Ratio
 from ledger.measure.rules import rules_of
 from ledger.report.cohorts import Cohorts, CohortsAsked, acted_in, wilson
-from ledger.report.rows import ActDay, Join, Rows
+from ledger.report.rows import Rows
+from ledger.report.shapes import ActDay, Join
 from ledger.report.spans import DAY, Span, month_of, month_text
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_TOO_FEW
 from tests.contact_histories import moment

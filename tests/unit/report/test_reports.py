@@ -16,7 +16,8 @@ from ledger.report.campaigns import Campaigns, CampaignsAsked, Group
 from ledger.report.conducting import Maturity, Pressures
 from ledger.report.consistency import Consistency
 from ledger.report.levels import Levels, Stands
-from ledger.report.rows import NOT_BACK, Conduct, Judgement, Person, Request, Rows, Solicitation
+from ledger.report.rows import Rows
+from ledger.report.shapes import NOT_BACK, Conduct, Judgement, Person, Request, Solicitation
 from ledger.report.spans import DAY, Span
 from ledger.report.visiting import Visiting, VisitsAsked
 from rapport.events.v1 import consent_pb2 as c

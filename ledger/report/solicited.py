@@ -1,0 +1,123 @@
+"""Rows of solicitations: all of a relationship, and those that its newest facts alone can have changed.
+
+What became of a solicitation hangs on acts that came after it. As long as facts come in the order of their occur times
+an act is credited once and for good (settled.md 43), so a new one changes one row at most.
+
+These are the rules of `ledger/measure/solicitations.py` (`followed_by`, `each`), without the sums that measures keep.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+
+from ledger.domain.conversation_shapes import REPLIED
+from ledger.domain.responses import Responses
+from ledger.measure.act_shapes import kind_of
+from ledger.measure.measured import Measured
+from ledger.measure.solicitations import OUTCOMES
+from ledger.measure.tally import tally_of
+from ledger.report.shapes import Solicitation
+
+_Moment = tuple[int, int]
+"""Occur time, in microseconds, and position."""
+
+
+def all_solicitations(m: Measured) -> Iterator[Solicitation]:
+    """Yield a row for every solicitation."""
+    solicitations = m.record.state.conversation.solicitations
+    if not len(solicitations):
+        return
+    responses, followed = _responses(m), set[int]()
+    # What came before the first one was sent follows none.
+    for time, position in {*_begun(m, solicitations.times[0]), *responses.answering()}:
+        credited = _credited(m, responses, time, position)
+        if credited and credited not in followed and not _incited(m, position):
+            followed.add(credited)
+    outcome = _outcomes(m, responses)
+    for place, position in enumerate(responses.sent.positions):
+        yield _row(m, responses.sent.times[place], position, outcome(place, position), followed=position in followed)
+
+
+def new_solicitations(m: Measured, facts: Iterable[_Moment]) -> Iterator[Solicitation]:
+    """Yield the rows that some new facts made or changed.
+
+    None of the facts occurred before any that was folded earlier, and none refers to another but by what it answers.
+    A row is `followed` if one of these facts follows it; it also is if an earlier one did.
+    """
+    if not len(m.record.state.conversation.solicitations):
+        return
+    responses, followed = _responses(m), dict[int, bool]()
+    for time, position in facts:
+        if responses.sent.has(time, position):  # Nobody has said yet that it was delivered at another time.
+            followed[position] = False
+        credited = _credited(m, responses, time, position)
+        if credited:
+            followed[credited] = followed.get(credited, False) or _follows(m, time, position)
+    if not followed:
+        return
+    outcome = _outcomes(m, responses)
+    for position, by_new in followed.items():
+        delivered = responses.delivered(position)
+        assert delivered is not None, "it is a solicitation"
+        place = responses.sent.place(delivered, position)
+        yield _row(m, delivered, position, outcome(place, position), followed=by_new)
+
+
+def _responses(m: Measured) -> Responses:
+    return m.record.state.conversation.responses(m.outlook.rules.attribution)
+
+
+def _outcomes(m: Measured, responses: Responses) -> Callable[[int, int], int]:
+    """Return what tells the outcome of a solicitation, by its place and its position."""
+    if not len(m.record.talk.opt_outs):
+        return lambda _, position: responses.outcome(position)
+    tally = tally_of(m.record, m.outlook.rules.attribution)
+    return lambda place, _: tally.outcomes[place]
+
+
+def _credited(m: Measured, responses: Responses, time: int, position: int) -> int:
+    """Return the position of the solicitation that a fact is credited to, if it is an act; 0: none."""
+    return responses.credited(time, position, m.record.state.conversation.row_of(position))
+
+
+def _follows(m: Measured, time: int, position: int) -> bool:
+    """Tell whether a fact is an act that follows what it is credited to."""
+    row = m.record.state.conversation.row_of(position)
+    answers = row is not None and row.shape.outcome >= REPLIED
+    return (answers or (time, position) in _begun(m, time)) and not _incited(m, position)
+
+
+def _begun(m: Measured, since: int) -> Iterator[_Moment]:
+    """Yield the acts of the customer, from a time on, that are of kinds strong enough to date involvement."""
+    acts, rules = m.record.acts, m.outlook.rules
+    for place in range(bisect_left(acts.times, since), len(acts.times)):
+        if rules.kind_weights.get(kind_of(acts.codes[place]), 0) >= rules.session_weight:
+            yield acts.times[place], acts.positions[place]
+
+
+def _incited(m: Measured, position: int) -> bool:
+    """Tell whether an act had an incentive: a purchase by what was said of it or by its legs, others as was said."""
+    by_legs = m.outlook.rules.incentive_by_legs
+    return position in m.record.talk.incited or m.record.acts.buying.incited(position, by_legs=by_legs)
+
+
+def _row(m: Measured, delivered: int, position: int, outcome: int, *, followed: bool) -> Solicitation:
+    state, talk, rules = m.record.state, m.record.talk, m.outlook.rules
+    row, sent = state.conversation.row_of(position), talk.sent[position]
+    assert row is not None, "a solicitation has a row"
+    decided = state.contacts.find(row.decision_id) if row.decision_id else None
+    ratings = talk.ratings.get(position, ())
+    return Solicitation(
+        position,
+        row.words[4],
+        sent.programme,
+        sent.asset,
+        delivered,
+        OUTCOMES[outcome],
+        sent.tactic,
+        sent.seconds or rules.channel_seconds.get(row.shape.channel, 0),
+        sent.units if sent.asset else 0,
+        0 if decided is None else decided.message.legal_basis,
+        int(followed),
+        int(bool(ratings)),
+        int(any(judged.favourable for judged in ratings[-1:])),
+    )
