@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,6 +13,8 @@ from ledger.measure import results
 from ledger.measure.existence import formed_at
 from ledger.measure.measured import Measured
 from ledger.measure.personae import memberships
+from ledger.measure.remembering import remembered
+from ledger.measure.steady import steady_until
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_INFERRED
 from rapport.relationship.v1 import explaining_pb2 as explaining
 from rapport.relationship.v1 import measures_pb2 as pb
@@ -29,8 +31,38 @@ Groups = Collection[explaining.MeasureGroup.ValueType]
 
 def tell_measures(told: pb.Measures, m: Measured, groups: Groups) -> None:
     """Fill in the measures of some groups, all of them where none is named."""
-    for group in groups or _TELL:
-        _TELL[group](told, m)
+    if groups:
+        for group in groups:
+            _TELL[group](told, m)
+        _tell_outlook(told, m)
+        return
+    known = remembered(m, "told", _steady, steady_until)
+    told.CopyFrom(known.measures)
+    if known.last_time is not None:
+        tell_ratio(told.lifecycle.gap_ratio, results.Ratio(m.at - known.last_time, known.cadence))
+    _conduct(told, m)
+
+
+class _Steady(NamedTuple):
+    """All measures as a message, but for those that `steady_until` leaves out, and what one of these is made of."""
+
+    measures: pb.Measures
+    last_time: int | None
+    cadence: int
+    """Both as `LifecycleMeasure`."""
+
+
+def _steady(m: Measured) -> _Steady:
+    told = pb.Measures()
+    for group, tell in _TELL.items():
+        if group != explaining.MEASURE_GROUP_CONDUCT:
+            tell(told, m)
+    _tell_outlook(told, m)
+    return _Steady(told, m.lifecycle.last_time, m.lifecycle.cadence)
+
+
+def _tell_outlook(told: pb.Measures, m: Measured) -> None:
+    """Say under what all of it was measured, and when it may next cross a level."""
     outlook = m.outlook
     set_time(told.next_crossing_time, m.next_crossing)
     told.relationship_policy_version = outlook.rules.version

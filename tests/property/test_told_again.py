@@ -1,0 +1,104 @@
+"""Whoever asks again before anything was recorded is answered as who asks first: what is remembered is never old.
+
+Random histories, all in; each is asked about at instants that follow each other, near those at which something leaves a
+window, matures, is due or ages, and each answer is compared with that of a record that was asked nothing before.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from ledger.domain.fact import Fact
+from ledger.measure.involvement import DAY
+from ledger.measure.measured import Measured
+from ledger.measure.outlook import Outlook, outlook_of
+from ledger.measure.record import Record
+from ledger.measure.rules import Rules
+from ledger.measure.steady import steady_until
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
+from rapport.relationship.v1 import measures_pb2 as pb
+from services.relationship.measure_translate import tell_measures
+from tests.contact_histories import stream
+from tests.measured_histories import MeasuredDraw
+from tests.property.test_past_views import RicherDraw, published
+from tests.property.test_relationship_by_brute_reading import SHORT
+
+ASKED = 25
+
+
+def folded(facts: Sequence[Fact]) -> Record:
+    record = Record()
+    for fact in facts:
+        record.evolve(fact)
+    return record
+
+
+def told(record: Record, outlook: Outlook, at: int) -> pb.Measures:
+    found = pb.Measures()
+    tell_measures(found, Measured(record, outlook, at), ())
+    return found
+
+
+def spans(rules: Rules) -> list[int]:
+    """Return after how long something may change."""
+    cadences = (rules.at_risk_factor, rules.lapsed_factor)
+    return [
+        rules.window, rules.valence_window, rules.attribution, rules.answer_within, rules.assessment_term,
+        rules.promise_term, DAY, 0, *(factor * rules.cadence_default for factor in cadences),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("under", [None, SHORT], ids=["default", "short"])
+def test_who_asks_again_is_answered_as_who_asks_first(seed: int, under: RelationshipPolicy | None) -> None:
+    draw = RicherDraw(seed)
+    for _ in range(draw.random.choice([3, 15, 40])):
+        draw.fact()
+    last = max(fact.occur_time for fact in draw.facts)
+    outlook = outlook_of(published(), last, under)
+    kept, later = folded(draw.facts), spans(outlook.rules)
+    near = {
+        fact.occur_time + span + draw.random.choice([-1, 0, 1]) for fact in draw.facts for span in later
+    }  # fmt: skip
+    drawn = [each for each in near if each >= last]
+    instants = sorted([last, *draw.random.sample(sorted(drawn), min(ASKED, len(drawn)))])
+
+    for at in instants:
+        assert told(kept, outlook, at) == told(folded(draw.facts), outlook, at), at
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_consent_that_ends_is_told_at_once(seed: int) -> None:
+    draw = MeasuredDraw(seed)
+    draw.fill(40)
+    facts = [fact for name, fact in draw.history.facts if name == stream("c")]
+    at: int | None = max(fact.occur_time for fact in facts)
+    assert at is not None
+    outlook, kept = outlook_of(draw.history.published(), at), folded(facts)
+    for _ in range(5):
+        at = Measured(folded(facts), outlook, at).permission.changes_at
+        if at is None:
+            return
+        told(kept, outlook, at - 1)
+        assert told(kept, outlook, at) == told(folded(facts), outlook, at)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_changes_before_the_instant_that_is_told(seed: int) -> None:
+    draw = RicherDraw(1_000 + seed)
+    for _ in range(25):
+        draw.fact()
+    at = max(fact.occur_time for fact in draw.facts)
+    outlook = outlook_of(published(), at, SHORT)
+    instants = [at]
+    for _ in range(20):
+        instants.append(steady_until(Measured(folded(draw.facts), outlook, instants[-1])))
+
+    for since, until in pairwise(instants):
+        assert since < until <= (since // DAY + 1) * DAY
+        first, last = told(folded(draw.facts), outlook, since), told(folded(draw.facts), outlook, until - 1)
+        for each in (first, last):
+            each.lifecycle.ClearField("gap_ratio")
+            each.ClearField("conduct")
+        assert first == last
