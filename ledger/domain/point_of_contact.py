@@ -22,7 +22,7 @@ POINT_OF_CONTACT_CLOSED: Final = "point_of_contact.closed.v1"
 CONTACT_SHAPE_WANTED: Final = "contact_shape.wanted.v1"
 
 TOPICS: Final = (POINT_OF_CONTACT_OPENED, POINT_OF_CONTACT_CLOSED)
-"""What this subject folds, beside interactions that name people (`names_people`)."""
+"""What this subject folds, beside interactions that name people, and what rewrites interactions."""
 SHAPE_TOPICS: Final = (CONTACT_SHAPE_WANTED,)
 """What the wanted shape is folded from."""
 
@@ -178,14 +178,6 @@ class PointOfContactState:
             if name in (ours, theirs):
                 return _ORGANIZATION if name == ours else _CUSTOMER
         return 0
-
-
-def names_people(fact: Fact) -> bool:
-    """Tell whether a fact about an interaction may change whom interactions name."""
-    event = fact.event
-    if isinstance(event, InteractionRecorded):
-        return bool(event.point_of_contact_id or event.customer_person_id)
-    return True
 
 
 class ContactShapeState:

@@ -1,8 +1,8 @@
 """What the customer did: acts in the order of their occur times, purchases, memberships, tones (relationship.md 3-7).
 
 The hot path of every measure: most facts are interactions that happen in the order in which they are recorded, and for
-those three columns grow by one. What comes late, or is corrected or retracted, is put right at once. Nothing here rests
-on a policy: kinds are kept, and weighed when somebody asks.
+those three columns grow by one. What comes late, or is corrected or retracted, is put right at once; days are counted
+when somebody asks. Nothing here rests on a policy: kinds are kept, and weighed when somebody asks.
 """
 
 from array import array

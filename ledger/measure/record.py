@@ -106,7 +106,7 @@ class Record:
         self.talk.leave(original)
         state.evolve(fact)
         if isinstance(event, InteractionCorrected) and fact.occur_time <= state.until:
-            new = event.replacement
+            new = event.replacement  # Whether the original was imported makes no difference to acts and talk.
             self._record(original, fact.occur_time, shape_of(fields_of(new, imported=False)), new, fact.position)
         self.faults.doubt(state.conversation.judged_by(original))
 
@@ -116,13 +116,18 @@ def _fold_exchange(record: Record, fact: Fact) -> None:
         record.book.evolve(fact)
 
 
-_FOLDS: Final[dict[str, list[Callable[[Record, Fact], None]]]] = defaultdict(list)
-"""What folds the facts of a topic beside the state, in order."""
-for _topics, _fold in (
-    (faults.TOPICS, lambda record, fact: record.faults.evolve(fact, record.state)),
-    (book.TOPICS, _fold_exchange),
-    (acts.TOPICS, lambda record, fact: record.acts.evolve(fact)),
-    (talk.TOPICS, lambda record, fact: record.talk.evolve(fact)),
-):
-    for _topic in _topics:
-        _FOLDS[_topic].append(_fold)
+def _folds() -> dict[str, list[Callable[[Record, Fact], None]]]:
+    """Return what folds the facts of each topic beside the state, in order."""
+    folds: dict[str, list[Callable[[Record, Fact], None]]] = defaultdict(list)
+    for topics, fold in (
+        (faults.TOPICS, lambda record, fact: record.faults.evolve(fact, record.state)),
+        (book.TOPICS, _fold_exchange),
+        (acts.TOPICS, lambda record, fact: record.acts.evolve(fact)),
+        (talk.TOPICS, lambda record, fact: record.talk.evolve(fact)),
+    ):
+        for topic in topics:
+            folds[topic].append(fold)
+    return dict(folds)
+
+
+_FOLDS: Final = _folds()

@@ -156,27 +156,27 @@ class Talk(MadeLate):
     @property
     def inbound(self) -> Moments:
         """Addressed communications to us, mutual ones among them."""
-        return self._speeches().inbound
+        return self._heard().inbound
 
     @property
     def outbound(self) -> Moments:
         """Addressed communications to the customer that did not bounce, mutual ones among them."""
-        return self._speeches().outbound
+        return self._heard().outbound
 
     @property
     def mutual(self) -> Moments:
         """Those that are among both."""
-        return self._speeches().mutual
+        return self._heard().mutual
 
     @property
     def together(self) -> Moments:
         """Those in which both take part at the same time: a call, a meeting, a chat, or face to face; each once."""
-        return self._speeches().together
+        return self._heard().together
 
     @property
     def spoken(self) -> dict[int, Moments]:
         """Addressed communications that the customer began, by kind."""
-        return self._speeches().spoken
+        return self._heard().spoken
 
     def said(self, position: int) -> Said | None:
         """Return what an original counts for beyond its time and shape, or None."""
@@ -228,7 +228,8 @@ class Talk(MadeLate):
         self.sent.pop(position, None)
         self.incited.discard(position)
 
-    def _speeches(self) -> Speech:
+    def _heard(self) -> Speech:
+        """Return who spoke when."""
         speech = self._speech
         if speech is None:
             speech = self._speech = Speech()
