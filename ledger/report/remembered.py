@@ -30,7 +30,7 @@ class Change(NamedTuple):
     whole: bool
     """Whether what is there must go first: these are all rows. Else no row is there that is no more."""
     rows: Mapping[type[Any], list[Any]]
-    """By kind: rows that are new, or not as they were."""
+    """By kind: rows that are new, or not as they were; a kind without any may be missing."""
 
 
 class Remembered:

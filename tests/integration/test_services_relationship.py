@@ -512,7 +512,7 @@ async def test_a_projection_says_where_it_stands(
     answer = await projections.ListProjections(projection_pb.ListProjectionsRequest())
 
     programmes, told = answer.projections
-    assert ("programmes", 1) == (programmes.name, programmes.fold_version)
+    assert ("programmes", 2) == (programmes.name, programmes.fold_version)
     assert ("relationships", 3, position, 4, False) == (
         told.name,
         told.fold_version,

@@ -146,5 +146,7 @@ def test_a_plain_fact_of_a_long_history_changes_few_rows() -> None:
     change = remembered.change(outlook, 1)
 
     assert not change.whole
-    assert dict.fromkeys(KINDS, 0) | {Solicitation: 1, Conduct: 1} == {kind: len(change.rows[kind]) for kind in KINDS}
+    assert dict.fromkeys(KINDS, 0) | {Solicitation: 1, Conduct: 1} == {
+        kind: len(change.rows.get(kind, ())) for kind in KINDS
+    }
     assert 300 == len(history.facts) - len(anew(history, "c", history.head, 0)[ActDay])
