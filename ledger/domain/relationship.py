@@ -48,7 +48,10 @@ _P = TypeVar("_P", bound=_Foldable)
 
 
 class _Part(Generic[_P]):
-    """Fold of one subject, made when first asked for: most relationships have no use for most of them."""
+    """Fold of one subject, made when first asked for: most relationships have no use for most of them.
+
+    From then on it is an attribute of the state itself, and nobody comes here for it.
+    """
 
     def __init__(self, make: Callable[[int], _P]) -> None:
         self._make = make
@@ -58,10 +61,7 @@ class _Part(Generic[_P]):
         self._name = name
 
     def __get__(self, state: "RelationshipState", owner: type | None = None) -> _P:
-        parts = state.parts
-        part: _P | None = parts.get(self._name)
-        if part is None:
-            part = parts[self._name] = self._make(state.until)
+        part = state.parts[self._name] = self._make(state.until)
         return part
 
 
@@ -73,8 +73,8 @@ class RelationshipState:
     """
 
     __slots__ = (
-        "conversing", "erased_position", "exchange_version", "interactions", "key_check", "known", "last_position",
-        "last_record_time", "parts", "until", "version",
+        "__dict__", "conversing", "erased_position", "exchange_version", "interactions", "key_check", "known",
+        "last_position", "last_record_time", "parts", "until", "version",
     )  # fmt: skip
 
     consents = _Part(consent.ConsentState)
@@ -131,8 +131,8 @@ class RelationshipState:
         """
         self.until = until
         self.conversing = conversing
-        self.parts: dict[str, Any] = {}
-        """Folds of the subjects that were asked for, by name."""
+        self.parts: dict[str, Any] = self.__dict__
+        """Folds of the subjects that were asked for, by name; each is an attribute, too."""
         self.interactions = InteractionState(until)
         self.version = 0
         """Version of the stream; 0 before its first event."""
