@@ -32,7 +32,7 @@ def measure(rig: Rig, options: Options) -> Row:
     others = options.pick((10_000, 500_000), (10_000, 100_000), (500, 1_000))
     customers = {count: FIRST + number for number, count in enumerate(legs)}
     exchanges = {number: count // 2 for count, number in customers.items()}
-    servers = [rig.over(sum(exchanges.values()) + size, exchanges=exchanges) for size in others]
+    servers = [rig.over(sum(exchanges.values()) + size, exchanges=exchanges, quiet=True) for size in others]
     if options.scale == "tiny":
         customers = dict.fromkeys(legs, 0)  # Who shares a server asks for whoever is there.
     positions = [_prepare(server, customers) for server in servers]

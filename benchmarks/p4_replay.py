@@ -27,7 +27,7 @@ def bare(path: Path) -> tuple[float, int]:
 def measure(rig: Rig, options: Options) -> Row:
     """Measure the row."""
     size = options.pick(300_000, 100_000, 2_000)
-    server, generator = rig.over(size), rig.generator()
+    server, generator = rig.over(size, quiet=True), rig.generator()
     path = server.data_dir / "events.db"
     generator.run(server, "read", count=1)
     _, size = bare(path)

@@ -17,7 +17,7 @@ FLAT = Target(1.2, 1.1, at_most=True)
 def measure(rig: Rig, options: Options) -> Row:
     """Measure the row."""
     sizes = options.sizes([10_000, 100_000, 1_000_000, 10_000_000], [10_000, 100_000], [1_000])
-    servers = [rig.over(size) for size in sizes]
+    servers = [rig.over(size, quiet=True) for size in sizes]
     echo, generator = rig.echo(), rig.generator()
     count = options.pick(3_000, 1_500, 50)
     p50: dict[int, list[float]] = {size: [] for size in sizes}

@@ -22,7 +22,7 @@ def measure(rig: Rig, options: Options) -> Row:
     owns = options.pick([10, 1_000, 100_000], [10, 1_000, 20_000], [10])
     others = options.pick((10_000, 500_000), (10_000, 100_000), (500, 1_000))
     own_events = {FIRST + number: own for number, own in enumerate(owns)}
-    servers = [rig.over(sum(owns) + size, own_events) for size in others]
+    servers = [rig.over(sum(owns) + size, own_events, quiet=True) for size in others]
     generator = rig.generator()
     cases = []
     first = FIRST if options.scale != "tiny" else 0  # Who shares a server asks for whoever is there.

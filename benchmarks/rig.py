@@ -169,14 +169,21 @@ class Rig:
         return self._start("services.standalone", self.folder(), environment or {})
 
     def over(
-        self, size: int, own: Mapping[int, int] | None = None, exchanges: Mapping[int, int] | None = None
+        self,
+        size: int,
+        own: Mapping[int, int] | None = None,
+        exchanges: Mapping[int, int] | None = None,
+        *,
+        quiet: bool = False,
     ) -> Server:
         """Return a started standalone server over a log of so many events; a shared one has `SHARED_SIZE`.
 
-        own, exchanges: events of customers that are to have a certain number of them, as `Filler` takes it.
+        own, exchanges: events of customers that are to have a certain number of them, as `Filler` takes it. quiet:
+        nobody finds the changes of what was filled in; that takes minutes, and both cores.
         """
         if not self._share:
-            return self._over(self.filled(size, own, exchanges))
+            filled = self._over(self.filled(size, own, exchanges))
+            return self._quiet(filled) if quiet else filled
         if "rapport" not in self._kept:
             self._kept["rapport"] = self._over(self.filled(SHARED_SIZE, own, exchanges))
         server: Server = self._kept["rapport"]
@@ -186,6 +193,10 @@ class Rig:
         server = self._start("services.standalone", folder, {})
         wait_for_projections(server.target)  # Else what is measured next shares the core with their first fold.
         return server
+
+    def _quiet(self, server: Server) -> Server:
+        server.stop()
+        return self._start("services.standalone", server.data_dir, {"RAPPORT_DETECTOR": "off"})
 
     def serving(self, folder: Path) -> Server:
         """Return a started standalone server over a folder that was filled before; never a shared one."""

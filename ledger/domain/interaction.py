@@ -157,7 +157,8 @@ class InteractionState:
     """
 
     __slots__ = (
-        "_corrections", "_counted", "_first_time", "_retractions", "_rows", "_stale", "_tallies", "_undone", "_until",
+        "_corrections", "_counted", "_first_time", "_retractions", "_rows", "_stale", "_tallies", "_totals", "_undone",
+        "_until",
     )  # fmt: skip
 
     def __init__(self, until: int = END_OF_TIME) -> None:
@@ -173,6 +174,8 @@ class InteractionState:
         self._tallies: dict[_Shape, list[int]] = {}
         """By shape: how many count, their attention seconds, the occur time of the last."""
         self._first_time = END_OF_TIME
+        self._totals: InteractionTotals | None = None
+        """The counts, as long as no fact changes them."""
         self._stale = False
         """`_first_time`, or the last time of a tally, is that of an interaction that counts no more."""
 
@@ -231,8 +234,13 @@ class InteractionState:
         return max((last_time for _, _, last_time in self._tallies.values()), default=None)
 
     def totals(self) -> InteractionTotals:
-        """Return the counts."""
+        """Return the counts; added up once for all who ask between two facts."""
         self._refresh()
+        if self._totals is None:
+            self._totals = self._added_up()
+        return self._totals
+
+    def _added_up(self) -> InteractionTotals:
         directions: Counter[int] = Counter()
         kinds: Counter[int] = Counter()
         channels: Counter[int] = Counter()
@@ -303,6 +311,7 @@ class InteractionState:
     def _take_out(self, offset: int, original: int) -> None:
         """Stop counting what counts for an original, if anything does."""
         self._count()
+        self._totals = None
         position, original_time, direction, kind, channel, attention_seconds = self._row(offset)
         shape = direction, kind, channel
         if shape == _NOTHING:
@@ -348,6 +357,7 @@ class InteractionState:
         start, self._counted = self._counted, len(self._rows)
         if start == self._counted:
             return
+        self._totals = None
         tallies = self._tallies
         for _, time, direction, kind, channel, attention_seconds in _ROW.iter_unpack(self._rows[start:]):
             shape = direction, kind, channel

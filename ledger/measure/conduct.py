@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ledger.contact.report import contact_report
 from ledger.measure.evidence import EVIDENCE_MAX
@@ -13,17 +13,27 @@ if TYPE_CHECKING:
     from ledger.measure.measured import Measured
 
 
+_NOTHING: Final = Conduct(
+    contacts=0,
+    honoured_count=0,
+    honoured=unknown(UNKNOWN_REASON_NO_EVIDENCE),
+    needing_decision=0,
+    decided_count=0,
+    decided=unknown(UNKNOWN_REASON_NO_EVIDENCE),
+    avoided=0,
+    dishonoured=(),
+)
+"""Where nobody was contacted, and nothing decided."""
+
+
 def conduct(m: Measured) -> Conduct:
     """Return the measure. It judges every contact of the window, so it is for those who ask, not for every event."""
-    outlook = m.outlook
+    outlook, state, after = m.outlook, m.record.state, m.at - m.outlook.rules.window
+    if "contacts" not in state.parts and next(state.conversation.contacts(after + 1, m.at + 1), None) is None:
+        return _NOTHING
     report = contact_report(
-        m.record.state,
-        outlook.contact_policy,
-        m.at,
-        purposes=outlook.purposes,
-        after=m.at - outlook.rules.window,
-        until=m.at,
-    )
+        state, outlook.contact_policy, m.at, purposes=outlook.purposes, after=after, until=m.at
+    )  # fmt: skip
     decided = report.needing_decision - report.undecided
     return Conduct(
         contacts=report.contacts,
