@@ -10,9 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, cast
 
-from ledger.contact.permits import PermitStatus
 from ledger.contact.report import Judge
-from ledger.contact.standing import needs_decision
 from ledger.domain import consent_state, guardian, preference, profile
 from ledger.domain.consent_scope import Scope, denial_scope
 from ledger.domain.consent_status import Acts, cell_verdict, permits
@@ -35,15 +33,13 @@ class Fault(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A contact that went against something."""
+    """A contact without the decision that it needs, after its permit had ended, or against what was said."""
 
     occur_time: int
     """Microseconds."""
     position: int
     denied: bool
-    """It names a decision that denied it."""
-    dishonoured: bool
-    """It lacks the decision that it needs, came when its permit had ended, or went against what was declared."""
+    """It names a decision that denied it: that fractures trust beside."""
 
 
 class Faults(MadeLate):
@@ -138,14 +134,11 @@ class Faults(MadeLate):
 
 
 def _judged(contact: Contact, judge: Judge) -> Judged | None:
-    """Return what is wrong with a contact (settled.md 40), or None."""
+    """Return what is wrong with a contact (settled.md 40, consent.md 6), or None."""
     status = judge.status(contact)
-    denied = judge.is_denied(contact, status)
-    lacking = needs_decision(contact) and status is not PermitStatus.OPEN and not denied
-    dishonoured = lacking or bool(judge.reasons(contact))
-    if not (denied or dishonoured):
+    if judge.agrees(contact, status) and not judge.reasons(contact):
         return None
-    return Judged(contact.occur_time, contact.position, denied, dishonoured)
+    return Judged(contact.occur_time, contact.position, judge.is_denied(contact, status))
 
 
 def _ends_some(acts: Acts, withdrawal: Scope, at: int) -> bool:

@@ -4,10 +4,10 @@ Event penalties fade with age, state penalties stand while the state stands. Wha
 
 - a withdrawal that ended at least one live cell, a mark as spam, a complaint that nothing resolved, an open obstacle;
 - a promise that was not kept in time, from the instant at which it was due;
-- a preference dishonoured: a contact without the decision that it needs, after its permit had ended, or against what
-  was declared;
-- trust fractured: a disclosure that no grant covered, a contact that names a decision that denied it, the second breach
-  of promises about one topic.
+- a preference dishonoured: a contact without the decision that it needs, after its permit had ended, against what was
+  declared, or against a denial;
+- trust fractured: a disclosure that no grant covered, a contact that names a decision that denied it (beside what that
+  dishonours, consent.md 6), the second breach of promises about one topic.
 """
 
 from __future__ import annotations
@@ -180,9 +180,9 @@ def _fading(m: Measured) -> Iterator[tuple[int, Sequence[int]]]:
     yield rules.penalty_withdrawal, [time for time, _ in _from(faults.withdrawals, since)]
     yield rules.penalty_spam, m.record.state.conversation.acts_of(INTERACTION_KIND_MARKED_SPAM).times
     yield rules.penalty_promise, [event.occur_time for event in broken if event.kind == PROMISE_BROKEN]
-    yield rules.penalty_preference, [time for time, _, _, dishonoured in judged if dishonoured]
+    yield rules.penalty_preference, [time for time, _, _ in judged]
     yield rules.penalty_trust, [time for time, _ in _from(faults.disclosures, since)]
-    yield rules.penalty_trust, [time for time, _, denied, _ in judged if denied]
+    yield rules.penalty_trust, [time for time, _, denied in judged if denied]
     yield rules.penalty_trust, [event.occur_time for event in broken if event.kind == TRUST_FRACTURED]
 
 
@@ -228,11 +228,10 @@ def _disclosures(found: Iterable[Fault]) -> Iterator[PenaltyEvent]:
 
 
 def _contacts(found: Iterable[Judged]) -> Iterator[PenaltyEvent]:
-    for time, position, denied, dishonoured in found:
+    for time, position, denied in found:
+        yield PenaltyEvent(PREFERENCE_DISHONOURED, position, time, "")
         if denied:
             yield PenaltyEvent(TRUST_FRACTURED, position, time, "contact")
-        if dishonoured:
-            yield PenaltyEvent(PREFERENCE_DISHONOURED, position, time, "")
 
 
 def judged(m: Measured) -> Sequence[Judged]:

@@ -73,7 +73,7 @@ def test_a_contact_that_needs_no_decision_is_not_honoured_against_a_no_and_trust
     rows = rows_of("c", m.record, m.outlook, START_OF_TIME, (Row,)).of(Row)
     assert [0, 1, 1] == [each.honoured for each in rows], "reports of many count the same"
     faults = [(each.kind, each.position) for each in penalties.events(m)]
-    assert [(penalties.TRUST_FRACTURED, against)] == faults
+    assert [(penalties.PREFERENCE_DISHONOURED, against), (penalties.TRUST_FRACTURED, against)] == faults
 
 
 def test_contacts_avoided_are_the_noes_that_no_contact_followed() -> None:

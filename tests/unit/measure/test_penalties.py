@@ -112,12 +112,13 @@ def test_a_contact_after_its_permit_ended_dishonours_and_one_in_time_does_not() 
     assert [("PREFERENCE_DISHONOURED", 4, 1, ""), ("PREFERENCE_DISHONOURED", 5, 2, "")] == found(history)
 
 
-def test_a_contact_that_names_a_denial_fractures_trust_and_one_that_names_a_deferral_dishonours() -> None:
+def test_a_contact_that_names_no_permit_dishonours_and_against_a_denial_fractures_trust_too() -> None:
     history = MeasuredHistory()
     history.add(sent(decision_id=decided(history, "DENY", START)), START)
     history.add(sent(decision_id=decided(history, "DEFER", START)), START)
 
-    assert [("TRUST_FRACTURED", 2, 0, "contact"), ("PREFERENCE_DISHONOURED", 4, 0, "")] == found(history)
+    denied = [("PREFERENCE_DISHONOURED", 2, 0, ""), ("TRUST_FRACTURED", 2, 0, "contact")]
+    assert [*denied, ("PREFERENCE_DISHONOURED", 4, 0, "")] == found(history)
 
 
 def test_a_contact_against_what_was_declared_dishonours_whatever_its_class() -> None:
