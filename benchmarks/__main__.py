@@ -27,6 +27,7 @@ from benchmarks import (
     p9_memory,
     p10_growth,
     p11_bytes,
+    watchers,
 )
 from benchmarks.options import Options, add_flags, chosen
 from benchmarks.report import Row, note
@@ -46,6 +47,7 @@ ROWS: Final[dict[str, Callable[[Rig, Options], Row]]] = {
     "P11": p11_bytes.measure,
     "P12": decision.measure,
     "detector": detector.measure,
+    "watchers": watchers.measure,
     "mix": exchange_mix.measure,
     "balance": balance_reads.measure,
 }

@@ -98,7 +98,10 @@ async def test_one_child_finds_and_the_other_takes_over_once_the_first_is_killed
 
             position = await later
             await until(lambda: len(heard) == 2 * (BEFORE + AFTER), 30)
-            assert await finds(second)
+            async with asyncio.timeout(30):
+                # The first one may have found everything before it ended.
+                while not await finds(second):  # noqa: ASYNC110  # What is waited for is elsewhere.
+                    await asyncio.sleep(0.05)
             watching.cancel()
             progress = [each async for each in client.verify_changes()]
             assert (True, len(heard)) == (progress[-1].complete, progress[-1].change_count)
