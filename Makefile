@@ -97,7 +97,7 @@ buf: $(DEV) ## Lint the protos with buf, and look for breaking changes since the
 
 check: ## What CI runs on every change
 	@$(MAKE) --no-print-directory verify
-	@$(MAKE) --no-print-directory lint types layers buf
+	@$(MAKE) --no-print-directory -j2 lint types layers buf
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory examples
 

@@ -44,13 +44,13 @@ def figures_of(importing: subprocess.Popen[str]) -> dict[str, Any]:
 
 @contextmanager
 def history_on_a_server(
-    data_dir: Path, master: Path, settings: Mapping[str, str] | None = None
+    data_dir: Path, master: Path, settings: Mapping[str, str] | None = None, mapping: Path = MAPPING
 ) -> Iterator[ImportedHistory]:
     """Serve the history until the block ends."""
     with ServerProcess(data_dir, settings=settings) as server:
         _register_assets(server.target)
         _output(_command("policy", "valuation", "publish", "cdnow", str(POLICY), "--target", server.target))
-        yield ImportedHistory(server, figures_of(start_import(server, master)))
+        yield ImportedHistory(server, figures_of(start_import(server, master, mapping)))
 
 
 def _register_assets(target: str) -> None:

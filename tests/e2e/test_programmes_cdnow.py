@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +14,9 @@ import pytest
 
 from rapport.report.v1.report_service_pb2 import GetVisitReportResponse
 from services.client import Client, moment, view
-from tests.e2e.cdnow import MAPPING, ImportedHistory, figures_of, start_import
+from tests.e2e.cdnow import MAPPING, ImportedHistory, history_on_a_server
 from tests.oracles import lifecycle_script
-from tests.server import ROOT, ServerProcess
+from tests.server import ROOT
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -56,18 +56,17 @@ async def test_so_many_are_in_each_lifecycle_as_the_script_counts(client: Client
     assert 23_570 == answer.relationship_count == sum(each.relationship_count for each in answer.bands)
 
 
-async def test_standings_of_now_are_those_of_a_fold(client: Client) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while (detector := await client.get_detector()).position < detector.head_position:  # noqa: ASYNC110  # What is waited for is elsewhere.
+async def test_standings_of_now_are_those_of_a_fold(sample: ImportedHistory) -> None:
+    async with Client(sample.server.target, timeout_s=WAIT_S) as client, asyncio.timeout(WAIT_S):
+        while (detector := await client.get_detector()).position < detector.head_position:  # noqa: ASYNC110  # It is another process's.
             await asyncio.sleep(0.5)
-
-    now = await client.get_standing_report("cdnow")
-    then = await client.get_standing_report(
-        "cdnow", as_of=view(occur_time=moment(now.as_of.occur_time), position=now.position)
-    )
+        now = await client.get_standing_report("cdnow")
+        then = await client.get_standing_report(
+            "cdnow", as_of=view(occur_time=moment(now.as_of.occur_time), position=now.position)
+        )
 
     assert now == then
-    assert {"LAPSED": 23_570} == {
+    assert {"LAPSED": 2_357} == {
         each.level: each.relationship_count for each in now.lifecycles if each.relationship_count
     }
     # What money was paid is valued, and so are pieces: nothing was for nothing.
@@ -106,8 +105,11 @@ def test_the_command_tells_the_same(imported: ImportedHistory) -> None:
     assert [str(count) for _, count in RETURNED] == [each["customerCount"] for each in json.loads(told)["returned"]]
 
 
-async def test_repeats_of_the_sample_are_spread_as_they_were_published(tmp_path: Path, shared_data: Path) -> None:
-    mapping = tmp_path / "sample.toml"
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[ImportedHistory]:
+    """A server with a tenth of the history: where changes are waited for, the whole one takes minutes."""
+    folder = tmp_path_factory.mktemp("sample")
+    mapping = folder / "sample.toml"
     text = MAPPING.read_text()
     for old, new in (
         ("header_lines = 1", "header_lines = 0"),
@@ -116,12 +118,16 @@ async def test_repeats_of_the_sample_are_spread_as_they_were_published(tmp_path:
         assert old in text
         text = text.replace(old, new)
     mapping.write_text(text)
-    with ServerProcess(tmp_path / "data") as server:
-        importing = start_import(server, shared_data / "cdnow" / "CDNOW_sample.txt", mapping)
-        assert 6_919 == figures_of(importing)["lines"]
-        async with Client(server.target, timeout_s=WAIT_S) as client:
-            answer = await client.get_visit_report("cdnow", as_of=view(occur_time=AUTUMN))
+    lines, settings = shared_data / "cdnow" / "CDNOW_sample.txt", {"RAPPORT_DETECTOR": "process"}
+    with history_on_a_server(folder / "data", lines, settings, mapping) as history:
+        yield history
 
+
+async def test_repeats_of_the_sample_are_spread_as_they_were_published(sample: ImportedHistory) -> None:
+    async with Client(sample.server.target, timeout_s=WAIT_S) as client:
+        answer = await client.get_visit_report("cdnow", as_of=view(occur_time=AUTUMN))
+
+    assert 6_919 == sample.figures["lines"]
     assert [1_411, 439, 214, 100, 62, 38, 29, 64] == [each.customer_count for each in answer.distribution]
     assert [False] * 7 + [True] == [each.or_more for each in answer.distribution]
 
