@@ -29,6 +29,8 @@ from rapport.interaction.v1.interaction_service_pb2 import RecordInteractionRequ
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
 from services.client.request_ids import new_request_id
 
+MANY: Final = {"RAPPORT_STREAMS_MAX": "2000", "RAPPORT_STREAMS_PER_CALLER_MAX": "2000"}
+"""By default a server has 512 streams open, and one caller 64 of them."""
 SLOW: Final = 10
 WATCHES_OF_A_CONNECTION: Final = 50
 INTERVAL_S: Final = 0.5
@@ -74,7 +76,7 @@ class Heard:
 
 def measure(rig: Rig, options: Options) -> Row:
     """Measure the row."""
-    server, generator = rig.rapport(), rig.generator()
+    server, generator = rig.rapport(MANY), rig.generator()
     watchers, probes = options.pick(1_000, 1_000, 4), options.pick(40, 15, 2)
     generator.run(server, "record", count=options.pick(20_000, 10_000, 100), in_flight=16, seed=1)
     wait_for_changes(server.target)
