@@ -701,9 +701,9 @@ async def _everything(server: Serving, name: str) -> list[Any]:
 
 
 def _timeless(message: Message) -> Message:
-    """Return an answer without positions, versions and the instant of its view."""
+    """Return an answer without positions, versions, the instant of its view, and how long it is silent by then."""
     for field, value in message.ListFields():
-        if "position" in field.name or "version" in field.name or field.name == "as_of":
+        if "position" in field.name or "version" in field.name or field.name in {"as_of", "gap_ratio"}:
             message.ClearField(field.name)
         elif field.message_type is not None:
             for each in value if field.is_repeated else (value,):
