@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, Final
 from uuid import uuid4
 
@@ -22,22 +22,19 @@ from nats.aio.msg import Msg
 from benchmarks.calls import wait_for_changes
 from benchmarks.load import ORGANIZATION
 from benchmarks.options import Options, parse
+from benchmarks.probing import lapsed
 from benchmarks.report import Case, Row, Target, spread
 from benchmarks.rig import Generator, Rig, Server
 from rapport.change.v1.change_pb2 import RelationshipChange
 from rapport.change.v1.change_service_pb2 import WatchRelationshipsRequest
 from rapport.change.v1.change_service_pb2_grpc import ChangeServiceStub
-from rapport.events.v1 import interaction_pb2 as i
-from rapport.interaction.v1.interaction_service_pb2 import RecordInteractionRequest
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
-from services.client.request_ids import new_request_id
 
 NATS: Final = {"RAPPORT_NATS_URL": "", "RAPPORT_NATS_LISTEN": "127.0.0.1:0"}
 P50: Final = Target(10, 5, at_most=True)
 P99: Final = Target(50, 20, at_most=True)
 INTERVAL_S: Final = 0.03
 """Between two probes."""
-LONG_AGO_S: Final = 1_000 * 86_400
 PATIENCE_S: Final = 30.0
 _SUBJECTS: Final = f"rapport.relationship.v1.{ORGANIZATION}.>"
 _PLACES: Final = ("gRPC watcher", "NATS subscriber")
@@ -128,21 +125,8 @@ async def probed(server: Server, generator: Generator, count: int, rate: float, 
 async def _probe(channel: grpc.aio.Channel, probes: Probes, count: int) -> None:
     """Write an old purchase of so many new customers, one at a time."""
     stub, run = InteractionServiceStub(channel), uuid4()
-    bought = i.InteractionRecorded(
-        kind=i.INTERACTION_KIND_PURCHASE,
-        direction=i.DIRECTION_INBOUND,
-        initiator=i.INITIATOR_CUSTOMER,
-        channel=i.CHANNEL_WEB,
-    )
     for number in range(count):
-        request = RecordInteractionRequest(
-            organization_id=ORGANIZATION,
-            customer_id=f"probe-{run}-{number}",
-            request_id=new_request_id(),
-            interaction=bought,
-        )
-        request.occur_time.FromSeconds(int(time()) - LONG_AGO_S)
-        answer = await stub.RecordInteraction(request, timeout=PATIENCE_S)
+        answer = await stub.RecordInteraction(lapsed(f"probe-{run}-{number}"), timeout=PATIENCE_S)
         probes.acknowledged[answer.position] = perf_counter()
         await asyncio.sleep(INTERVAL_S)
 

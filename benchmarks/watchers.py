@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, Final
 from uuid import uuid4
 
@@ -20,14 +20,12 @@ import grpc
 from benchmarks.calls import wait_for_changes
 from benchmarks.load import ORGANIZATION
 from benchmarks.options import Options, parse
+from benchmarks.probing import lapsed
 from benchmarks.report import Case, Row, Target, spread
 from benchmarks.rig import Rig
 from rapport.change.v1.change_service_pb2 import WatchRelationshipsRequest
 from rapport.change.v1.change_service_pb2_grpc import ChangeServiceStub
-from rapport.events.v1 import interaction_pb2 as i
-from rapport.interaction.v1.interaction_service_pb2 import RecordInteractionRequest
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
-from services.client.request_ids import new_request_id
 
 MANY: Final = {"RAPPORT_STREAMS_MAX": "2000", "RAPPORT_STREAMS_PER_CALLER_MAX": "2000"}
 """By default a server has 512 streams open, and one caller 64 of them."""
@@ -35,7 +33,6 @@ SLOW: Final = 10
 WATCHES_OF_A_CONNECTION: Final = 50
 INTERVAL_S: Final = 0.5
 """Between two probes: a thousand deliveries each."""
-LONG_AGO_S: Final = 1_000 * 86_400
 PATIENCE_S: Final = 60.0
 NOTHING: Final = Target(1.1, 1.0, at_most=True)
 """With slow ones to without, as near to nothing as a busy machine shows."""
@@ -163,21 +160,8 @@ async def _follow(call: Any, caught_up: asyncio.Event, heard: Heard) -> None:
 async def _probe(channel: grpc.aio.Channel, heard: Heard, count: int) -> None:
     """Write an old purchase of so many new customers, and wait each time until every watcher heard."""
     stub, run = InteractionServiceStub(channel), uuid4()
-    bought = i.InteractionRecorded(
-        kind=i.INTERACTION_KIND_PURCHASE,
-        direction=i.DIRECTION_INBOUND,
-        initiator=i.INITIATOR_CUSTOMER,
-        channel=i.CHANNEL_WEB,
-    )
     for number in range(count):
-        request = RecordInteractionRequest(
-            organization_id=ORGANIZATION,
-            customer_id=f"probe-{run}-{number}",
-            request_id=new_request_id(),
-            interaction=bought,
-        )
-        request.occur_time.FromSeconds(int(time()) - LONG_AGO_S)
-        answer = await stub.RecordInteraction(request, timeout=PATIENCE_S)
+        answer = await stub.RecordInteraction(lapsed(f"probe-{run}-{number}"), timeout=PATIENCE_S)
         heard.wrote(answer.position)
         await heard.by_all(answer.position)
         await asyncio.sleep(INTERVAL_S)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ledger.change import table
@@ -63,6 +64,20 @@ class Standing(NamedTuple):
     dues: Dues
     running: bool
     """Whether this process finds changes; False: another one does, or none yet."""
+
+
+@dataclass(slots=True)
+class _Times:
+    """When what was done last, by a clock that only runs forward, in seconds."""
+
+    counted_s: float = -COUNT_S
+    """What is due was counted."""
+    tried_s: float = -POLL_S
+    """The lock was asked for."""
+    ended_s: float = 0.0
+    """The last batch ended."""
+    stepped_s: float = 0.0
+    """How long that took."""
 
 
 class Runner:
@@ -121,10 +136,7 @@ class Runner:
         self._lock: Lock | None = None
         self._began = False
         self._next_due: int | None = None
-        self._counted_s = -COUNT_S
-        self._stepped_s = 0.0
-        self._ended_s = 0.0
-        self._tried_s = -POLL_S
+        self._times = _Times()
         self._grew = False
         self._head = 0
         self._moved = asyncio.Event()
@@ -209,8 +221,10 @@ class Runner:
             self._finder.forget()
         head, began_s = self._store.head().position, time.monotonic()
         self._grew, self._head = head > self._head > 0, head
-        if self._lock is None and began_s >= self._tried_s + POLL_S:  # To PostgreSQL it is a connection each time.
-            self._lock, self._began, self._tried_s = self._database.try_lock(table.LOCK), False, began_s
+        if (
+            self._lock is None and began_s >= self._times.tried_s + POLL_S
+        ):  # To PostgreSQL it is a connection each time.
+            self._lock, self._began, self._times.tried_s = self._database.try_lock(table.LOCK), False, began_s
         if self._lock is None:
             self._see()
             return
@@ -218,8 +232,8 @@ class Runner:
             self._begin()
         try:
             self._find()
-            self._ended_s = time.monotonic()
-            self._stepped_s = self._ended_s - began_s
+            self._times.ended_s = time.monotonic()
+            self._times.stepped_s = self._times.ended_s - began_s
         except BaseException:
             self._finder.forget()
             self._began = False
@@ -269,8 +283,8 @@ class Runner:
     def _count(self) -> None:
         with self._database.snapshot() as session:
             self._next_due = table.next_due(session)
-            if self._running_s() >= self._counted_s + COUNT_S:  # It looks at each of them.
-                self._counted_s = self._running_s()
+            if self._running_s() >= self._times.counted_s + COUNT_S:  # It looks at each of them.
+                self._times.counted_s = self._running_s()
                 self.due_count = table.due_count(session)
 
     def _see(self) -> None:
@@ -317,12 +331,12 @@ class Runner:
             if self._next_due is not None:
                 rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, _DUE_S), POLL_S)
             await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
-            pace_s = self._ended_s + min(max(self._stepped_s, PACE_MIN_S), PACE_MAX_S) - time.monotonic()
+            pace_s = self._times.ended_s + min(max(self._times.stepped_s, PACE_MIN_S), PACE_MAX_S) - time.monotonic()
             if self._beside_writers and pace_s > 0:
                 await _first(pace_s, stop.wait(), self._hurry.wait())
         elif self._beside_writers and self._grew:
             # Somebody writes meanwhile: they get every other moment.
-            await _first(min(self._stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
+            await _first(min(self._times.stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
         self._hurry.clear()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
