@@ -111,6 +111,21 @@ def test_a_contact_against_a_declared_preference_is_told() -> None:
     assert history.names("preference_dishonoured") == ["preference_dishonoured"]
 
 
+def test_a_declaration_that_comes_late_tells_contacts_before_those_that_were_told() -> None:
+    history = ChangedHistory()
+    fine = [history.add(told("MESSAGE", channel=i.CHANNEL_EMAIL), f"2026-01-{day:02}") for day in (2, 3)]
+    undecided = history.add(sent(), "2026-01-04")
+    assert [f"contact:{undecided}"] == [each.measure.name for each in history.changes("preference_dishonoured")]
+
+    averse = pref.ChannelPreference(averse=[i.CHANNEL_EMAIL])
+    history.add(pref.PreferenceDeclared(channels=averse), "2026-01-01", recorded="2026-01-05")
+    history.add(told("MESSAGE", channel=i.CHANNEL_EMAIL), "2026-01-06")
+
+    dishonoured = [each.measure.name for each in history.changes("preference_dishonoured")]
+    assert [f"contact:{position}" for position in (undecided, *fine)] == dishonoured[:3]
+    assert 4 == len(dishonoured)
+
+
 def test_the_last_vector_fulfilled_is_told_and_no_other() -> None:
     history = ChangedHistory()
     for name in ("v", "w"):
