@@ -29,10 +29,7 @@ def pytest_configure() -> None:
 # Workers take files, whose fixtures the tests share, and these. Names, because marks do not reach the process that
 # shares out: xdist 3.8 hands them over in node ids, which pytest 9.2 lets nobody change.
 GROUPS = {
-    # Each is as long as whole files.
-    "test_system_calls.py::test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing[signal=SIGKILL": "kill",
-    "test_system_calls.py::test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing[error=EIO": "EIO",
-    "test_system_calls.py::test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing[error=ENOSPC": "ENOSPC",
+    # As long as whole files.
     "test_import_cdnow.py::test_killing_the_server_in_between_ends_in_the_same_state": "import and kill",
     # They share an import that takes a minute.
     "test_import_cdnow.py::test_the_same_on_postgresql": "history on PostgreSQL",

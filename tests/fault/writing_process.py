@@ -1,14 +1,17 @@
 """A process that writes to a ledger and says what was acknowledged, to be killed at any system call.
 
 `python -m tests.fault.writing_process FOLDER SEED COUNT` prints one line for each request when it is sent and one when
-it is acknowledged. The same functions write on from within the test once the process is dead.
+it is acknowledged. The same functions write on from within the test once the process is dead. A test that kills dozens
+forks them from one process that has imported everything, which takes longer than the writing: `write_traced`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import random
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -30,6 +33,8 @@ from rapport.interaction.v1.interaction_service_pb2 import RecordInteractionRequ
 
 CLIENTS = 6
 Say = Callable[[str], None]
+_ALLOW_TRACING_BY, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
+"""PR_SET_PTRACER and PR_SET_PTRACER_ANY of prctl(2)."""
 
 
 def requests(seed: int, count: int) -> list[tuple[Request, Step]]:
@@ -80,11 +85,20 @@ async def write(ledger: Ledger, todo: Sequence[tuple[Request, Step]], say: Say) 
             tasks.create_task(client())
 
 
-async def _main(folder: Path, seed: int, count: int) -> None:
+def write_traced(folder: Path, seed: int, count: int, said: Path) -> None:
+    """Write once somebody traces this process; what it says goes to a file, which is there once it waits."""
+    ctypes.CDLL(None).prctl(_ALLOW_TRACING_BY, _ANYBODY, 0, 0, 0)  # Else Linux may leave that to parents.
+    with said.open("w", buffering=1, encoding="ascii") as lines:
+        while "TracerPid:\t0\n" in Path("/proc/self/status").read_text(encoding="ascii"):
+            time.sleep(0.002)
+        asyncio.run(_main(folder, seed, count, lambda line: print(line, file=lines)))
+
+
+async def _main(folder: Path, seed: int, count: int, say: Say) -> None:
     ledger = await open_in(folder)
-    await write(ledger, requests(seed, count), _tell)
+    await write(ledger, requests(seed, count), say)
     await ledger.close()
-    _tell("closed")
+    say("closed")
 
 
 def _tell(line: str) -> None:
@@ -92,4 +106,4 @@ def _tell(line: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(_main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), _tell))
