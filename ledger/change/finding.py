@@ -54,6 +54,8 @@ class Found(NamedTuple):
     changes: list[StoredChange]
     watched: list[Watched]
     aggregates: list[Aggregate]
+    last: EventRow | None
+    """The last event looked at; None: none was."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class _Batch:
     """What is due before `end`, as a heap; some of it may be so no more."""
     end: int = 0
     """Record time of the last event of the batch."""
+    last: EventRow | None = None
+    """The last event looked at."""
 
 
 class Finder:
@@ -116,13 +120,13 @@ class Finder:
             number=progress.number + len(batch.changes), events=progress.events + 1
         )  # fmt: skip
         watched = [batch.rows[owner] for owner in sorted(batch.changed)]
-        return Found(progress, batch.changes, watched, list(batch.sums.values()))
+        return Found(progress, batch.changes, watched, list(batch.sums.values()), batch.last)
 
     def _look_through(self, rows: list[EventRow], timers_max: int) -> None:
         batch = self._batch
         batch.end = rows[-1].record_time
         owners = sorted({_owner(row.stream_id) for row in rows if is_relationship(row.stream_id)})
-        batch.rows = self._kept.watched(owners)
+        batch.rows = {owner: Watched(*owner) for owner in owners} | self._kept.watched(owners)
         due = self._kept.due(batch.end, timers_max)
         batch.rows.update(((row.organization_id, row.customer_id), row) for row in due)
         batch.dues = [row.key for row in due]
@@ -157,6 +161,7 @@ class Finder:
 
     def _event(self, row: EventRow) -> None:
         batch, stream_id = self._batch, row.stream_id
+        batch.last = row
         batch.progress = batch.progress._replace(position=row.position, log_time=row.record_time)
         fact = reading.fact(row)
         if fact is None:
@@ -184,6 +189,7 @@ class Finder:
             for subject_id, members, hits in adding.differences(before, after):
                 self._add(owner[0], kind, subject_id, members, hits)
                 self._cross(owner[0], kind, subject_id, taken.outlook, cause, at)
+        look.measured.let_go()
 
     def _levels(self, row: Watched, outlook: Outlook) -> Levels:
         levels = Levels.load(row.levels)
@@ -376,15 +382,17 @@ class Finder:
         record = self._records.at(stream_id, self._batch.progress.position)
         levels = self._levels(row, old)
         cohorts, campaigns = levels.cohorts, levels.campaigns
-        now = Measured(record, new.outlook, new.at)
+        now, before = Measured(record, new.outlook, new.at), Measured(record, old, new.at)
         look = Look(stream_id, now, levels, cause, None, self._linked(owner[0]))
-        draft = reevaluated(look, Measured(record, old, new.at))
+        draft = reevaluated(look, before)
         if draft is not None:
             self._announce(owner, levels, draft, new.at, new.outlook)
         self._stand(owner, look, waits=row.due <= new.at or is_over(levels, new.at))
-        for kind, before, after in ((COHORT, cohorts, levels.cohorts), (CAMPAIGN, campaigns, levels.campaigns)):
-            for subject_id, members, hits in adding.differences(before, after):
+        for kind, was, is_now in ((COHORT, cohorts, levels.cohorts), (CAMPAIGN, campaigns, levels.campaigns)):
+            for subject_id, members, hits in adding.differences(was, is_now):
                 self._add(owner[0], kind, subject_id, members, hits)
+        now.let_go()
+        before.let_go()
 
 
 def _owner(stream_id: str) -> Owner:

@@ -1,12 +1,16 @@
 """What the detector kept of the log before a batch: in the tables, or in memory where all is made anew."""
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.change import table
-from ledger.change.table import NEVER, Aggregate, Watched
+from ledger.change.table import NEVER, Aggregate, Progress, StoredChange, Watched
 from ledger.projections.database import Database
+
+_ROWS_MAX: Final = 4_096
+"""Rows that are remembered: a few megabytes."""
 
 Owner = tuple[str, str]
 """organization_id, customer_id."""
@@ -37,35 +41,93 @@ class Kept(Protocol):
 
 
 class KeptInTables:
-    """Rows of the tables."""
+    """Rows of the tables, for the one process that changes them: it is remembered what need not be asked again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rows: OrderedDict[Owner, Watched] = OrderedDict()
+        """As last stored or read, the least used dropped."""
+        self._none_due_before = 0
+        """Nothing is due before this instant. Microseconds."""
+
+    def forget(self) -> None:
+        """Forget what is in memory: somebody else may have changed the tables."""
+        self._rows.clear()
+        self._none_due_before = 0
+
+    def store(
+        self,
+        before: Progress,
+        after: Progress,
+        changes: Sequence[StoredChange],
+        watched: Sequence[Watched],
+        aggregates: Sequence[Aggregate],
+    ) -> None:
+        """Add changes, replace rows and move the progress: all of it, or nothing.
+
+        Raises:
+            ProgressMoved: it is not at `before` any more. Nothing was changed.
+        """
+        try:
+            table.store(self._database, before, after, changes, watched, aggregates)
+        except BaseException:
+            self.forget()
+            raise
+        for row in watched:
+            self._none_due_before = min(self._none_due_before, row.due)
+            self._remember((row.organization_id, row.customer_id), row)
+
+    def next_due(self, now: int) -> int | None:
+        """Return when the first of all is due, or an earlier instant after `now`; None: nothing is. Microseconds."""
+        if self._none_due_before <= now:
+            with self._database.glance() as session:
+                first = table.next_due(session)
+            self._none_due_before = NEVER if first is None else first
+        return None if self._none_due_before == NEVER else self._none_due_before
 
     def watched(self, owners: Sequence[Owner]) -> dict[Owner, Watched]:
         """Return how some relationships stand."""
-        with self._database.snapshot() as session:
-            return table.watched_by(session, owners)
+        rows = self._rows
+        found = {owner: rows[owner] for owner in owners if owner in rows}
+        missing = [owner for owner in owners if owner not in found]
+        if missing:
+            with self._database.glance() as session:
+                read = table.watched_by(session, missing)
+            for owner, row in read.items():
+                self._remember(owner, row)
+            found.update(read)
+        return found
 
     def due(self, before: int, limit: int) -> list[Watched]:
         """Return the first that are due."""
-        with self._database.snapshot() as session:
-            return table.watched_due(session, before, limit)
+        if before <= self._none_due_before:
+            return []
+        with self._database.glance() as session:
+            found = table.watched_due(session, before, limit)
+            first = found[0].due if found else table.next_due(session)
+        self._none_due_before = NEVER if first is None else first
+        return found
 
     def relationships(self, organization_id: str, after: str, limit: int) -> list[Watched]:
         """Return relationships of an organization."""
-        with self._database.snapshot() as session:
+        with self._database.glance() as session:
             return table.watched_of(session, organization_id, after, limit)
 
     def aggregate(self, organization_id: str, kind: int, subject_id: str) -> Aggregate:
         """Return a cohort or a campaign."""
-        with self._database.snapshot() as session:
+        with self._database.glance() as session:
             return table.aggregate(session, organization_id, kind, subject_id)
 
     def aggregates(self, organization_id: str) -> list[Aggregate]:
         """Return all cohorts and campaigns of an organization."""
-        with self._database.snapshot() as session:
+        with self._database.glance() as session:
             return table.aggregates_of(session, organization_id)
+
+    def _remember(self, owner: Owner, row: Watched) -> None:
+        self._rows[owner] = row
+        self._rows.move_to_end(owner)
+        if len(self._rows) > _ROWS_MAX:
+            self._rows.popitem(last=False)
 
 
 class KeptInMemory:

@@ -69,6 +69,11 @@ class Changes:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="changes")
         self._closed = False
 
+    @property
+    def seen(self) -> int:
+        """Number of the last change, as last told or seen."""
+        return self._seen[1]
+
     def after(
         self,
         number: int,
@@ -103,7 +108,7 @@ class Changes:
 
     def last(self) -> Last:
         """Return how far changes are found."""
-        with self._database.snapshot() as session:
+        with self._database.glance() as session:
             return _last(session)
 
     # On an event loop, one for each `Changes`.

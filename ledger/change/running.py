@@ -130,7 +130,8 @@ class Runner:
         self._running_s = running_s
         self._events_max = events_max
         self._timers_max = timers_max
-        self._finder = Finder(store, KeptInTables(database), log_id)
+        self._kept = KeptInTables(database)
+        self._finder = Finder(store, self._kept, log_id)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="changes-finder")
         self._verifying: set[Verification] = set()
         self._lock: Lock | None = None
@@ -218,7 +219,7 @@ class Runner:
         if self._lock is not None and not self._lock.held():
             self._lock.release()
             self._lock = None
-            self._finder.forget()
+            self._forget()
         head, began_s = self._store.head().position, time.monotonic()
         self._grew, self._head = head > self._head > 0, head
         if (
@@ -235,7 +236,7 @@ class Runner:
             self._times.ended_s = time.monotonic()
             self._times.stepped_s = self._times.ended_s - began_s
         except BaseException:
-            self._finder.forget()
+            self._forget()
             self._began = False
             raise
 
@@ -248,7 +249,7 @@ class Runner:
             with self._database.writing() as session:
                 progress = table.begin_anew(session, self._log_id)
             self.changes.tell(progress)
-        self._finder.forget()
+        self._forget()
         self.progress, self._began = progress, True
         self._count()
 
@@ -265,30 +266,36 @@ class Runner:
     def _find(self) -> None:
         found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)
         if found is None:
+            self._next_due = self._kept.next_due(self._clock())
             return
         after = found.progress
-        if after.position != self.progress.position and (row := self._store.get(after.position)) is not None:
-            after = after._replace(leaf=_leaf(row))
+        if found.last is not None:
+            after = after._replace(leaf=_leaf(found.last))
         try:
-            table.store(self._database, self.progress, after, found.changes, found.watched, found.aggregates)
+            self._kept.store(self.progress, after, found.changes, found.watched, found.aggregates)
         except ProgressMoved:
             self._began = False  # The lock was lost on the way, and somebody else goes on.
-            self._finder.forget()
+            self._forget()
             return
         self.progress = after
         self.changes.tell(after)
         if not self._is_busy():
             self._count()
 
+    def _forget(self) -> None:
+        """Forget what is in memory of the log and the tables."""
+        self._finder.forget()
+        self._kept.forget()
+
     def _count(self) -> None:
-        with self._database.snapshot() as session:
-            self._next_due = table.next_due(session)
-            if self._running_s() >= self._times.counted_s + COUNT_S:  # It looks at each of them.
-                self._times.counted_s = self._running_s()
+        self._next_due = self._kept.next_due(self._clock())
+        if self._running_s() >= self._times.counted_s + COUNT_S:  # It looks at each of them.
+            self._times.counted_s = self._running_s()
+            with self._database.snapshot() as session:
                 self.due_count = table.due_count(session)
 
     def _see(self) -> None:
-        with self._database.snapshot() as session:
+        with self._database.glance() as session:
             self.progress = table.progress(session)
         self.changes.tell(self.progress)
 
@@ -302,8 +309,12 @@ class Runner:
         """Ask for a mark, if something is due by this process's clock and the log's time is behind."""
         if self._mark is None or self._lock is None or self._is_busy():
             return
-        running_s, now, due = self._running_s(), self._clock(), self._next_due
+        running_s, now = self._running_s(), self._clock()
         self._marks.see(self.progress.log_time, running_s)
+        if not self._marks.wanted(self._next_due, now, running_s):
+            return
+        # What was counted was in the future then, and may have been less than the first of all.
+        due = self._next_due = await self._in_thread(lambda: self._kept.next_due(now))
         if due is None or not self._marks.wanted(due, now, running_s):
             return
         self._marks.tried(running_s)

@@ -114,6 +114,17 @@ _SOME: Final = 500
 """Rows that one statement asks for, at most."""
 
 
+def _upsert(table: str, names: Sequence[str], keys: int) -> str:
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names[keys:])
+    marks = ", ".join("?" * len(names))
+    key = ", ".join(names[:keys])
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {sets}"
+
+
+_UPSERT_WATCHED: Final = _upsert("watched", Watched._fields, 2)
+_UPSERT_AGGREGATES: Final = _upsert("change_aggregates", Aggregate._fields, 3)
+
+
 def create(database: Database) -> None:
     """Create the tables where they are missing. Any number of processes may try at once."""
     postgres = isinstance(database, PostgresDatabase)
@@ -211,17 +222,10 @@ def store(
         if moved != 1:
             raise ProgressMoved
         session.change_each(f"INSERT INTO changes ({_CHANGES}) VALUES (?, ?, ?, ?, ?, ?)", changes)
-        session.change_each(_upsert("watched", Watched._fields, 2), sorted(watched))
-        session.change_each(_upsert("change_aggregates", Aggregate._fields, 3), sorted(aggregates))
+        session.change_each(_UPSERT_WATCHED, sorted(watched))
+        session.change_each(_UPSERT_AGGREGATES, sorted(aggregates))
         reach("changes.before_commit")
     reach("changes.after_commit")
-
-
-def _upsert(table: str, names: Sequence[str], keys: int) -> str:
-    sets = ", ".join(f"{name} = excluded.{name}" for name in names[keys:])
-    marks = ", ".join("?" * len(names))
-    key = ", ".join(names[:keys])
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {sets}"
 
 
 def watched_by(session: Session, owners: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Watched]:

@@ -212,6 +212,10 @@ class Database(ABC):
         """Begin a transaction that reads, and sees one moment only: that of its beginning."""
 
     @abstractmethod
+    def glance(self) -> AbstractContextManager[Session]:
+        """Answer questions each from a moment of its own: for a single one that is enough, and cheaper."""
+
+    @abstractmethod
     def writing(self) -> AbstractContextManager[Session]:
         """Begin a transaction that writes; it commits when the block ends well."""
 

@@ -90,6 +90,12 @@ class PostgresDatabase(Database):
             yield _PostgresSession(connection)
 
     @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """Answer questions outside of a transaction."""
+        with self._session() as connection:
+            yield _PostgresSession(connection)
+
+    @contextmanager
     def writing(self) -> Iterator[Session]:
         """Begin a transaction that writes."""
         with self._session() as connection, connection.transaction():

@@ -71,24 +71,17 @@ class SqliteDatabase(Database):
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """Begin a transaction that reads."""
-        self._check_open()
-        with _failures():
-            try:
-                reader = self._idle.pop()
-            except IndexError:
-                reader = self._connect("ro")
-            try:
-                reader.execute("BEGIN")
-                reader.execute("SELECT 1 FROM projections LIMIT 1").fetchone()  # The moment is that of the first look.
-                yield _SqliteSession(reader)
-                reader.execute("COMMIT")
-            except BaseException:
-                reader.close()
-                raise
-            if self._closed or len(self._idle) >= _IDLE_READERS_MAX:
-                reader.close()
-            else:
-                self._idle.append(reader)
+        with self._reader() as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT 1 FROM projections LIMIT 1").fetchone()  # The moment is that of the first look.
+            yield _SqliteSession(reader)
+            reader.execute("COMMIT")
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """Answer questions outside of a transaction."""
+        with self._reader() as reader:
+            yield _SqliteSession(reader)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -129,6 +122,25 @@ class SqliteDatabase(Database):
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._writer.close()
         self._lock.close()
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that reads; closed where anything fails meanwhile."""
+        self._check_open()
+        with _failures():
+            try:
+                reader = self._idle.pop()
+            except IndexError:
+                reader = self._connect("ro")
+            try:
+                yield reader
+            except BaseException:
+                reader.close()
+                raise
+            if self._closed or len(self._idle) >= _IDLE_READERS_MAX:
+                reader.close()
+            else:
+                self._idle.append(reader)
 
     def _create_table(self, name: str, table: Table) -> str:
         columns = ", ".join(
