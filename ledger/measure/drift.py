@@ -36,7 +36,7 @@ _FIRST_DAYS: Final = (1, 3, 8, 32)
 
 Bounds = tuple[int, int]
 """The least and the most that something can be, in ppm."""
-_Part = Callable[[int], Bounds]
+_Part = Callable[["_Enclosure", int], Bounds]
 """What a line of the score can be for so many days, the rest of today among them."""
 
 
@@ -63,17 +63,23 @@ def crosses_at(m: Measured, score: int, levels: Sequence[int], looks_max: int = 
         min((each for each in levels if each > score), default=None),
     )
     leap, near, at = leaps_at(m), (m.at // DAY + LOOKS_MAX + 1) * DAY, m
-    for _ in range(looks_max):
-        until = _Enclosure(at).holds_until(cell)
-        if until is None or (leap is not None and leap <= until):
-            return leap
-        if until >= near:
-            return until
-        at = at.later(until)
-        found = score_of(at)
-        if not cell.holds(found, found):
-            return until
-    return at.at
+    try:
+        for _ in range(looks_max):
+            until = _Enclosure(at).holds_until(cell)
+            if until is None or (leap is not None and leap <= until):
+                return leap
+            if until >= near:
+                return until
+            before, at = at, at.later(until)
+            if before is not m:
+                before.let_go()
+            found = score_of(at)
+            if not cell.holds(found, found):
+                return until
+        return at.at
+    finally:
+        if at is not m:
+            at.let_go()
 
 
 def steady_until(m: Measured) -> int:
@@ -105,22 +111,22 @@ class _Enclosure:
         self._moving = self._parts()
         _, reciprocal, preferred, _, _, permitted = self._weights
         steady = [(preferred, m.preference.preference), (permitted, m.permission.ratio)]
-        if self._reciprocity not in self._moving:
+        if _Enclosure._reciprocity not in self._moving:
             steady.append((reciprocal, reciprocity.share(m.reciprocity)))
         self._steady = sum(portion(weight, ratio) for weight, ratio in steady)
         """What does not move at all."""
-        if self._penalties not in self._moving:
+        if _Enclosure._penalties not in self._moving:
             self._steady -= m.injuries.standing
 
     def _parts(self) -> list[_Part]:
         """Return the lines that can move; most relationships have few."""
         m = self._m
         parts: tuple[tuple[object, _Part], ...] = (
-            (m.mass.mass, self._involvement),
-            (m.reciprocity.got + m.reciprocity.gave, self._reciprocity),
-            (m.injuries.fading, self._penalties),
-            (self._inbound.within, self._balance),
-            (self._requests.answered, self._answering),
+            (m.mass.mass, _Enclosure._involvement),
+            (m.reciprocity.got + m.reciprocity.gave, _Enclosure._reciprocity),
+            (m.injuries.fading, _Enclosure._penalties),
+            (self._inbound.within, _Enclosure._balance),
+            (self._requests.answered, _Enclosure._answering),
         )
         return [part for moves, part in parts if moves]
 
@@ -152,7 +158,7 @@ class _Enclosure:
         """Tell whether the score is in a cell for so many days, the rest of today among them."""
         low = high = self._steady
         for part in self._moving:
-            least, most = part(days)
+            least, most = part(self, days)
             low += least
             high += most
         return cell.holds(clamped(low), clamped(high))
