@@ -32,6 +32,8 @@ REST_MAX_S: Final = 1.0
 """Seconds that one which yields rests after a batch, at most."""
 BACK_OFF_MIN_S: Final = 0.1
 BACK_OFF_MAX_S: Final = 30.0
+GIVE_WAY_MAX_S: Final = 5.0
+"""Seconds that a batch gives way to other work, at most."""
 _LOOK_S: Final = 0.02
 """Seconds between looks at what another process folds, while somebody waits for it."""
 _THREADS: Final = 4  # One folds, one may rebuild, two answer.
@@ -62,12 +64,16 @@ class Projector:
         batch_events: int = BATCH_EVENTS,
         folds: bool = True,
         yields: int = 0,
+        pace_s: float | None = None,
+        ask: Callable[[int], None] | None = None,
     ) -> None:
         """`on_failure` is told each error that folding met, and in how many seconds it is tried again.
 
         `folds`: False where another process is to keep up with the log; this one reads what it has. `yields`: how many
         times as long as a batch took it rests before the next one, while nobody waits: for one that shares a process
-        with work that must not wait. What comes meanwhile is one batch, which is cheaper, too.
+        with work that must not wait. `pace_s`: how long it rests at least once it has caught up, by default `PACE_S`.
+        What comes meanwhile is one batch, which is cheaper, too. `batch_events`: of a batch at most, while nobody
+        waits. `ask`: told the position that somebody here waits for, where another process folds.
         """
         self.projection = projection
         self.position = 0
@@ -83,6 +89,8 @@ class Projector:
         self._batch_events = batch_events
         self._folds = folds
         self._yields = yields
+        self._pace_s = PACE_S if pace_s is None else pace_s
+        self._ask = ask
         self._stepped_s = 0.0
         """CPU seconds that the last batch took."""
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"projection-{projection.name}")
@@ -93,6 +101,9 @@ class Projector:
         self._moved = asyncio.Event()
         self._hurry = asyncio.Event()
         self._waiting = 0
+        self._wanted = 0
+        """Position that others wait for."""
+        self._gives_way: Callable[[], bool] = bool
         self._rebuilds: set[Rebuild] = set()
         self._stop = asyncio.Event()
         self._closed = False
@@ -139,6 +150,8 @@ class Projector:
             return
         self._waiting += 1
         self._hurry.set()
+        if self._ask is not None:
+            self._ask(position)
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._is_at(position):
@@ -152,6 +165,15 @@ class Projector:
             ) from None
         finally:
             self._waiting -= 1
+
+    def hurry(self, position: int) -> None:
+        """Rest no more before everything up to a position is in it: in another process somebody waits for that."""
+        self._wanted = max(self._wanted, position)
+        self._hurry.set()
+
+    def give_way(self, to: Callable[[], bool]) -> None:
+        """Begin no batch while `to` says that other work is late, unless somebody waits; not for long."""
+        self._gives_way = to
 
     async def read(self, ask: Callable[[Query], T]) -> T:
         """Return what `ask` finds out, in a thread, from one moment of the live generation.
@@ -214,7 +236,8 @@ class Projector:
     def _advanced(self, live: Generation) -> Generation:
         """Return the live generation as it is a batch later; at first that is everything."""
         live = fill(self._folding, self._database, self._store, live, self._head, lambda _: self._go_on())
-        return advance(self._folding, self._database, self._store, live, self._head, self._batch_events)
+        batch_events = self._batch_events if self._has_time() else BATCH_EVENTS
+        return advance(self._folding, self._database, self._store, live, self._head, batch_events)
 
     def _go_on(self) -> None:
         if self._stop.is_set():  # To look is safe in any thread.
@@ -279,6 +302,10 @@ class Projector:
     def _is_at(self, position: int) -> bool:
         return self._ready_position is not None and self.position >= max(position, self._ready_position)
 
+    def _has_time(self) -> bool:
+        """Tell whether nobody waits. May be asked in any thread."""
+        return not self._waiting and self.position >= self._wanted
+
     def _tell_moved(self) -> None:
         self._moved.set()
         self._moved.clear()
@@ -289,14 +316,18 @@ class Projector:
             await _first(_LOOK_S if self._waiting else POLL_S, stop.wait(), self._hurry.wait())
         elif self.position >= self._head:
             await _first(POLL_S, stop.wait(), self._follower.wait_for(self.position + 1, POLL_S))
-            await self._pause(max(PACE_S, rest_s(self._stepped_s, self._yields)), stop)
+            await self._pause(max(self._pace_s, rest_s(self._stepped_s, self._yields)), stop)
         elif self._yields:
             await self._pause(rest_s(self._stepped_s, self._yields), stop)
         self._hurry.clear()
 
     async def _pause(self, for_s: float, stop: asyncio.Event) -> None:
-        if not self._waiting:
+        until_s = time.monotonic() + GIVE_WAY_MAX_S
+        while self._has_time() and not stop.is_set():
             await _first(for_s, stop.wait(), self._hurry.wait())
+            if not self._gives_way() or time.monotonic() > until_s:
+                return
+            for_s = _LOOK_S
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         if self._closed:

@@ -29,6 +29,8 @@ from services.runtime.settings import Settings
 
 NICE: Final = 5
 """By how much it yields to those who serve, where there are fewer cores than work."""
+LATE_EVENTS: Final = 64
+"""So many events are to be looked at when reports give way to changes."""
 _TELL_S: Final = 0.25
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -79,11 +81,13 @@ async def _find(app: App, parent: Lines | None) -> None:
         if parent is not None and last != [report] and parent.write(report.values()):
             last[:] = [report]
 
-    runner = find_here(app, tell, beside_writers=False).runner
+    runner, programmes = find_here(app, tell, beside_writers=False).runner, programmes_of(app, folds=True)
     process.spare_the_collector()
+    process.take_short_turns()
+    programmes.give_way(lambda: app.ledger.follower.position > runner.progress.position + LATE_EVENTS)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run(stop))
-        tasks.create_task(programmes_of(app, folds=True).run(stop))
+        tasks.create_task(programmes.run(stop))
         tasks.create_task(watch_ledger(app)(stop))
         if parent is None:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +96,7 @@ async def _find(app: App, parent: Lines | None) -> None:
         while (heard := await parent.read()) is not None:
             position, hurry = heard
             if hurry:
-                runner.hurry()
+                programmes.hurry(position)
             app.ledger.follower.wake(position)
         stop.set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ledger.projections.database import Database
 from ledger.projections.postgres_database import PostgresDatabase
@@ -13,12 +13,17 @@ from ledger.projections.sqlite_database import SqliteDatabase
 from ledger.projections.tables import Projection
 from services.runtime.app import App
 from services.runtime.logs import describe, get_log
+from services.runtime.remote_detector import RemoteDetector
 from services.runtime.settings import Settings
 
 FILE: Final = "projections.db"
 """In the data folder of the embedded shape."""
 _PROGRAMMES_YIELD: Final = 4
 """A fifth of the time, at most, of the process in which changes are found."""
+_PROGRAMMES_PACE_S: Final = 0.25
+"""Reports that nobody waits for may be so much older than the log: events cost a third where many are a batch."""
+_PROGRAMMES_BATCH_EVENTS: Final = 32
+"""Some ten milliseconds: so long changes are found at half their rate, at most."""
 
 
 def projector_of(app: App) -> Projector:
@@ -37,7 +42,21 @@ def programmes_of(app: App, *, folds: bool | None = None) -> Projector:
     process only if that finds changes in a thread of its own. Changes must not wait for it either; reports may.
     """
     here = app.settings.detector == "thread" if folds is None else folds
-    return _shared(app, Programmes(), folds=here, yields=_PROGRAMMES_YIELD)
+
+    def ask(position: int) -> None:
+        for detector in app.detectors:
+            if isinstance(detector.runner, RemoteDetector):
+                detector.runner.hurry(position)
+
+    return _shared(
+        app,
+        Programmes(),
+        folds=here,
+        yields=_PROGRAMMES_YIELD,
+        pace_s=_PROGRAMMES_PACE_S,
+        batch_events=_PROGRAMMES_BATCH_EVENTS,
+        ask=ask,
+    )
 
 
 def open_database(settings: Settings) -> Database:
@@ -52,18 +71,18 @@ def open_database(settings: Settings) -> Database:
     return PostgresDatabase(address)
 
 
-def _shared(app: App, projection: Projection, *, folds: bool = True, yields: int = 0) -> Projector:
+def _shared(app: App, projection: Projection, **ways: Any) -> Projector:
     for there in app.projectors:
         if there.projection.name == projection.name:
             return there
-    projector = _opened(app, projection, folds=folds, yields=yields)
+    projector = _opened(app, projection, ways)
     app.projectors.append(projector)
     app.metrics.watch_projection(projection.name, lambda: projector.position)
     app.run_beside(projector.run)
     return projector
 
 
-def _opened(app: App, projection: Projection, *, folds: bool, yields: int) -> Projector:
+def _opened(app: App, projection: Projection, ways: dict[str, Any]) -> Projector:
     log = get_log()
 
     def tell(error: Exception, back_off_s: float) -> None:
@@ -79,6 +98,5 @@ def _opened(app: App, projection: Projection, *, folds: bool, yields: int) -> Pr
         log_id=ledger.log_id,
         clock=ledger.clock,
         on_failure=tell,
-        folds=folds,
-        yields=yields,
+        **ways,
     )

@@ -84,13 +84,18 @@ class RemoteDetector:
             Rejected: PROJECTION_BEHIND, after `timeout_s`.
         """
         if self._child is not None:
-            self._child.lines.write([position, True])
+            self._child.lines.write([position, False])
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.progress.position < position or self.progress.sweep:
                     await self._next()
         if self.progress.position < position or self.progress.sweep:
             raise behind(self.progress, position)
+
+    def hurry(self, position: int) -> None:
+        """Let the child not rest before what reports are made of is at a position: somebody here waits for that."""
+        if self._child is not None:
+            self._child.lines.write([min(position, self._ledger.head.position), True])
 
     async def standing(self) -> Standing:
         """Return where finding stands; `running`: the child of this process finds."""
