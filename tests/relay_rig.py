@@ -29,6 +29,7 @@ class ListSource:
 
     stream = "RAPPORT_LOG"
     subjects = "rapport.log.v1.>"
+    pace_s = 0.0
 
     def __init__(self, count: int = 0, log_id: str = "log", past: str = "") -> None:
         self.log_id = log_id
@@ -36,6 +37,10 @@ class ListSource:
         self.expired = 0
         """Number of the last message that is too old to be kept."""
         self._past = past
+
+    @property
+    def known(self) -> int:
+        return self.count
 
     async def last(self) -> int:
         return self.count

@@ -21,10 +21,16 @@ class ChangeSource:
 
     stream = STREAM
     subjects = f"{PREFIX}.>"
+    pace_s = 0.0
 
     def __init__(self, changes: Changes, log_id: str) -> None:
         self.log_id = log_id
         self._changes = changes
+
+    @property
+    def known(self) -> int:
+        """Number of the last change, as last told."""
+        return self._changes.seen
 
     async def last(self) -> int:
         """Return the number of the last change."""

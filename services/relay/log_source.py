@@ -24,11 +24,18 @@ class LogSource:
 
     stream = STREAM
     subjects = f"{PREFIX}.>"
+    pace_s = 0.02
 
     def __init__(self, ledger: Ledger) -> None:
         self.log_id = ledger.log_id
         self._store = ledger.store
         self._follower = ledger.follower
+        self._ledger = ledger
+
+    @property
+    def known(self) -> int:
+        """Position of the head, as far as this process knows."""
+        return max(self._ledger.head.position, self._follower.position)
 
     async def last(self) -> int:
         """Return the position of the head."""

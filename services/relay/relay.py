@@ -153,7 +153,7 @@ class Relay:
             reach("relay.after_publish")
         self._follows(self._at.number)
         if len(messages) < self._window:
-            self.status.last = max(await self._source.last(), self._at.number)
+            await asyncio.sleep(self._source.pace_s if messages else 0.0)
             await self._source.wait_beyond(self._at.number, min(POLL_S, self._check_interval_s))
 
     async def _look(self) -> Standing:

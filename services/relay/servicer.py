@@ -52,7 +52,7 @@ class Running:
         """Let health and metrics ask."""
         self._app.health.watch(SERVICE, self.healthy)
         for source, status in zip(self._sources, self._statuses, strict=True):
-            self._app.metrics.watch_relay(source.stream, partial(_figures, status))
+            self._app.metrics.watch_relay(source.stream, partial(_figures, source, status))
 
     async def run(self, drained: asyncio.Event) -> None:
         """Relay until the process has drained."""
@@ -184,8 +184,9 @@ def mount(server: grpc.aio.Server, app: App) -> None:  # noqa: ARG001  # It serv
     app.run_beside(running.run)
 
 
-def _figures(status: Status) -> RelayFigures:
-    return RelayFigures(status.state is State.FOLLOWING, status.stored, status.lag, status.holes, status.refusals)
+def _figures(source: Source, status: Status) -> RelayFigures:
+    lag = max(source.known - status.stored, status.lag)
+    return RelayFigures(status.state is State.FOLLOWING, status.stored, lag, status.holes, status.refusals)
 
 
 def _tell(source: Source, state: State, why: str) -> None:

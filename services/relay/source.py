@@ -45,6 +45,13 @@ class Source(Protocol):
     subjects: str
     """Wildcard of the subjects of all its messages."""
     log_id: str
+    pace_s: float
+    """Seconds of rest after what was published, once the end is reached: what comes meanwhile is published together."""
+
+    @property
+    def known(self) -> int:
+        """Number of the last message, as far as this process knows without asking."""
+        ...
 
     async def last(self) -> int:
         """Return the number of the last message; 0: there is none.
