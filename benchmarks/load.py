@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import accumulate
+from time import time_ns
 from typing import Any, Final, NamedTuple
 
 from rapport.audit.v1.audit_service_pb2 import ReadEventsRequest
@@ -33,6 +34,8 @@ ZIPF: Final = 0.99
 BEGIN_S: Final = 1_760_000_000
 """A moment of October 2025, from which occur times go on."""
 _REQUESTS_IN_FLIGHT_MAX: Final = 64
+_BETWEEN: Final = 100
+"""Microseconds between occur times of acts of just now: a run of some thousand takes longer than that."""
 
 _KINDS: Final = (
     interaction_pb2.INTERACTION_KIND_MESSAGE,
@@ -100,14 +103,15 @@ def interaction(number: int) -> interaction_pb2.InteractionRecorded:
 
 
 def record(count: int, rng: random.Random, options: Mapping[str, Any]) -> Load:
-    """Return RecordInteraction calls."""
+    """Return RecordInteraction calls: of what occurred just now, so that one run after the other comes in order."""
+    first = time_ns() // 1_000 - count * _BETWEEN
     names = Customers(rng, options.get("relationships", RELATIONSHIPS), options.get("hot_percent", 0)).draw(count)
     requests = []
     for number, name in enumerate(names):
         request = interactions.RecordInteractionRequest(
             organization_id=ORGANIZATION, customer_id=name, request_id=new_request_id(), interaction=interaction(number)
         )
-        request.occur_time.seconds = BEGIN_S + number
+        request.occur_time.FromMicroseconds(first + number * _BETWEEN)
         requests.append(request.SerializeToString())
     return Load("/rapport.interaction.v1.InteractionService/RecordInteraction", requests)
 
