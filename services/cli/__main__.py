@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.cli import (
     asset,
@@ -40,19 +40,46 @@ is DENY, 6 one that is DEFER; 7 a receipt that is altered or unknown; 130 interr
 """
 
 
-def parser() -> Parser:
-    """Return the parser of the whole command line."""
+NOUNS: Final = {
+    "serve": serve,
+    "import": importing,
+    "relationship": relationship,
+    "timeline": timeline,
+    "balance": balance,
+    "customer": customer,
+    "consent": consent,
+    "preference": preference,
+    "suppression": suppression,
+    "contact": contact,
+    "audience": audience,
+    "programme": programme,
+    "asset": asset,
+    "policy": policy,
+    "watch": watch,
+    "changes": watch,
+    "log": log,
+    "projection": projection,
+}
+"""What adds the commands that begin with a word, in the order of the help."""
+
+
+def parser(arguments: Sequence[str] = ()) -> Parser:
+    """Return the parser of the whole command line, or only of what `arguments` begin with.
+
+    One noun is enough to parse a line that begins with it, and all of them take longer than most commands.
+    """
     root = Parser(prog="rapport", description="A ledger of customer relationships.", epilog=EPILOG)
     commands = root.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    customers = (customer, consent, preference, suppression, contact, audience, programme)
-    for noun in (serve, importing, relationship, timeline, balance, *customers, asset, policy, watch, log, projection):
+    begun = [NOUNS[word] for word in arguments[:1] if word in NOUNS]
+    for noun in begun or dict.fromkeys(NOUNS.values()):
         noun.add(commands)
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    parsed = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = parser(given).parse_args(given)
     try:
         outcome = parsed.run(parsed)
         code: int = asyncio.run(outcome) if asyncio.iscoroutine(outcome) else outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
+from functools import cache
 
 import grpc
 import pytest
@@ -13,13 +14,14 @@ from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
 from rapport.relationship.v1.relationship_pb2 import Quantity
 from rapport.type.v1.amount_pb2 import Amount
 from services.cli import exits
-from services.cli.__main__ import main, parser
-from services.cli.arguments import known_at, time, view_of
+from services.cli.__main__ import NOUNS, main, parser
+from services.cli.arguments import Parser, known_at, time, view_of
 from services.cli.balance_view import window_start
 from services.cli.facts import summary
 from services.cli.output import Rows, print_json
 from services.cli.relationship import gave
 from services.client import RequestInvalid, Unavailable, Violation
+from tests.unit.command_line import parsed
 
 
 @pytest.mark.parametrize(
@@ -80,11 +82,37 @@ def test_what_is_not_understood_ends_with_2(arguments: list[str]) -> None:
     assert exits.USAGE == ended.value.code
 
 
+whole = cache(parser)
+
+
+def helps(root: Parser) -> dict[str, str]:
+    """Return the help of every noun, in order."""
+    (nouns,) = (each.choices for each in root._actions if isinstance(each.choices, dict))
+    return {noun: below.format_help() for noun, below in nouns.items()}
+
+
+def test_every_noun_of_the_command_line_is_known_by_its_name() -> None:
+    assert [*NOUNS] == [*helps(whole())]
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_noun_takes_alone_what_it_takes_among_all(noun: str) -> None:
+    assert helps(whole())[noun] == helps(parser([noun]))[noun]
+
+
+def test_a_line_of_no_noun_is_told_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["dance"])
+
+    told = capsys.readouterr().err
+    assert [] == [noun for noun in NOUNS if f"'{noun}'" not in told]
+
+
 def test_the_target_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "127.0.0.1:50051" == parser().parse_args(["log", "head"]).target
+    assert "127.0.0.1:50051" == parser(["log"]).parse_args(["log", "head"]).target
     monkeypatch.setenv("RAPPORT_TARGET", "10.0.0.1:5")
-    assert "10.0.0.1:5" == parser().parse_args(["log", "head"]).target
-    assert "10.0.0.2:5" == parser().parse_args(["log", "head", "--target", "10.0.0.2:5"]).target
+    assert "10.0.0.1:5" == parser(["log"]).parse_args(["log", "head"]).target
+    assert "10.0.0.2:5" == parser(["log"]).parse_args(["log", "head", "--target", "10.0.0.2:5"]).target
 
 
 def test_nobody_at_the_target_ends_with_3_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,7 +231,7 @@ def test_a_number_that_no_field_takes_is_a_wrong_argument(
     command: str, number: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        parser().parse_args(command.format(number).split())
+        parsed(*command.format(number).split())
 
     assert exits.USAGE == ended.value.code
     assert "whole number" in capsys.readouterr().err or number.startswith("-")

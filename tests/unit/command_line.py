@@ -1,0 +1,28 @@
+"""Lines of the `rapport` command, parsed and run inside the event loop of a test."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from functools import cache
+
+from services.cli.__main__ import parser
+from services.cli.arguments import Parser
+
+
+def parsed(*words: object) -> Namespace:
+    """Return what a line means."""
+    line = [str(word) for word in words]
+    return _parser(line[0]).parse_args(line)
+
+
+async def run_line(target: str, *words: object) -> int:
+    """Run a line against a server, as `main` would in an event loop of its own; return the exit code."""
+    arguments = parsed(*words, "--target", target)
+    code: int = await arguments.run(arguments)
+    return code
+
+
+@cache
+def _parser(noun: str) -> Parser:
+    """Built once a process: it takes longer than most tests. Its default target is that of the first test."""
+    return parser([noun])
