@@ -16,9 +16,10 @@ from rapport.relationship.v1 import relationship_service_pb2 as messages
 from rapport.relationship.v1.statement_pb2 import Statement
 from rapport.type.v1.amount_pb2 import Amount
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from services.client import RapportError, token_text
 from tests import example_balance as example
+from tests.unit.command_line import run_line
 from tests.unit.fake_server import FakeServer, fake_server
 
 TOKEN = token_text(example.TOKEN)
@@ -33,9 +34,7 @@ async def server() -> AsyncIterator[FakeServer]:
 
 async def run(server: FakeServer, command: str) -> int:
     """Run a command inside this event loop, as `main` would in one of its own."""
-    arguments = parser().parse_args([*command.split(), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *command.split())
 
 
 def pairs(printed: str) -> dict[str, str]:

@@ -9,18 +9,19 @@ from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION
 from rapport.relationship.v1.relationship_pb2 import BalanceSummary
 from rapport.relationship.v1.relationship_service_pb2 import BalanceFilter
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from services.cli.balance_filter import HEADINGS, by_balance, cells, fill
+from tests.unit.command_line import parsed
 
 LISTING = ["relationship", "list", "acme"]
 
 
 def asked(*arguments: str) -> BalanceFilter | None:
-    parsed = parser().parse_args([*LISTING, *arguments])
-    if not by_balance(parsed):
+    line = parsed(*LISTING, *arguments)
+    if not by_balance(line):
         return None
     selected = BalanceFilter()
-    fill(selected, parsed)
+    fill(selected, line)
     return selected
 
 

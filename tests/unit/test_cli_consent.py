@@ -25,6 +25,7 @@ from services.cli import exits
 from services.cli.__main__ import main, parser
 from tests.receipt_acts import ACTS, DPV_IRIS, MARCH
 from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit.command_line import run_line
 
 RECEIPT = receipt_of(ACTS["given"], DPV_IRIS)
 
@@ -36,9 +37,7 @@ async def server() -> AsyncIterator[AnsweringServer]:
 
 
 async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    arguments = parser().parse_args([*command.split(), *map(str, more), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *command.split(), *more)
 
 
 def pairs(printed: str) -> dict[str, str]:
@@ -67,7 +66,7 @@ async def test_taking_back_needs_two_ids_and_nothing_else(
 
 def test_taking_back_takes_no_option_that_giving_does_not_and_needs_none() -> None:
     def options(verb: str) -> dict[str, bool]:
-        found: Any = parser()
+        found: Any = parser(["consent"])
         for word in ("consent", verb):
             (found,) = (each.choices[word] for each in found._actions if isinstance(each.choices, dict))
         return {text: each.required for each in found._actions for text in each.option_strings}

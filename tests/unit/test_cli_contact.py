@@ -19,9 +19,10 @@ from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, CHANNEL_SMS, MESSAG
 from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from services.cli.decision_reasons import WHAT_TO_DO
 from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
 QUESTION = "--purpose marketing.direct --channel email --class marketing"
@@ -34,9 +35,7 @@ async def server() -> AsyncIterator[AnsweringServer]:
 
 
 async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    arguments = parser().parse_args([*command.split(), *map(str, more), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *command.split(), *more)
 
 
 def pairs(printed: str) -> dict[str, str]:

@@ -15,9 +15,10 @@ from rapport.events.v1 import preference_pb2 as ev
 from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, CHANNEL_SMS, CHANNEL_VOICE_LIVE
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from services.cli.words import sha256, window, window_text
 from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
 VIEW = AsOf(occur_time=timestamp(MARCH), position=9)
@@ -30,9 +31,7 @@ async def server() -> AsyncIterator[AnsweringServer]:
 
 
 async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    arguments = parser().parse_args([*command.split(), *map(str, more), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *command.split(), *more)
 
 
 def told(printed: str) -> dict[str, str]:

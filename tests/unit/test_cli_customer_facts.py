@@ -17,8 +17,9 @@ from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION
 from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, OUR_FUNCTION_SALES, OUR_FUNCTION_STORE
 from rapport.type.v1.levels_pb2 import CONTACT_SHAPE_BOW_TIE
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
 SENT: list[tuple[str, str, Message]] = [
@@ -155,9 +156,7 @@ async def server() -> AsyncIterator[AnsweringServer]:
 
 
 async def run(server: AnsweringServer, command: str) -> int:
-    arguments = parser().parse_args([*f"customer {command}".split(), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *f"customer {command}".split())
 
 
 @pytest.mark.parametrize("command, rpc, event", SENT, ids=[command.split(" acme")[0] for command, _, _ in SENT])

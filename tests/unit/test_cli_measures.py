@@ -16,9 +16,10 @@ from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1.relationship_pb2 import Relationship
 from rapport.type.v1 import levels_pb2 as levels
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from services.cli.measure_tables import positions_text, ratio_text, seconds_text
 from services.client import RapportError, view
+from tests.unit.command_line import parsed, run_line
 from tests.unit.fake_server import FakeServer, fake_server
 from tests.unit.test_client_measures import WHOLE
 from tests.unit.test_report_picture import measures as measured
@@ -39,9 +40,7 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 async def run(server: FakeServer, command: str) -> int:
-    arguments = parser().parse_args([*command.split(), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *command.split())
 
 
 def table(printed: str, first: str) -> list[list[str]]:
@@ -161,7 +160,7 @@ def test_levels_of_a_list_become_its_filter() -> None:
         "--imbalanced yes --mismatched no --desired hbr:buddies --actual hbr:fling --crossing-before 2026-03-01 "
         "--order crossing"
     )
-    arguments = parser().parse_args(line.split())
+    arguments = parsed(*line.split())
 
     chosen = _filter(arguments).standing
 
@@ -177,8 +176,8 @@ def test_levels_of_a_list_become_its_filter() -> None:
 def test_a_list_about_nothing_of_it_has_no_standing() -> None:
     from services.cli.relationship import _filter  # noqa: PLC0415  # As above.
 
-    assert not _filter(parser().parse_args(["relationship", "list", "acme", "--order", "last"])).HasField("standing")
-    assert _filter(parser().parse_args(["relationship", "list", "acme", "--order", "crossing"])).HasField("standing")
+    assert not _filter(parsed("relationship", "list", "acme", "--order", "last")).HasField("standing")
+    assert _filter(parsed("relationship", "list", "acme", "--order", "crossing")).HasField("standing")
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from rapport.relationship.v1.measures_pb2 import Measure
 from rapport.report.v1 import report_service_pb2 as pb
 from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
-from services.cli.__main__ import parser
 from services.cli.exits import UsageFault
 from services.cli.programme_tables import percent, rate, share
 from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
 SEEN: dict[str, Any] = {"position": 7, "as_of": AsOf(occur_time=timestamp(MARCH), position=7)}
@@ -30,9 +30,7 @@ async def server() -> AsyncIterator[AnsweringServer]:
 
 
 async def run(server: AnsweringServer, command: str) -> int:
-    arguments = parser().parse_args(["programme", "report", *command.split(), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, "programme", "report", *command.split())
 
 
 def rows(printed: str) -> list[list[str]]:

@@ -15,8 +15,9 @@ from rapport.events.v1 import consent_pb2 as ev
 from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
-from services.cli.__main__ import main, parser
+from services.cli.__main__ import main
 from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
 
@@ -33,9 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    arguments = parser().parse_args([*command.split(), *map(str, more), "--target", server.target])
-    code: int = await arguments.run(arguments)
-    return code
+    return await run_line(server.target, *command.split(), *more)
 
 
 async def load(server: AnsweringServer, file: Path, more: str = "") -> int:
