@@ -45,13 +45,13 @@ def read(files: Sequence[FileDescriptorProto]) -> Protos:
 def problems(files: Sequence[FileDescriptorProto]) -> list[str]:
     """Return what is wrong, as sentences that name the field; empty when all is well."""
     protos = read(files)
-    reached = reachable(protos, protos.events | protos.requests)
+    recorded = reachable(protos, protos.events)
     wrong = []
-    for name in sorted(reached):
+    for name in sorted(recorded | reachable(protos, protos.requests)):
         message = protos.messages[name]
         for field in message.field:
             wrong += unclassed(name, message, field)
-            if name in reachable(protos, protos.events):
+            if name in recorded:
                 wrong += torn(protos, name, message, field)
     return wrong
 
