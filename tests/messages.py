@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -60,12 +61,17 @@ def a_scalar(field: FieldDescriptor, chance: random.Random) -> Any:
         case FieldDescriptor.CPPTYPE_BOOL:
             return chance.random() < 0.5
         case FieldDescriptor.CPPTYPE_ENUM:
-            assert field.enum_type is not None
-            return chance.choice([1, 1, 1, *list(field.enum_type.values_by_number)[:4], 99])
+            return chance.choice(_numbers(field))
         case FieldDescriptor.CPPTYPE_INT32 | FieldDescriptor.CPPTYPE_UINT32:
             return chance.choice(NUMBERS[:6])
         case _:
             return chance.choice(NUMBERS)
+
+
+@cache
+def _numbers(field: FieldDescriptor) -> list[int]:
+    assert field.enum_type is not None
+    return [1, 1, 1, *list(field.enum_type.values_by_number)[:4], 99]
 
 
 def is_asked_for(rules: validate_pb2.FieldRules) -> bool:
@@ -79,12 +85,15 @@ def is_asked_for(rules: validate_pb2.FieldRules) -> bool:
     return bool(rules.required or rules.enum.not_in or rules.repeated.min_items or text or least)
 
 
+@cache
+def _is_likely(field: FieldDescriptor) -> bool:
+    return field.name in GOOD or is_asked_for(field.GetOptions().Extensions[validate_pb2.field])
+
+
 def fill(message: Any, chance: random.Random, depth: int = 0) -> None:
     """Set some fields of a message, mostly to something plausible."""
     for field in message.DESCRIPTOR.fields:
-        rules = field.GetOptions().Extensions[validate_pb2.field]
-        asked_for = is_asked_for(rules) or field.name in GOOD
-        if chance.random() > (0.97 if asked_for else 0.3 / (1 + depth)):
+        if chance.random() > (0.97 if _is_likely(field) else 0.3 / (1 + depth)):
             continue
         value = getattr(message, field.name)
         if field.message_type is None:
