@@ -6,7 +6,7 @@ before that. Several processes may keep ledgers over one database: the version o
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -20,7 +20,6 @@ from ledger.domain.errors import (
     LogDamaged,
     OutcomeUnknown,
     Refused,
-    Rejected,
     RequestIdReused,
     StoreClosed,
 )
@@ -31,6 +30,7 @@ from ledger.log.following import Follower
 from ledger.log.group_commit import GROUP_WEIGHT_MAX, GroupCommitter
 from ledger.log.keys import KeyStore
 from ledger.log.store import Appended, Conflict, EventRow, Head, Outcome, Repeated, RequestRow, Store
+from ledger.present import Present
 from ledger.requests import Plan, Receipt, Request
 from ledger.settling import first_receipt, follow, receipt_of, rests_on_old
 from ledger.states import States
@@ -38,7 +38,6 @@ from ledger.testing.fault_points import reach
 from ledger.views import Look, View, Views
 from ledger.waiting import Waiting
 from ledger.writer import Writer
-from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.ledger_pb2 import LedgerCreated
 from rapport.type.v1.as_of_pb2 import AsOf
 
@@ -80,13 +79,20 @@ class Ledger:
         self.clock = clock
         self.follower = Follower(store)
         self._limits = limits or Limits()
-        self._head = store.head()
         self._writer = Writer()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
-        self._states = States(self._limits.cached_events_max)
+        self._states = States(self._limits.cached_events_max, store.head())
         self._reads = self.follower.reads
         self._loader = Loader(self._reads, self._states, keys, self._readers)
         self._views = Views(self._reads, clock)
+        self._present = Present(
+            self.follower,
+            self._states,
+            self._loader,
+            self._views,
+            clock=lambda: self.clock(),  # noqa: PLW0108  # As it is then: it may be exchanged.
+            min_position_wait_s=self._limits.min_position_wait_s,
+        )
         self._committer: GroupCommitter[Waiting] = GroupCommitter(self._commit)
         self._committing: asyncio.Task[None] | None = None
         self._forgetting: asyncio.Task[None] | None = None
@@ -94,7 +100,7 @@ class Ledger:
     @property
     def head(self) -> Head:
         """The end of the log, as far as this process knows."""
-        return self._head
+        return self._states.head
 
     @property
     def failure(self) -> BaseException | None:
@@ -132,14 +138,16 @@ class Ledger:
         self._committer.put(waiting)
         return await future
 
-    def glance(self, stream_id: str) -> Any | None:
+    def glance(self, stream_id: str, version: int | None = None) -> Any | None:
         """Return a stream's state as it is in memory, or None; a hint, for it may lack what others wrote.
 
-        For who prepares a request that will find out: nothing is read, and nothing waited for. To be read before the
-        next await; keep and change nothing of it.
+        For who prepares a request that will find out, or knows which `version` shows: nothing is read, and nothing
+        waited for. To be read before the next await; keep and change nothing of it.
         """
         entry = self._states.get(stream_id)
-        return None if entry is None or stream_id in self._states.busy else entry.state
+        if entry is None or self._states.in_flight(stream_id) or version not in (None, entry.version):
+            return None
+        return entry.state
 
     async def current(self, stream_id: str, min_position: int = 0) -> Look:
         """Return a stream's state with everything recorded. Its view is the clock and the position it reflects.
@@ -147,13 +155,7 @@ class Ledger:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
-        head = await self._reach(min_position, stream_id)
-        if not self._at_hand(stream_id, head):
-            await self._bring_in((stream_id,), head)
-            self._states.trim()
-        view = self._now_at(head)
-        look = self._cached(stream_id, view)
-        return look if look is not None else await self._views.look(stream_id, view)
+        return await self._present.current(stream_id, min_position)
 
     async def current_many(self, stream_ids: Sequence[str], min_position: int = 0) -> dict[str, Look]:
         """Return many streams' states, all reflecting one position; to be read before the next await.
@@ -161,27 +163,7 @@ class Ledger:
         Raises:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
-        head = await self._reach(min_position, *stream_ids)
-        at_hand = self._all_at_hand(stream_ids, head)
-        if at_hand is not None:
-            return at_hand
-        await self._bring_in(stream_ids, head)
-        view = self._now_at(head)
-        entries = {name: self._states.get(name) for name in stream_ids}
-        folded: dict[str, Look] = {}
-        while True:
-            # An entry that somebody else has read since may reflect less than the head.
-            looks = {
-                name: folded.get(name) or (self._cached(name, view) if self._states.get(name) is entry else None)
-                for name, entry in entries.items()
-            }
-            # What moved on while others were brought in is folded up to the head, so that all show the same position.
-            moved_on = [name for name, look in looks.items() if look is None]
-            if not moved_on:
-                self._states.trim()
-                return {name: look for name, look in looks.items() if look is not None}
-            for name in moved_on:
-                folded[name] = await self._views.look(name, view)
+        return await self._present.current_many(stream_ids, min_position)
 
     async def resolve(self, as_of: AsOf | None, min_position: int = 0) -> View:
         """Return the view that an AsOf means now.
@@ -189,7 +171,7 @@ class Ledger:
         Raises:
             Rejected: KNOWN_AT_IN_FUTURE, KNOWN_AT_NOT_SETTLED; PROJECTION_BEHIND as in `current_many`.
         """
-        return await self._views.resolve(as_of, await self._reach(min_position))
+        return await self._views.resolve(as_of, await self._present.head(min_position))
 
     async def look(self, stream_id: str, as_of: AsOf | None, min_position: int = 0) -> Look:
         """Return a stream's state as an AsOf asks for it: the cached one for now, else a fold of the stream.
@@ -236,72 +218,6 @@ class Ledger:
             await asyncio.sleep(1)
             self.keys.drop_expired()
 
-    async def _reach(self, min_position: int, *stream_ids: str) -> Head:
-        for stream_id in stream_ids:
-            await self._states.free(stream_id)  # Before the head is asked: what the group wrote is in the cache then.
-        head = await self._reads(self.store.head)
-        if head.position < min_position:
-            if not await self.follower.wait_for(min_position, self._limits.min_position_wait_s):
-                raise Rejected(
-                    reasons.ERROR_REASON_PROJECTION_BEHIND,
-                    "the log did not reach min_position in time",
-                    position=head.position,
-                    wanted=min_position,
-                )
-            head = await self._reads(self.store.head)
-        return head
-
-    def _now_at(self, head: Head) -> View:
-        """Return the view of now: never before what was recorded, however far this clock is behind another's (I9)."""
-        return View(max(self.clock(), head.record_time), head.position)
-
-    def _at_hand(self, stream_id: str, head: Head) -> bool:
-        """Tell whether a stream's entry is known to reflect `head`, unless a group is busy with it."""
-        entry = self._states.get(stream_id)
-        return (
-            entry is not None
-            and entry.state is not None
-            and entry.era == self._states.era
-            and head.position == self._head.position
-        )
-
-    def _all_at_hand(self, stream_ids: Iterable[str], head: Head) -> dict[str, Look] | None:
-        """Return the states of streams that are all known to reflect `head`; None: of one it is not known."""
-        if head.position != self._head.position:
-            return None
-        states, view = self._states, self._now_at(head)
-        looks: dict[str, Look] = {}
-        for stream_id in stream_ids:
-            entry = states.get(stream_id)
-            if entry is None or entry.state is None or entry.era != states.era or stream_id in states.busy:
-                return None
-            looks[stream_id] = Look(entry.state, view, entry.version, entry.last_position)
-        return looks
-
-    def _cached(self, stream_id: str, view: View) -> Look | None:
-        entry = self._states.get(stream_id)
-        if (
-            entry is None
-            or entry.state is None
-            or stream_id in self._states.busy
-            or entry.last_position > view.position
-        ):
-            return None
-        return Look(entry.state, view, entry.version, entry.last_position)
-
-    async def _bring_in(self, stream_ids: Sequence[str], head: Head) -> None:
-        """Let the entries of streams be there and reflect at least `head`, as far as no group is busy with them."""
-        for stream_id in stream_ids:
-            await self._states.free(stream_id)
-        await self._loader.load(stream_ids)
-        if head.position != self._head.position:
-            await self._loader.refresh(stream_ids)
-            return
-        era = self._states.era
-        old = [name for name in stream_ids if (entry := self._states.get(name)) is not None and entry.era != era]
-        if old:
-            await self._loader.refresh(old)
-
     async def _commit(self, group: list[Waiting]) -> None:
         """Decide a group, make it durable, answer everybody."""
         group, again = _planned(group)
@@ -328,9 +244,9 @@ class Ledger:
         await self._loader.load_for(group)
         keys = await self._loader.keys_for(group)
         now, started = self.clock(), time.perf_counter()
-        if now < self._head.record_time - self._limits.clock_clamp_max:
-            raise ClockBehindLog(self._head.record_time - now)
-        deciding = Pass(self._states, self._head, now, self._limits.future_tolerance, keys, touched)
+        if now < self._states.head.record_time - self._limits.clock_clamp_max:
+            raise ClockBehindLog(self._states.head.record_time - now)
+        deciding = Pass(self._states, self._states.head, now, self._limits.future_tolerance, keys, touched)
         for number, waiting in enumerate(group, start=1):
             deciding.decide(waiting)
             if not number % _YIELD_EVERY:
@@ -346,7 +262,7 @@ class Ledger:
     async def _append(self, deciding: Pass) -> list[Outcome]:
         appends = [decided.append for decided in deciding.decided]
         # Where a decision rests on a stream that may have grown and does not write it, only the store can tell.
-        known_head = self._head.position if deciding.verified else NO_POSITION
+        known_head = self._states.head.position if deciding.verified else NO_POSITION
         append = partial(self.store.append, appends, known_head, deciding.now, deciding.now)
         appended = self._writer.submit(append)
         self._plan_ahead()
@@ -359,10 +275,10 @@ class Ledger:
                 self._states.era += 1
             raise
         # The sum alone would not tell: another process may have written as many events as were left out of the group.
-        in_place = head.position == self._head.position + deciding.events
+        in_place = head.position == self._states.head.position + deciding.events
         if not in_place or not all(isinstance(outcome, Appended) for outcome in outcomes):
             self._states.era += 1
-        self._head = head
+        self._states.head = head
         return outcomes
 
     def _plan_ahead(self) -> None:
@@ -375,7 +291,7 @@ class Ledger:
         """Answer what is settled; return what must be decided again, in its order."""
         again = list(deciding.deferred)
         repeated: list[tuple[Waiting, RequestRow]] = []
-        head = self._head.position
+        head = self._states.head.position
         for decided, outcome in zip(deciding.decided, outcomes, strict=True):
             match outcome:
                 case Appended():
@@ -429,7 +345,7 @@ class Ledger:
         events = await self._events_between([row for _, row in same if row.first_position])
         for waiting, row in same:
             places = range(row.first_position, row.last_position + 1) if row.first_position else ()
-            waiting.answer(first_receipt(row, [events[position] for position in places], self._head.position))
+            waiting.answer(first_receipt(row, [events[position] for position in places], self._states.head.position))
 
     async def _events_between(self, rows: Sequence[RequestRow]) -> dict[int, EventRow]:
         """Return the events of requests by position, read in as few pieces as they lie in."""

@@ -10,7 +10,7 @@ from ledger.log.keys import Keys, KeyStore
 from ledger.log.personal import has_personal
 from ledger.log.reading import facts
 from ledger.log.scanning import Reads
-from ledger.log.store import EventRow
+from ledger.log.store import EventRow, Head
 from ledger.states import UNVERIFIED, Entry, States
 from ledger.waiting import Waiting
 
@@ -53,8 +53,11 @@ class Loader:
                     version, last_position = (rows[-1].version, rows[-1].position) if rows else (0, 0)
                     self._states.put(stream_id, version, last_position, state, era)
 
-    async def refresh(self, stream_ids: Iterable[str]) -> None:
-        """Bring in what was written to streams since they were last looked at; their entries are verified then."""
+    async def refresh(self, stream_ids: Iterable[str], head: Head | None = None) -> None:
+        """Bring in what was written to streams since they were last looked at; their entries are verified then.
+
+        `head`: an end of the log that was read before, if one was.
+        """
         known = {
             stream_id: entry
             for stream_id in stream_ids
@@ -69,10 +72,12 @@ class Loader:
             if entry is not known[stream_id]:
                 self._states.forget((stream_id,))  # Read anew by somebody else, and perhaps before these rows.
                 continue
-            self._extend(stream_id, entry, rows)
+            self.extend(stream_id, entry, rows)
             entry.era = max(entry.era, era)
+            if head is not None:
+                entry.head = head
 
-    def _extend(self, stream_id: str, entry: Entry, rows: Sequence[EventRow]) -> None:
+    def extend(self, stream_id: str, entry: Entry, rows: Sequence[EventRow]) -> None:
         """Fold those rows of a stream that follow the entry's version; it may have grown while they were read."""
         rows = rows[entry.version - rows[0].version + 1 :] if rows and entry.version >= rows[0].version else rows
         if rows:

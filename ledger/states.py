@@ -5,17 +5,22 @@ where only the version was asked for). What another process wrote since may be m
 
 * A decision that writes the stream is stopped by the unique key (stream, version) and made again (I8).
 * A stream that a decision only reads must be *verified*: looked at since foreign events were last seen in the log.
-* A read fetches the tail behind `version` first.
+* A read fetches the tail behind `version` first, unless the log still ends where nothing of the stream was missing:
+  where this process's own writes left it, while the entry is verified, or where the entry was last compared with it.
 
 A state is evolved in place once its events are durable; only where a later step of the same group needs it, before.
-The streams that the group under way touches are `busy` from its first decision until everything is settled: nobody else
-reads or changes their entries meanwhile (settled.md 21).
+The streams that the group under way touches are `busy` from its first decision until everything is settled: nobody
+else changes their entries meanwhile, and nobody reads those that are `in_flight`, which the group writes: their states
+may hold what is not durable yet (settled.md 21). What a group only reads, as most do what is published, others may read
+too.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from ledger.log.store import Head
 
 UNVERIFIED: Final = -1
 """The era of an entry that has to be compared with the store before anybody relies on it."""
@@ -24,7 +29,7 @@ UNVERIFIED: Final = -1
 class Entry:
     """One stream. `state` is shared: whoever reads it does so at once and keeps nothing of it."""
 
-    __slots__ = ("era", "last_position", "state", "version")
+    __slots__ = ("era", "head", "last_position", "state", "version")
 
     def __init__(self, version: int, last_position: int, state: Any, era: int) -> None:
         self.version = version
@@ -33,12 +38,31 @@ class Entry:
         self.state = state
         self.era = era
         """`States.era` when it was last compared with the store."""
+        self.head: Head | None = None
+        """An end of the log up to which nothing of the stream is missing here; None: it was not asked for."""
+
+
+class Touching(Protocol):
+    """What a group does to a stream."""
+
+    version: int
+    """Version that the stream will have after the group."""
+    spoilt: bool
+    """The state holds events that will never be stored."""
+
+    @property
+    def entry(self) -> Entry:
+        """The stream as it was before the group."""
+        ...
 
 
 class States:
     """Entries by stream id, the least used dropped when they hold more events than allowed."""
 
-    def __init__(self, events_max: int) -> None:
+    def __init__(self, events_max: int, head: Head) -> None:
+        """`head`: the end of the log now. The least used are dropped beyond `events_max`."""
+        self.head = head
+        """The end of the log as this process's last group found it. Entries of this era lack nothing up to there."""
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._events_max = events_max
         self._events = 0
@@ -46,7 +70,7 @@ class States:
         """Counts how often foreign events were seen in the log. An entry of this era is verified."""
         self.groups = 0
         """Counts the groups that were settled; what was read from the store during one may lack what it wrote."""
-        self.busy: Collection[str] = ()
+        self.busy: Mapping[str, Touching] = {}
         """Streams that the group under way touches."""
         self._open = False
         self._settled = asyncio.Event()
@@ -65,6 +89,16 @@ class States:
         if entry is not None:
             self._entries.move_to_end(stream_id)
         return entry
+
+    def reflects(self, entry: Entry, head: Head) -> bool:
+        """Tell whether an entry is known to hold its stream as it is where the log ends at `head`.
+
+        An entry that a group is busy with may hold more. The whole head is compared, so that a log that was put back,
+        and grew again to the same position, is not taken for the one that was seen.
+        """
+        if entry.last_position > head.position:
+            return False
+        return head == entry.head or (entry.era == self.era and head == self.head)
 
     def put(self, stream_id: str, version: int, last_position: int, state: Any, era: int) -> Entry:
         """Keep a stream as it was read from the store in `era`, in place of what was kept."""
@@ -87,15 +121,15 @@ class States:
             if entry is not None:
                 self._events -= _weight(entry)
 
-    def begin(self, touched: Collection[str]) -> None:
-        """Open a group: nothing is dropped meanwhile, readers keep away from the streams that `touched` will hold."""
+    def begin(self, touched: Mapping[str, Touching]) -> None:
+        """Open a group: nothing is dropped meanwhile, others keep away from the streams that `touched` will hold."""
         self.busy = touched
         self._open = True
 
     def end(self) -> None:
         """Let readers in again: the group is settled."""
         self.groups += 1
-        self.busy = ()
+        self.busy = {}
         self._open = False
         self._settled.set()
         self._settled.clear()  # Whoever waits was woken by `set` and goes on in its own turn.
@@ -104,6 +138,16 @@ class States:
     async def free(self, stream_id: str) -> None:
         """Wait until a stream is not busy."""
         while stream_id in self.busy:
+            await self._settled.wait()
+
+    def in_flight(self, stream_id: str) -> bool:
+        """Tell whether the group under way writes a stream, so that its state may hold what is not durable."""
+        touching = self.busy.get(stream_id)
+        return touching is not None and (touching.version != touching.entry.version or touching.spoilt)
+
+    async def landed(self, stream_id: str) -> None:
+        """Wait until no group under way writes a stream."""
+        while self.in_flight(stream_id):
             await self._settled.wait()
 
     def trim(self) -> None:

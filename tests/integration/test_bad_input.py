@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -313,7 +312,7 @@ async def test_bad_input_is_refused_with_a_typed_error_and_changes_nothing(
     monkeypatch.setattr(servicer, "WAIT_S", 0.05)
     async with serving(tmp_path, calls_max=64) as server:
         # A position that is never reached is waited for once in each rpc: seconds that would add up to minutes.
-        server.app.ledger._limits = replace(server.app.ledger._limits, min_position_wait_s=0.05)
+        server.app.ledger._present.wait_s = 0.05
         cases = list(mutants(GOOD[name]()))
         cases += [(f"item: {what}", inner) for what, inner in _broken_items(GOOD[name]())]
         for what, broken in chance.sample(cases, min(len(cases), 160)):

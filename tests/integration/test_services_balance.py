@@ -7,7 +7,6 @@ import gc
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -542,8 +541,7 @@ async def test_a_position_that_does_not_come_is_waited_for_and_then_refused(tmp_
     async with serving(tmp_path, MODULES) as running:
         await prepare(running)
         await two_axes(running)
-        limits = replace(running.app.ledger._limits, min_position_wait_s=0.05)
-        running.app.ledger._limits = limits
+        running.app.ledger._present.wait_s = 0.05
         stub = RelationshipServiceStub(running.channel)
         token = (await get(stub)).view.token
 

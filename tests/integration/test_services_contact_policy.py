@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -398,7 +397,7 @@ async def test_a_version_and_the_built_in_one_are_not_asked_for_at_once(stub: An
     "method", ["GetContactPolicy", "ListContactPolicies", "ListPurposes", "ListAttributeDefinitions"]
 )
 async def test_reads_refuse_views_that_cannot_be_had(server: Serving, stub: Any, method: str) -> None:
-    server.app.ledger._limits = replace(server.app.ledger._limits, min_position_wait_s=0.05)
+    server.app.ledger._present.wait_s = 0.05
     make, call = getattr(pb, f"{method}Request"), getattr(stub, method)
 
     for values, reason in (
