@@ -34,6 +34,7 @@ from ledger.present import Present
 from ledger.requests import Plan, Receipt, Request
 from ledger.settling import first_receipt, follow, receipt_of, rests_on_old
 from ledger.states import States
+from ledger.tails import Known, Tail, Tails
 from ledger.testing.fault_points import reach
 from ledger.views import Look, View, Views
 from ledger.waiting import Waiting
@@ -93,6 +94,7 @@ class Ledger:
             clock=lambda: self.clock(),  # noqa: PLW0108  # As it is then: it may be exchanged.
             min_position_wait_s=self._limits.min_position_wait_s,
         )
+        self._tails = Tails(self._present, self._reads, self._states, self._loader)
         self._committer: GroupCommitter[Waiting] = GroupCommitter(self._commit)
         self._committing: asyncio.Task[None] | None = None
         self._forgetting: asyncio.Task[None] | None = None
@@ -164,6 +166,17 @@ class Ledger:
             Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
         """
         return await self._present.current_many(stream_ids, min_position)
+
+    async def tail(self, stream_id: str, known: Known, beside: str, min_position: int = 0) -> Tail:
+        """Return what a fold of a stream, kept by somebody else, lacks now; in the same view the version of `beside`.
+
+        The state of `beside` is in memory then, to be had by `glance`, unless it moves on. At most `TAIL_EVENTS` rows
+        are returned; `Tail.whole` tells whether these are all.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
+        """
+        return await self._tails.tail(stream_id, known, beside, min_position)
 
     async def resolve(self, as_of: AsOf | None, min_position: int = 0) -> View:
         """Return the view that an AsOf means now.

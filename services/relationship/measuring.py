@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ledger.contact.person import person
 from ledger.domain.fact import Fact
@@ -27,6 +27,9 @@ from rapport.relationship.v1.explaining_pb2 import UnderPolicy
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.levels_pb2 import VIEW_SCOPE_PERSON, VIEW_SCOPE_RELATIONSHIP, ViewScope
 from services.runtime.records import Records
+
+_ATTEMPTS: Final = 8
+"""Times that one who keeps being overtaken asks for now again, before he gets a fold of his own."""
 
 
 class Asked(NamedTuple):
@@ -75,9 +78,16 @@ class Measuring:
             Rejected: as `Ledger.look`; POLICY_UNKNOWN; what publishing the policy would be refused for.
         """
         if asked.now:
-            names = (stream_id, policy_stream(organization_of(stream_id)))
-            looks = await self._ledger.current_many(names, min_position)
-            return await self.of_look(stream_id, looks[stream_id], looks[names[1]].version, asked)
+            policies = policy_stream(organization_of(stream_id))
+            for _ in range(_ATTEMPTS):
+                now = await self._records.now(stream_id, policies, min_position)
+                if now is None:
+                    continue
+                if now.fold is None or not now.fold.version:
+                    return None
+                published: PolicyState | None = self._ledger.glance(policies, now.beside)
+                if published is not None:
+                    return _of_record(stream_id, now.fold, now.view, published, asked)
         return await self.past(stream_id, await self._ledger.resolve(asked.as_of, min_position), asked)
 
     async def of_look(self, stream_id: str, look: Look, policy_version: int, asked: Asked) -> Sight | None:
@@ -91,11 +101,7 @@ class Measuring:
         published: PolicyState | None = self._ledger.glance(policy_stream(organization_of(stream_id)))
         if record is None or published is None or published.version != policy_version:
             return await self.past(stream_id, look.view, asked)  # Others moved on meanwhile.
-        # Nothing was awaited since the record was at its version, so it is what the view shows.
-        at = look.view.occur_time
-        measured = Measured(record, outlook_of(published, at, asked.policy), at)
-        own = Look(record.state, look.view, look.version, look.last_position)
-        return Sight(measured, own, (customer_of(stream_id),))
+        return _of_record(stream_id, record, look.view, published, asked)
 
     async def past(self, stream_id: str, view: View, asked: Asked) -> Sight | None:
         """Return a relationship in a view, folded for its reader alone; None: nothing is recorded of it there.
@@ -135,6 +141,13 @@ class Measuring:
             return each_of[0]
         joined = (map(apart(customer_of(name)), facts) for name, facts in zip(streams, each_of, strict=True))
         return list(heapq.merge(*joined, key=lambda each: each.position))
+
+
+def _of_record(stream_id: str, record: Record, view: View, published: PolicyState, asked: Asked) -> Sight:
+    """Return a relationship by its record and what is published, both just found to be what a view shows."""
+    measured = Measured(record, outlook_of(published, view.occur_time, asked.policy), view.occur_time)
+    look = Look(record.state, view, record.version, record.state.last_position)
+    return Sight(measured, look, (customer_of(stream_id),))
 
 
 async def linked_streams(ledger: Ledger, stream_id: str, own: RelationshipState, view: View) -> tuple[str, ...]:

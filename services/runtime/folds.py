@@ -4,6 +4,9 @@ A fold serves every time and policy; what was known at an earlier position is th
 kept (reciprocity.md 9.3). It is continued in position order by whoever first needs what was recorded since; whoever
 comes meanwhile waits for that and folds nothing twice. A fold is right at every version that it passes through, so it
 is read where its version is the one that the reader's view sees, and else not at all.
+
+Who wants a fold as it is now has it by `now`: one turn with the store for where the log ends and for what the fold
+lacks. Who has a view already, of which the ledger told the version, has it by `at_version`.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from ledger.domain.fact import Fact
 from ledger.domain.times import END_OF_TIME
 from ledger.ledger import Ledger
+from ledger.log.reading import facts
+from ledger.log.store import Head
+from ledger.tails import Known, Tail
 from ledger.views import View
 
 
@@ -41,16 +47,37 @@ class Fold(Protocol):
 F = TypeVar("F", bound=Fold)
 
 
-class _Kept(Generic[F]):
-    """A fold, and the right to continue it."""
+class Now(NamedTuple, Generic[F]):
+    """A fold as it is now."""
 
-    __slots__ = ("counted", "fold", "lock")
+    fold: F | None
+    """None: nothing is recorded in the stream."""
+    view: View
+    beside: int
+    """Version of the other stream in the same view."""
+
+
+class _Kept(Generic[F]):
+    """A fold, how far it goes, and the right to continue it."""
+
+    __slots__ = ("broken", "counted", "fold", "head", "lock", "position", "version")
 
     def __init__(self, fold: F) -> None:
         self.fold = fold
+        self.version = 0
+        """Version of the last event that was read for it, also of one whose topic nobody here knows."""
+        self.position = 0
+        """A log position at or after that event."""
+        self.head: Head | None = None
+        """An end of the log up to which nothing was missing from it."""
+        self.broken = False
+        """A fact may be half in it: it is kept no more, and to be used by nobody."""
         self.counted = 0
         """Pieces for which it counts against the bound."""
         self.lock = asyncio.Lock()
+
+
+_NOTHING: Final = Known(0, None)
 
 
 class Folds(Generic[F]):
@@ -68,6 +95,38 @@ class Folds(Generic[F]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    async def now(self, stream_id: str, beside: str, min_position: int = 0) -> Now[F] | None:
+        """Return the fold of a stream with everything recorded, to be read before the next await.
+
+        `beside`: another stream, whose version in the same view is told. None: others have continued the fold beyond
+        the view meanwhile, or the log was put back behind it; ask again.
+
+        Raises:
+            Rejected: PROJECTION_BEHIND, when the log does not reach `min_position` in time.
+            LogDamaged, StoreFailed, StoreClosed: the stream cannot be read.
+        """
+        kept = self._kept.get(stream_id)
+        while True:
+            known = _NOTHING if kept is None else Known(kept.version, kept.head)
+            tail = await self._ledger.tail(stream_id, known, beside, min_position)
+            if not tail.version:
+                return Now(None, tail.view, tail.beside)
+            kept = kept or self._kept.setdefault(stream_id, _Kept(self._make()))
+            if tail.rows:
+                await self._take_in(stream_id, kept, tail)
+            if kept.broken:
+                return None
+            if tail.whole:
+                break
+            await asyncio.sleep(0)
+        if kept.version != tail.version or kept.position > tail.head.position:
+            return None
+        kept.head = tail.head
+        if self._kept.get(stream_id) is kept:
+            self._kept.move_to_end(stream_id)
+            self._count(stream_id, kept)  # What was asked of it may have made it remember more.
+        return Now(kept.fold, tail.view, tail.beside)
+
     async def at_version(self, stream_id: str, version: int, position: int) -> F | None:
         """Return the fold of a stream at a version, its last up to a log position; to be read before the next await.
 
@@ -84,7 +143,7 @@ class Folds(Generic[F]):
             self._count(stream_id, kept)  # What was asked of it may have made it remember more.
         if kept.fold.version < version:
             await self._continue(stream_id, kept, version, position)
-        return kept.fold if kept.fold.version == version else None
+        return kept.fold if kept.fold.version == version and not kept.broken else None
 
     async def past(self, stream_id: str, view: View) -> F:
         """Return a fold of what was recorded up to a view's position, its reader's alone.
@@ -115,15 +174,30 @@ class Folds(Generic[F]):
         """Fold what is lacking up to a version, unless somebody else did while this waited for its turn."""
         async with kept.lock:
             fold = kept.fold
-            if fold.version >= version:
+            if kept.broken or fold.version >= version:
                 return
             try:
                 await self._ledger.feed(stream_id, View(END_OF_TIME, position), fold.evolve, fold.version)
             except Exception:
-                self._forget(stream_id, kept)  # A fact may be half in it.
+                self._drop(stream_id, kept)
                 raise
             finally:
+                kept.version, kept.position = max(kept.version, fold.version), max(kept.position, position)
                 self._count(stream_id, kept)
+
+    async def _take_in(self, stream_id: str, kept: _Kept[F], tail: Tail) -> None:
+        """Fold those rows of a tail that others have not folded meanwhile."""
+        async with kept.lock:
+            rows = tail.rows[max(0, kept.version + 1 - tail.rows[0].version) :]
+            if kept.broken or not rows:
+                return
+            try:
+                for fact in facts(rows):
+                    kept.fold.evolve(fact)
+            except Exception:
+                self._drop(stream_id, kept)
+                raise
+            kept.version, kept.position = rows[-1].version, rows[-1].position
 
     def _count(self, stream_id: str, kept: _Kept[F]) -> None:
         if self._kept.get(stream_id) is not kept:
@@ -133,6 +207,10 @@ class Folds(Generic[F]):
         kept.counted = pieces
         while self.pieces > self._pieces_max and len(self._kept) > 1:
             self._forget(*next(iter(self._kept.items())))
+
+    def _drop(self, stream_id: str, kept: _Kept[F]) -> None:
+        kept.broken = True
+        self._forget(stream_id, kept)
 
     def _forget(self, stream_id: str, kept: _Kept[F]) -> None:
         if self._kept.get(stream_id) is kept:
