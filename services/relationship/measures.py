@@ -7,6 +7,8 @@ import asyncio
 from ledger.domain.identifiers import policy_stream, relationship_stream
 from ledger.ledger import Ledger
 from ledger.measure import tactics
+from ledger.measure.measured import Measured
+from ledger.measure.remembering import remembered
 from ledger.views import Look
 from rapport.relationship.v1 import relationship_pb2 as shapes
 from rapport.relationship.v1 import relationship_service_pb2 as pb
@@ -33,7 +35,10 @@ class Measures:
         sight = await self.measuring.sight(stream_id, asked, request.min_position)
         if sight is None:
             raise translate.unknown(request.organization_id, request.customer_id)
-        _tell_look(told, request, request.customer_id, sight.look)
+        if asked.now:
+            tell_now(told, request.organization_id, request.customer_id, sight)
+        else:
+            _tell_look(told, request, request.customer_id, sight.look)
         tell_measures(told.measures, sight.measured, request.measures)
         tell_scope(told.measures, sight, asked.scope)
         if MEASURE_GROUP_TACTICS in request.measures:  # By name only: it takes views of the past.
@@ -106,6 +111,24 @@ class Measures:
             return {customer_id: looks[stream_id] for customer_id, stream_id in names.items()}
         view = await self._ledger.resolve(request.as_of, request.min_position)
         return {customer_id: await self._ledger.state_at(stream_id, view) for customer_id, stream_id in names.items()}
+
+
+def tell_now(told: shapes.Relationship, organization_id: str, customer_id: str, sight: Sight) -> None:
+    """Fill in a relationship of now but for its measures: what was recorded, as told before where it is the same."""
+
+    def recorded(_: Measured) -> tuple[shapes.Relationship, int | None]:
+        made = shapes.Relationship()
+        return made, translate.tell_recorded(made, organization_id, customer_id, sight.look)
+
+    known, last_occur_time = remembered(sight.measured, "recorded", recorded, _never)
+    told.CopyFrom(known)
+    now, position, _ = sight.look.view
+    at = now if last_occur_time is None else max(now, last_occur_time)
+    translate.tell_standing(told, sight.look.state, position, at)
+
+
+def _never(_: Measured) -> None:
+    return None
 
 
 def _tell_look(

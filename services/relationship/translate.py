@@ -99,22 +99,34 @@ def tell(
     the future of the answer.
     """
     # Messages are filled where they stand: made apart, each would be copied into the one around it.
-    state: RelationshipState = look.state
-    last_occur_time = state.last_occur_time
+    last_occur_time = tell_recorded(told, organization_id, customer_id, look)
     if occur_time is None:
         now = look.view.occur_time
         occur_time = now if last_occur_time is None else max(now, last_occur_time)
+    tell_standing(told, look.state, position, occur_time)
+
+
+def tell_recorded(told: shapes.Relationship, organization_id: str, customer_id: str, look: Look) -> int | None:
+    """Fill in what of a relationship stays as it is until something is recorded; return its `last_occur_time`."""
+    state: RelationshipState = look.state
+    last_occur_time = state.last_occur_time
     told.organization_id = organization_id
     told.customer_id = customer_id
-    told.position = position
     told.version = look.version
     told.last_position = look.last_position
-    told.as_of.position = position
-    _set_time(told.as_of.occur_time, occur_time)
     _set_time(told.first_occur_time, state.first_occur_time)
     _set_time(told.last_occur_time, last_occur_time)
     _tell_interactions(told.interactions, state.interactions)
-    _tell_exchanges(told, state.exchanges, occur_time)
+    told.exchanges.SetInParent()  # Also where there are none.
+    return last_occur_time
+
+
+def tell_standing(told: shapes.Relationship, state: RelationshipState, position: int, occur_time: int) -> None:
+    """Fill in the rest: where it is seen from, and what the clock may move."""
+    told.position = told.as_of.position = position
+    _set_time(told.as_of.occur_time, occur_time)
+    if state.exchange_version:
+        _tell_exchanges(told, state.exchanges, occur_time)
     _tell_consents(told, state, occur_time)
 
 
@@ -238,7 +250,6 @@ def _tell_interactions(told: shapes.InteractionTotals, state: InteractionState) 
 
 def _tell_exchanges(told: shapes.Relationship, state: ExchangeState, at: int) -> None:
     exchanges = told.exchanges
-    exchanges.SetInParent()  # Also where there are none.
     exchanges.count = state.count
     exchanges.reversed = state.reversed
     exchanges.one_sided = state.one_sided

@@ -10,17 +10,23 @@ from itertools import pairwise
 import pytest
 
 from ledger.domain.fact import Fact
+from ledger.domain.times import timestamp
 from ledger.measure.involvement import DAY
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import Outlook, outlook_of
 from ledger.measure.record import Record
 from ledger.measure.rules import Rules
 from ledger.measure.steady import steady_until
+from ledger.views import Look, View
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
 from rapport.relationship.v1 import measures_pb2 as pb
+from rapport.relationship.v1.relationship_pb2 import Relationship
 from services.relationship.measure_translate import tell_measures
+from services.relationship.measures import tell_now
+from services.relationship.measuring import Sight
+from services.relationship.translate import tell
 from tests.contact_histories import stream
-from tests.measured_histories import MeasuredDraw
+from tests.measured_histories import START, MeasuredDraw, traded
 from tests.property.test_past_views import RicherDraw, published
 from tests.property.test_relationship_by_brute_reading import SHORT
 
@@ -82,6 +88,36 @@ def test_a_consent_that_ends_is_told_at_once(seed: int) -> None:
             return
         told(kept, outlook, at - 1)
         assert told(kept, outlook, at) == told(folded(facts), outlook, at)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_relationship_asked_for_again_is_shown_as_to_who_asks_first(seed: int) -> None:
+    draw = MeasuredDraw(seed)
+    kept, known, at = Record(), 0, START
+    for _ in range(6):
+        for _ in range(draw.random.choice([1, 5, 10])):
+            at += draw.random.randrange(1, 3 * DAY)
+            draw.add(at)
+        held = traded(f"held-{len(draw.history.facts)}", paid=500)
+        held.pending_until.CopyFrom(timestamp(at + 5 * DAY))
+        draw.history.add(held, at)
+        facts = [fact for name, fact in draw.history.facts if name == stream("c")]
+        for fact in facts[known:]:
+            kept.evolve(fact)
+        known = len(facts)
+        outlook = outlook_of(draw.history.published(), at)
+        for later in (0, 1, DAY, 5 * DAY - 1, 5 * DAY, 400 * DAY):
+            assert shown(kept, outlook, at + later) == shown(folded(facts), outlook, at + later), later
+
+
+def shown(record: Record, outlook: Outlook, at: int) -> Relationship:
+    """Return what is told of a relationship beside its measures, and let it be what a past view would tell."""
+    look = Look(record.state, View(at, 1_000), record.version, record.state.last_position)
+    now, past = Relationship(), Relationship()
+    tell_now(now, "acme", "c", Sight(Measured(record, outlook, at), look, ("c",)))
+    tell(past, "acme", "c", look, 1_000)
+    assert past == now
+    return now
 
 
 @pytest.mark.parametrize("seed", range(20))
