@@ -68,11 +68,7 @@ class KeptInTables:
         Raises:
             ProgressMoved: it is not at `before` any more. Nothing was changed.
         """
-        try:
-            table.store(self._database, before, after, changes, watched, aggregates)
-        except BaseException:
-            self.forget()
-            raise
+        table.store(self._database, before, after, changes, watched, aggregates)
         for row in watched:
             self._none_due_before = min(self._none_due_before, row.due)
             self._remember((row.organization_id, row.customer_id), row)
