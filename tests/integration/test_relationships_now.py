@@ -9,9 +9,12 @@ import asyncio
 import random
 import threading
 from collections import Counter
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 
@@ -20,8 +23,10 @@ from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import PolicyState
 from ledger.ledger import Ledger
 from ledger.log.reading import facts
+from ledger.log.recorders import open_store
 from ledger.log.store import EventRow, Head, Store
 from ledger.measure.record import Record
+from ledger.opening import open_ledger
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.privacy_pb2 import ErasureStarted
 from rapport.events.v1.relationship_types_pb2 import TypeCatalogue, TypesPublished
@@ -37,6 +42,7 @@ NOW_ASKED = Asked(AsOf())
 POLICIES = policy_stream("acme")
 
 another = test_ledger_races.another
+keys_in = test_ledger_races.keys_in
 ledger = test_ledger_races.ledger
 threaded = test_ledger_races.threaded
 
@@ -428,7 +434,7 @@ async def test_a_record_that_broke_is_used_by_nobody(threaded: Ledger, monkeypat
             check(each, threaded.store)
 
 
-async def test_a_damaged_event_is_told_every_time_it_is_in_the_way(another: Opener, tmp_path: Any) -> None:
+async def test_a_damaged_event_is_told_every_time_it_is_in_the_way(another: Opener, tmp_path: Path) -> None:
     ledger = await another()
     receipts = [await ledger.execute(request(), [visit()]) for _ in range(3)]
     damage(tmp_path, receipts[1].position)
@@ -448,41 +454,65 @@ async def test_a_damaged_event_is_told_every_time_it_is_in_the_way(another: Open
 async def test_every_answer_is_what_the_log_held_at_its_position(
     threaded: Ledger, another: Opener, seed: int, pieces_max: int
 ) -> None:
-    chance = random.Random(seed)
-    other = await another()
-    ledgers = [threaded, other]
-    await register_assets(threaded)
-    for each in (ANNA, BERT):
-        await threaded.execute(request(), [visit(each)])
-    readers = [reader(each, pieces_max=pieces_max) for each in ledgers]
-    acknowledged, versions = 0, count(1)
+    await Mingling(random.Random(seed), [threaded, await another()], pieces_max).go()
 
-    async def write() -> None:
-        nonlocal acknowledged
+
+@pytest.mark.postgres
+async def test_every_answer_is_what_the_log_held_at_its_position_over_postgresql(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    ledgers = []
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            opened = await open_ledger(
+                open_store(postgres_url), keys_in(tmp_path), new_log_id=str(uuid4()), clock=lambda: NOW
+            )
+            stack.push_async_callback(opened.close)
+            ledgers.append(opened)
+        await Mingling(random.Random(1), ledgers, pieces_max=100_000).go()
+
+
+class Mingling:
+    """Some who write through several ledgers over one log, and some who look."""
+
+    def __init__(self, chance: random.Random, ledgers: list[Ledger], pieces_max: int) -> None:
+        self.chance = chance
+        self.ledgers = ledgers
+        self.readers = [reader(each, pieces_max=pieces_max) for each in ledgers]
+        self.numbers = count(1)
+        self.acknowledged = 0
+
+    async def go(self) -> None:
+        await register_assets(self.ledgers[0])
+        for each in (ANNA, BERT):
+            await self.ledgers[0].execute(request(), [visit(each)])
+        await asyncio.gather(self.write(), self.write(), self.look(), self.look(), self.look())
+
+    async def write(self) -> None:
         for number in range(30):
-            steps = [
-                chance.choice(
-                    [
-                        visit(chance.choice([ANNA, BERT])),
-                        purchase(f"x-{next(versions)}", stream_id=chance.choice([ANNA, BERT])),
-                        publish(next(versions)),
-                        Bare(chance.choice([ANNA, BERT]), "privacy.erasure_started.v1", ErasureStarted(), NOW)
-                        if number > 25
-                        else visit(COLD),
-                    ]
-                )
-                for _ in range(chance.randrange(1, 4))
+            steps = [self.step(erasing=number > 25) for _ in range(self.chance.randrange(1, 4))]
+            receipt = await self.chance.choice(self.ledgers).execute(request(), steps)
+            self.acknowledged = max(self.acknowledged, receipt.position)
+            await self.pause()
+
+    def step(self, *, erasing: bool) -> Any:
+        name = self.chance.choice([ANNA, BERT])
+        return self.chance.choice(
+            [
+                visit(name),
+                purchase(f"x-{next(self.numbers)}", stream_id=name),
+                publish(next(self.numbers)),
+                Bare(name, "privacy.erasure_started.v1", ErasureStarted(), NOW) if erasing else visit(COLD),
             ]
-            receipt = await chance.choice(ledgers).execute(request(), steps)
-            acknowledged = max(acknowledged, receipt.position)
-            await asyncio.sleep(chance.choice([0, 0, 0.001]))
+        )
 
-    async def look() -> None:
+    async def look(self) -> None:
         for _ in range(40):
-            stream_id, wanted = chance.choice([ANNA, BERT]), acknowledged
-            sight = await chance.choice(readers).see(stream_id, chance.choice([0, wanted]))
+            stream_id, wanted = self.chance.choice([ANNA, BERT]), self.acknowledged
+            sight = await self.chance.choice(self.readers).see(stream_id, self.chance.choice([0, wanted]))
             assert sight.look.view.position >= wanted
-            check(sight, threaded.store, stream_id)
-            await asyncio.sleep(chance.choice([0, 0, 0.001]))
+            check(sight, self.ledgers[0].store, stream_id)
+            await self.pause()
 
-    await asyncio.gather(write(), write(), look(), look(), look())
+    async def pause(self) -> None:
+        await asyncio.sleep(self.chance.choice([0, 0, 0.001]))
