@@ -10,8 +10,10 @@ import ast
 import inspect
 import re
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
@@ -56,6 +58,9 @@ class Reference:
     def __init__(self, files: Sequence[FileDescriptorProto]) -> None:
         self._files = files
         self._nodes = {file.name: list(nodes(file)) for file in files}
+        self._below: defaultdict[tuple[str, str], list[Node]] = defaultdict(list)
+        for node in chain.from_iterable(self._nodes.values()):
+            self._below[node.name.rpartition(".")[0], node.kind].append(node)
         self._places = dict(self._find_places())
         self._reasons = {
             _last(node.name).removeprefix(REASON_PREFIX)
@@ -250,9 +255,7 @@ class Reference:
         return self._of(package, "service")
 
     def _children(self, parent: Node, kind: str) -> list[Node]:
-        scope = f"{parent.name}."
-        found = [node for each in self._nodes.values() for node in each if node.kind == kind]
-        return [node for node in found if node.name.startswith(scope) and "." not in node.name[len(scope) :]]
+        return self._below[parent.name, kind]
 
 
 def settings_page() -> str:
