@@ -46,7 +46,8 @@ Path = tuple[int, ...]
 
 def nodes(file: FileDescriptorProto) -> Iterator[Node]:
     """Yield everything `file` defines, in the order of the text within each kind; entries of maps are left out."""
-    comments = {tuple(place.path): comment(place) for place in file.source_code_info.location}
+    told = (place for place in file.source_code_info.location if place.leading_comments or place.trailing_comments)
+    comments = {tuple(place.path): comment(place) for place in told}
     for index, message in enumerate(file.message_type):
         yield from message_nodes(message, file.package, (FILE_MESSAGE, index), comments, file)
     for index, enum in enumerate(file.enum_type):
