@@ -18,12 +18,12 @@ from ledger.testing.store_samples import (
     append,
     check_race,
     event,
+    fresh,
     gather,
     put,
     race,
     race_in_process,
     race_until_killed,
-    spawn,
     start_at_once,
     whole_log,
 )
@@ -51,9 +51,9 @@ class RaceRules:
 
     @pytest.mark.timeout(180)
     def test_two_processes_write_and_a_reader_never_meets_a_hole_or_a_late_event(self, url: str, store: Store) -> None:
-        results, together = spawn.SimpleQueue(), spawn.Barrier(2)
+        results, together = fresh.SimpleQueue(), fresh.Barrier(2)
         writers = [
-            spawn.Process(target=race_in_process, args=(url, seed, 8 * self.ROUNDS, results, together))
+            fresh.Process(target=race_in_process, args=(url, seed, 8 * self.ROUNDS, results, together))
             for seed in (1, 2)
         ]
         for writer in writers:
@@ -76,8 +76,8 @@ class RaceRules:
 
     @pytest.mark.timeout(120)
     def test_processes_that_start_at_once_on_an_empty_database_all_succeed(self, url: str) -> None:
-        results, together = spawn.SimpleQueue(), spawn.Barrier(4)
-        starters = [spawn.Process(target=start_at_once, args=(url, seed, results, together)) for seed in range(4)]
+        results, together = fresh.SimpleQueue(), fresh.Barrier(4)
+        starters = [fresh.Process(target=start_at_once, args=(url, seed, results, together)) for seed in range(4)]
         for starter in starters:
             starter.start()
         acknowledged = gather(starters, results)
@@ -179,8 +179,8 @@ class RaceRules:
     def test_a_writer_that_is_killed_loses_nothing_acknowledged_and_tears_nothing(self, url: str, place: str) -> None:
         store = open_store(url)
         try:
-            results = spawn.SimpleQueue()
-            writer = spawn.Process(target=race_until_killed, args=(url, f"append.{place}:20:kill", results))
+            results = fresh.SimpleQueue()
+            writer = fresh.Process(target=race_until_killed, args=(url, f"append.{place}:20:kill", results))
             writer.start()
             acknowledged: Acknowledged = []
             while writer.is_alive() or not results.empty():

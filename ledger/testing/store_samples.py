@@ -14,8 +14,12 @@ ALICE, BOB, CAROL = "shop/alice", "shop/bob", "shop/carol"
 NOON = 1_700_000_000_000_000
 """A time in microseconds."""
 
-spawn = multiprocessing.get_context("spawn")
-"""Processes that share nothing: a fork would take connections and locks along."""
+fresh = multiprocessing.get_context("forkserver")
+"""Processes that share nothing: a fork of this one would take connections and locks along.
+
+They are forks of one that has imported this module and done nothing else; importing takes longer than most tests.
+"""
+fresh.set_forkserver_preload([__name__])
 
 
 def event(stream_id: str, version: int, state: bytes = b"state", topic: str = "topic.v1") -> NewEvent:

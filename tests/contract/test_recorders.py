@@ -23,7 +23,7 @@ from ledger.log.store import Appended, Head
 from ledger.log.writer_lock import WriterLock
 from ledger.testing import fault_points
 from ledger.testing.recorder_contract import StoreContract
-from ledger.testing.store_samples import ALICE, NOON, append, event, key, put, spawn, whole_log
+from ledger.testing.store_samples import ALICE, NOON, append, event, fresh, key, put, whole_log
 from tests import library_suites as library
 
 
@@ -282,7 +282,7 @@ def test_another_store_still_works_after_one_of_two_was_closed(path: Path, store
 
 
 def test_a_store_without_its_checkpoint_is_recovered_by_the_next(path: Path) -> None:
-    child = spawn.Process(target=_write_and_die, args=(str(path),))
+    child = fresh.Process(target=_write_and_die, args=(str(path),))
     child.start()
     child.join()
     assert wal_size(path) > 0
