@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
@@ -24,8 +23,6 @@ from services.relationship.measuring import Sight
 EVIDENCE_MAX: Final = 64
 """Positions told with a measure; an explanation has all of them."""
 
-_M = TypeVar("_M", bound=Message)
-_R = TypeVar("_R")
 Groups = Collection[explaining.MeasureGroup.ValueType]
 
 
@@ -120,10 +117,7 @@ def _lifecycle(told: pb.Measures, m: Measured) -> None:
 
 
 def _strength(told: pb.Measures, m: Measured) -> None:
-    _tell_once(m, m.strength, told.strength, _tell_strength)
-
-
-def _tell_strength(of: pb.Strength, strength: results.Strength) -> None:
+    strength, of = m.strength, told.strength
     of.score_ppm = strength.score
     of.band = strength.band
     of.coverage_ppm = strength.coverage
@@ -282,23 +276,10 @@ def _knowledge(told: pb.Measures, m: Measured) -> None:
 
 
 def _open_hours(told: pb.Measures, m: Measured) -> None:
-    _tell_once(m, m.open_hours, told.open_hours, _tell_open_hours)
-
-
-def _tell_open_hours(of: pb.OpenHours, hours: tuple[results.OpenHour, ...]) -> None:
+    of = told.open_hours
     of.provenance = PROVENANCE_INFERRED
-    for each in hours:
+    for each in m.open_hours:
         tell_ratio(of.hours.add(hour_of_week=each.hour_of_week).share, each.share)
-
-
-def _tell_once(m: Measured, measure: _R, of: _M, fill: Callable[[_M, _R], None]) -> None:
-    """Fill in a measure that is remembered; the message is remembered with it, as long as the measure is the same."""
-    memo, name = m.record.memo, fill.__name__
-    known: tuple[_R, _M] | None = memo.get(name)
-    if known is None or known[0] is not measure:
-        known = memo[name] = measure, type(of)()
-        fill(known[1], measure)
-    of.CopyFrom(known[1])
 
 
 _TELL: Final[Mapping[Any, Callable[[pb.Measures, Measured], None]]] = {
