@@ -35,8 +35,10 @@ from services.runtime.logs import configure
 from services.runtime.run import ServiceModule, serve
 from services.runtime.settings import Secret, Settings
 from services.standalone import SERVICES
+from tests.forking import PYTHONPATH, ROOT, ForkedModule
 
-ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["ROOT", "ServerProcess", "Serving", "eventually", "serving"]
+
 START_S = 60.0
 STOP_S = 60.0
 
@@ -97,7 +99,10 @@ async def serving(
 
 
 class ServerProcess:
-    """A server in a process of its own, the standalone one by default. A context manager; may be started again."""
+    """A server in a process of its own, the standalone one by default. A context manager; may be started again.
+
+    It is forked from a process that has imported everything, unless it is to be run under a command or to be `fresh`.
+    """
 
     def __init__(
         self,
@@ -106,16 +111,19 @@ class ServerProcess:
         module: str = "services.standalone",
         settings: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        fresh: bool = False,
     ) -> None:
         """Prepare it.
 
         settings: variables, such as {"RAPPORT_TEST_FAULT": ...}. prefix: a command to run it under, such as strace.
+        fresh: Python is started for it, as an operator does.
         """
         self._data_dir = data_dir
         self._module = module
         self._settings = dict(settings or {})
         self._prefix = list(prefix)
-        self._process: subprocess.Popen[str] | None = None
+        self._fresh = fresh or bool(prefix)
+        self._process: subprocess.Popen[str] | ForkedModule | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._readers: list[threading.Thread] = []
         self.stderr: list[str] = []
@@ -135,14 +143,7 @@ class ServerProcess:
 
     def start(self) -> Self:
         """Start it and wait until it listens; a second start uses the port of the first."""
-        process = subprocess.Popen(
-            [*self._prefix, sys.executable, "-m", self._module],
-            cwd=ROOT,
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = self._launch()
         self._process, self._lines = process, queue.SimpleQueue()
         self._readers = [
             threading.Thread(target=self._read_stdout, args=(process, self._lines), daemon=True),
@@ -192,27 +193,38 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def _launch(self) -> subprocess.Popen[str] | ForkedModule:
+        if not self._fresh:
+            return ForkedModule(self._module, self._environment())
+        return subprocess.Popen(
+            [*self._prefix, sys.executable, "-m", self._module],
+            cwd=ROOT,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RAPPORT_")}
-        paths = os.pathsep.join([str(ROOT), str(ROOT / "protos")])
         mine = {
             "RAPPORT_DATA_DIR": str(self._data_dir),
             "RAPPORT_LISTEN": self.target or "127.0.0.1:0",
             "RAPPORT_NATS_URL": "off",
             "RAPPORT_DETECTOR": "thread",  # One process less to start, where a test is not about it.
-            "PYTHONPATH": paths,
+            "PYTHONPATH": PYTHONPATH,
         }
         return {**clean, **mine, **self._settings}
 
     @staticmethod
-    def _read_stdout(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    def _read_stdout(process: subprocess.Popen[str] | ForkedModule, lines: queue.SimpleQueue[str | None]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             lines.put(line)
         lines.put(None)
         process.stdout.close()
 
-    def _read_stderr(self, process: subprocess.Popen[str]) -> None:
+    def _read_stderr(self, process: subprocess.Popen[str] | ForkedModule) -> None:
         assert process.stderr is not None
         self.stderr.extend(process.stderr)
         process.stderr.close()

@@ -225,7 +225,7 @@ async def test_a_loading_stream_answers_what_was_read_and_says_that_the_rest_is_
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_says_where_it_listens_and_stops_when_told(tmp_path: Path, number: int) -> None:
-    with ServerProcess(tmp_path / "data") as server:
+    with ServerProcess(tmp_path / "data", fresh=True) as server:
         limits = Path(f"/proc/{server.pid}/limits").read_text(encoding="ascii")
         server.signal(number)
         code = server.wait()
@@ -267,7 +267,7 @@ def test_a_second_process_on_the_same_port_does_not_start(tmp_path: Path) -> Non
 def test_a_process_that_is_set_up_wrongly_says_so_and_does_not_start(
     tmp_path: Path, settings: dict[str, str], said: str
 ) -> None:
-    server = ServerProcess(tmp_path, settings=settings)
+    server = ServerProcess(tmp_path, settings=settings, fresh=True)
 
     with pytest.raises(AssertionError):
         server.start()
@@ -295,7 +295,7 @@ async def test_a_process_whose_ledger_fails_ends_with_its_error_and_keeps_nobody
 
 @pytest.mark.parametrize("module", ["services.interaction", "services.consent"])
 async def test_a_service_runs_in_a_process_of_its_own(tmp_path: Path, module: str) -> None:
-    server = ServerProcess(tmp_path, module=module)
+    server = ServerProcess(tmp_path, module=module, fresh=True)
     await asyncio.to_thread(server.start)
     async with grpc.aio.insecure_channel(server.target) as channel:
         stub = stubs.InteractionServiceStub(channel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -19,15 +18,14 @@ from tests.fault.history import History, Operation, faults
 from tests.fault.load import Load
 from tests.fault.stored import embedded_log
 from tests.fault.writing_process import open_in, requests, write, write_traced
-from tests.server import ROOT, ServerProcess, eventually
+from tests.forking import fork
+from tests.server import ServerProcess, eventually
 
 CALLS = "pwrite64,fdatasync,fsync,ftruncate,unlink"
 REQUESTS = 24
 RUN_S = 30.0
 BUDGET_S = 60.0
 """Time for one sweep: where a run is slow, fewer calls are tried, evenly spread."""
-FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["tests.fault.writing_process"])
 
 pytestmark = [
     pytest.mark.strace,
@@ -38,11 +36,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("fault", ["signal=SIGKILL", "error=EIO", "error=ENOSPC"])
-async def test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing(
-    tmp_path: Path, fault: str, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Read when the process is started from which writers are forked.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "protos")]))
+async def test_a_fault_at_any_write_or_sync_loses_and_doubles_nothing(tmp_path: Path, fault: str, seed: int) -> None:
     calls = _calls(tmp_path / "whole", seed)
     started, tried, met, at = time.monotonic(), 0, 0, 0
     while at < len(calls) and time.monotonic() - started < BUDGET_S:
@@ -96,8 +90,7 @@ def _write(folder: Path, seed: int, what: str, trace: Path) -> list[str]:
     """Write in a process of its own under strace; return the lines it said before it ended, however it did."""
     folder.mkdir()
     said = folder.with_suffix(".said")
-    writer = FORKING.Process(target=write_traced, args=(folder, seed, REQUESTS, said))
-    writer.start()
+    writer = fork(write_traced, folder, seed, REQUESTS, said)
     eventually(said.exists, RUN_S)  # Before it, modules may be imported, which is slow when traced.
     command = ["strace", "-f", "-qq", "-p", str(writer.pid), "-o", str(trace), "-e", f"trace={CALLS}", "-e", what]
     try:
