@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "protos")])
 
 _FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["services.standalone", "services.runtime.run", "tests.fault.writing_process"])
+_FORKING.set_forkserver_preload(
+    ["services.standalone", "services.runtime.run", "tests.fault.writing_process", "tests.fault.finding_process"]
+)
 
 
 def fork(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
