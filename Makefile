@@ -18,11 +18,12 @@ PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --requir
 CODE := $(wildcard ledger services tests tools benchmarks examples)
 # Folders of tests that are not there are passed over, so that every target works in a partial checkout too.
 FAST := $(wildcard tests/unit tests/contract tests/golden)
-# Tests wait for servers and disks half of the time, so several processes share them, as tests/conftest.py says. With 0 or
-# 1 everything runs in the one process that make starts, as a debugger needs it.
+# Tests wait for servers and disks half of the time, those of faults most of it, so several processes share them, as
+# tests/conftest.py says. With 0 or 1 everything runs in the one process that make starts, as a debugger needs it.
 TEST_WORKERS ?= 2
-in_workers = $(if $(filter-out 0 1,$(TEST_WORKERS)),-n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder)
-run_tests = $(if $(1),$(PY) -m pytest $(in_workers) $(1) $(ARGS),@echo 'no such tests in this checkout')
+FAULT_WORKERS ?= $(if $(filter 2,$(TEST_WORKERS)),3,$(TEST_WORKERS))
+in_workers = $(if $(filter-out 0 1,$(1)),-n $(1) --dist loadfile --no-loadscope-reorder)
+run_tests = $(if $(1),$(PY) -m pytest $(call in_workers,$(or $(2),$(TEST_WORKERS))) $(1) $(ARGS),@echo 'no such tests in this checkout')
 
 .PHONY: help install run up down proto proto-baseline verify format lint types layers buf test test-fast \
   test-integration test-fault test-e2e examples bench bench-check docs check locks clean
@@ -80,7 +81,7 @@ test-integration: $(DEV) ## Random tests of properties, and tests with real Post
 	$(call run_tests,$(wildcard tests/property tests/integration))
 
 test-fault: $(DEV) ## Crashes, lost replies, full disks
-	$(call run_tests,$(wildcard tests/fault))
+	$(call run_tests,$(wildcard tests/fault),$(FAULT_WORKERS))
 
 test-e2e: $(DEV) ## Whole processes, signals, the command line, the purchase history
 	$(call run_tests,$(wildcard tests/e2e))
