@@ -29,11 +29,13 @@ def pytest_configure() -> None:
 # Workers take files, whose fixtures the tests share, and these. Names, because marks do not reach the process that
 # shares out: xdist 3.8 hands them over in node ids, which pytest 9.2 lets nobody change.
 GROUPS = {
-    # As long as whole files.
-    "test_import_cdnow.py::test_killing_the_server_in_between_ends_in_the_same_state": "import and kill",
-    # They share an import that takes a minute.
+    # Each shares what takes a minute to import, or a quarter of one.
     "test_import_cdnow.py::test_the_same_on_postgresql": "history on PostgreSQL",
     "test_reciprocity_cdnow.py::test_random_views_agree_with_the_brute_model[imported_on": "history on PostgreSQL",
+    "test_import_cdnow.py::test_the_sample": "sample",
+    "test_import_cdnow.py::test_killing": "sample",
+    "test_programmes_cdnow.py::test_repeats_of_the_sample": "sample",
+    "test_programmes_cdnow.py::test_standings_of_now": "sample",
     "test_import_cdnow.py": "history on SQLite",
     "test_reciprocity_cdnow.py": "history on SQLite",
     "test_programmes_cdnow.py": "history on SQLite",

@@ -1,4 +1,4 @@
-"""The purchase history on a server: imported once for all tests that read it, with the sample policy published before.
+"""The purchase history on servers: imported once for all tests that read it, with the sample policy published before.
 
 The policy comes first so that every later position of the log knows it; purchases change by it as little as by any
 opinion. Tests that read the shared servers leave the organization `cdnow` as they find it.
@@ -51,6 +51,20 @@ def history_on_a_server(
         _register_assets(server.target)
         _output(_command("policy", "valuation", "publish", "cdnow", str(POLICY), "--target", server.target))
         yield ImportedHistory(server, figures_of(start_import(server, master, mapping)))
+
+
+def mapping_of_the_sample(folder: Path) -> Path:
+    """Write a mapping for the file with a tenth of the customers, which has a column more and no header."""
+    text = MAPPING.read_text()
+    for old, new in (
+        ("header_lines = 1", "header_lines = 0"),
+        ('columns = ["customer", "date"', 'columns = ["customer", "sample", "date"'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    mapping = folder / "sample.toml"
+    mapping.write_text(text)
+    return mapping
 
 
 def _register_assets(target: str) -> None:

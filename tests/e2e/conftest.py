@@ -9,10 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.cdnow import ImportedHistory, history_on_a_server
+from tests.e2e.cdnow import ImportedHistory, history_on_a_server, mapping_of_the_sample
 from tests.postgres_server import address, postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
+
+# To find the changes of the whole history takes longer than to import it; those of a tenth are found meanwhile.
+WITHOUT_CHANGES, WITH_CHANGES = {"RAPPORT_DETECTOR": "off"}, {"RAPPORT_DETECTOR": "process"}
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +25,15 @@ def master(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sample_lines(shared_data: Path) -> Path:
+    """The file with the purchases of a tenth of the customers."""
+    return shared_data / "cdnow" / "CDNOW_sample.txt"
+
+
+@pytest.fixture(scope="session")
 def imported(tmp_path_factory: pytest.TempPathFactory, master: Path) -> Iterator[ImportedHistory]:
     """A server on SQLite with the whole history. Shared: nobody may write to the organization `cdnow`."""
-    # In a process of its own, so that an import is not slower by what changes and reports cost.
-    settings = {"RAPPORT_DETECTOR": "process"}
-    with history_on_a_server(tmp_path_factory.mktemp("cdnow") / "data", master, settings) as history:
+    with history_on_a_server(tmp_path_factory.mktemp("cdnow") / "data", master, WITHOUT_CHANGES) as history:
         yield history
 
 
@@ -34,11 +41,35 @@ def imported(tmp_path_factory: pytest.TempPathFactory, master: Path) -> Iterator
 def imported_on_postgresql(
     tmp_path_factory: pytest.TempPathFactory, master: Path, postgres_server: str
 ) -> Iterator[ImportedHistory]:
-    """A server on PostgreSQL with the whole history. Shared as well; the database goes with its server."""
-    name = f"rapport_cdnow_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    """A server on PostgreSQL with the whole history. Shared as well."""
     folder = tmp_path_factory.mktemp("cdnow-postgresql") / "data"
-    settings = {"RAPPORT_STORE_URL": address(postgres_server, dbname=name), "RAPPORT_DETECTOR": "off"}
+    settings = {**WITHOUT_CHANGES, **on_postgresql(postgres_server)}
     with history_on_a_server(folder, master, settings) as history:
         yield history
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory, sample_lines: Path) -> Iterator[ImportedHistory]:
+    """A server on SQLite with a tenth of the history, of which changes are found while it comes. Shared as well."""
+    folder = tmp_path_factory.mktemp("sample")
+    with history_on_a_server(folder / "data", sample_lines, WITH_CHANGES, mapping_of_the_sample(folder)) as history:
+        yield history
+
+
+@pytest.fixture(scope="session")
+def sample_on_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, sample_lines: Path, postgres_server: str
+) -> Iterator[ImportedHistory]:
+    """The same on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("sample-postgresql")
+    settings = {**WITH_CHANGES, **on_postgresql(postgres_server)}
+    with history_on_a_server(folder / "data", sample_lines, settings, mapping_of_the_sample(folder)) as history:
+        yield history
+
+
+def on_postgresql(server: str) -> dict[str, str]:
+    """Return the settings for a database of its own, which goes with its server."""
+    name = f"rapport_cdnow_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return {"RAPPORT_STORE_URL": address(server, dbname=name)}

@@ -24,7 +24,7 @@ from rapport.events.v1.exchange_pb2 import ExchangeRecorded
 from rapport.relationship.v1 import relationship_service_pb2 as relationship_messages
 from rapport.relationship.v1.relationship_pb2 import Relationship
 from services.client import Client, RetryPolicy, view
-from tests.e2e.cdnow import MAPPING, ImportedHistory, figures_of, start_import
+from tests.e2e.cdnow import ImportedHistory, figures_of, mapping_of_the_sample, start_import
 from tests.server import ServerProcess, eventually
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -61,11 +61,11 @@ def units_of(relationship: Relationship) -> Counter[str]:
     return units
 
 
-async def listed(client: Client, as_of: datetime | None = None) -> Figures:
+async def listed(client: Client, as_of: datetime | None = None, organization_id: str = "cdnow") -> Figures:
     """Return the figures of all relationships, now or as of a past moment."""
     figures = Figures()
     async for each in client.list_relationships(
-        "cdnow", as_of=None if as_of is None else view(occur_time=as_of), page_size=1000
+        organization_id, as_of=None if as_of is None else view(occur_time=as_of), page_size=1000
     ):
         units = units_of(each)
         figures.customers += 1
@@ -182,51 +182,53 @@ async def test_who_came_back(client: Client) -> None:
 
 
 async def test_the_sample_goes_in_with_a_mapping_of_its_own_and_again_adds_nothing(
-    client: Client, imported: ImportedHistory, shared_data: Path, tmp_path: Path
+    sample: ImportedHistory, sample_lines: Path, tmp_path: Path
 ) -> None:
-    mapping = tmp_path / "sample.toml"
-    text = MAPPING.read_text().replace('"customer", "date"', '"customer", "sample", "date"')
-    mapping.write_text(text.replace("header_lines = 1", "header_lines = 0"))
-    file = shared_data / "cdnow" / "CDNOW_sample.txt"
-
-    first, again = [
-        await asyncio.to_thread(
-            lambda: figures_of(start_import(imported.server, file, mapping, "--organization", "cdnow-sample"))
-        )
-        for _ in range(2)
-    ]
-    replay = await replayed(client, "cdnow-sample")
+    mapping = mapping_of_the_sample(tmp_path)
+    importing = start_import(sample.server, sample_lines, mapping)
+    again = await asyncio.to_thread(figures_of, importing)
 
     assert [(13_838, 0, 0), (0, 13_838, 0)] == [
-        (each["recorded"], each["replayed"], each["rejected"]) for each in (first, again)
+        (each["recorded"], each["replayed"], each["rejected"]) for each in (sample.figures, again)
     ]
+    async with Client(sample.server.target, timeout_s=120) as client:
+        as_in_the_sample(await replayed(client))
+
+
+async def test_killing_the_server_in_between_ends_in_the_same_state(tmp_path: Path, sample_lines: Path) -> None:
+    mapping = mapping_of_the_sample(tmp_path)
+    with ServerProcess(tmp_path / "data", settings={"RAPPORT_DETECTOR": "off"}) as server:
+        importing = start_import(server, sample_lines, mapping, "--organization", "cdnow-sample")
+        for position in (2_000, 8_000):
+            await asyncio.to_thread(eventually, lambda: head_of(server) > position, 300)  # noqa: B023  # Waited for.
+            server.kill()
+            server.start()
+        figures = await asyncio.to_thread(figures_of, importing)
+        async with Client(server.target, timeout_s=120) as client:
+            totals, replay = (
+                await listed(client, organization_id="cdnow-sample"),
+                await replayed(client, "cdnow-sample"),
+            )
+
+    assert (6_919, 13_838, 0) == (
+        figures["lines"],
+        figures["recorded"] + figures["replayed"],
+        figures["rejected"],
+    )
+    assert (6_919, 6_919, 2_357) == (totals.purchases, totals.interactions, totals.customers)
+    assert {CENTS: 24_409_194, CDS: 16_479} == totals.units
+    assert totals.cents == {customer: replay.cents[customer] for customer in replay.days}
+    as_in_the_sample(replay)
+
+
+def as_in_the_sample(replay: Replay) -> None:
+    """See that these are the purchases of the sample."""
     assert (6_919, 2_357, 16_479) == (replay.purchases, len(replay.days), replay.pieces)
     assert 24_409_194 == replay.cents.total()
     repeats = Counter(
         min(7, len([day for day in days if day <= SEPTEMBER.date()]) - 1) for days in replay.days.values()
     )
     assert [1_411, 439, 214, 100, 62, 38, 29, 64] == [repeats[count] for count in range(8)]
-
-
-async def test_killing_the_server_in_between_ends_in_the_same_state(tmp_path: Path, master: Path) -> None:
-    with ServerProcess(tmp_path / "data", settings={"RAPPORT_DETECTOR": "off"}) as server:
-        importing = start_import(server, master)
-        for position in (20_000, 60_000):
-            await asyncio.to_thread(eventually, lambda: head_of(server) > position, 300)  # noqa: B023  # Waited for.
-            server.kill()
-            server.start()
-        figures = await asyncio.to_thread(figures_of, importing)
-        async with Client(server.target, timeout_s=120) as client:
-            totals, replay = await listed(client), await replayed(client)
-
-    assert (69_659, 139_318, 0) == (
-        figures["lines"],
-        figures["recorded"] + figures["replayed"],
-        figures["rejected"],
-    )
-    assert (69_659, 69_659, 23_570) == (totals.purchases, totals.interactions, totals.customers)
-    assert {CENTS: 250_031_563, CDS: 167_881} == totals.units
-    assert totals.cents == {customer: replay.cents[customer] for customer in replay.days}
 
 
 def head_of(server: ServerProcess) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 
 from rapport.report.v1.report_service_pb2 import GetVisitReportResponse
 from services.client import Client, moment, view
-from tests.e2e.cdnow import MAPPING, ImportedHistory, history_on_a_server
+from tests.e2e.cdnow import ImportedHistory
 from tests.oracles import lifecycle_script
 from tests.server import ROOT
 
@@ -56,8 +56,10 @@ async def test_so_many_are_in_each_lifecycle_as_the_script_counts(client: Client
     assert 23_570 == answer.relationship_count == sum(each.relationship_count for each in answer.bands)
 
 
-async def test_standings_of_now_are_those_of_a_fold(sample: ImportedHistory) -> None:
-    async with Client(sample.server.target, timeout_s=WAIT_S) as client, asyncio.timeout(WAIT_S):
+@pytest.mark.parametrize("history", ["sample", pytest.param("sample_on_postgresql", marks=pytest.mark.postgres)])
+async def test_standings_of_now_are_those_of_a_fold(history: str, request: pytest.FixtureRequest) -> None:
+    target = request.getfixturevalue(history).server.target
+    async with Client(target, timeout_s=WAIT_S) as client, asyncio.timeout(WAIT_S):
         while (detector := await client.get_detector()).position < detector.head_position:  # noqa: ASYNC110  # It is another process's.
             await asyncio.sleep(0.5)
         now = await client.get_standing_report("cdnow")
@@ -103,24 +105,6 @@ def test_the_command_tells_the_same(imported: ImportedHistory) -> None:
 
     assert "7 d\t1384\t5.87 %" in printed
     assert [str(count) for _, count in RETURNED] == [each["customerCount"] for each in json.loads(told)["returned"]]
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator[ImportedHistory]:
-    """A server with a tenth of the history: where changes are waited for, the whole one takes minutes."""
-    folder = tmp_path_factory.mktemp("sample")
-    mapping = folder / "sample.toml"
-    text = MAPPING.read_text()
-    for old, new in (
-        ("header_lines = 1", "header_lines = 0"),
-        ('columns = ["customer", "date"', 'columns = ["customer", "sample", "date"'),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    mapping.write_text(text)
-    lines, settings = shared_data / "cdnow" / "CDNOW_sample.txt", {"RAPPORT_DETECTOR": "process"}
-    with history_on_a_server(folder / "data", lines, settings, mapping) as history:
-        yield history
 
 
 async def test_repeats_of_the_sample_are_spread_as_they_were_published(sample: ImportedHistory) -> None:
