@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ settings.load_profile("rapport")
 def pytest_configure() -> None:
     """Draw the seed before workers are started (pytest-xdist): they inherit it with the environment."""
     session_seed()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So does a shell start what is to run in the background; every process that a test interrupts would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Workers take files, whose fixtures the tests share, and these. Names, because marks do not reach the process that
