@@ -46,11 +46,24 @@ class Response(NamedTuple):
         return self.bought + self.replied
 
 
+class OfCampaign(NamedTuple):
+    """What became of the solicitations of one campaign."""
+
+    delivered: int
+    matured: int
+    answered: int
+    """Matured ones that were answered by a purchase or in words."""
+    next_maturity: int | None
+    """When the next one matures, in microseconds; None: none is waiting."""
+
+
 class Responses:
     """Outcomes of one relationship's solicitations under one attribution."""
 
     __slots__ = (
         "_acts",
+        "_answered",
+        "_answered_of",
         "_attribution",
         "_by_outcome",
         "_campaigns",
@@ -79,6 +92,10 @@ class Responses:
         """The same by outcome and time of delivery."""
         self._campaigns: dict[str, Moments] = {}
         """Solicitations of a campaign."""
+        self._answered: dict[str, Moments] = {}
+        """Those of them that were answered by a purchase or in words, by the times of their delivery."""
+        self._answered_of: dict[int, Moments] = {}
+        """Under which of these a solicitation is, by its position."""
         self._credited = START_OF_TIME - 1, 0
         """(occur_time, position) of the last act that is credited."""
         self._redo = END_OF_TIME
@@ -138,6 +155,16 @@ class Responses:
         none = matured - bought - replied - opted_out
         next_maturity = self._sent.times[matured] + self._attribution if matured < len(self._sent) else None
         return Response(matured, bought, replied, opted_out, none, next_maturity)
+
+    def of_campaigns(self, at: int) -> Iterator[tuple[str, OfCampaign]]:
+        """Yield what became of the solicitations of each campaign, as far as it is final at an instant."""
+        self._credit()
+        until = at - self._attribution
+        for campaign, sent in self._campaigns.items():
+            if sent.times:
+                matured, answered = sent.until(until), self._answered.get(campaign)
+                waits = sent.times[matured] + self._attribution if matured < len(sent.times) else None
+                yield campaign, OfCampaign(len(sent.times), matured, answered.until(until) if answered else 0, waits)
 
     def solicit(self, position: int, time: int, campaign: str) -> None:
         """Take note of a solicitation sent at a time, in microseconds. `campaign`: empty: none."""
@@ -235,6 +262,9 @@ class Responses:
         outcome = self._outcomes.pop(position, NO_RESPONSE)
         if outcome:
             self._by_outcome[outcome].remove(delivered, position)
+            answered = self._answered_of.pop(position, None)
+            if answered is not None:
+                answered.remove(delivered, position)
             self._touched = min(self._touched, delivered)
 
     def _credit_one(self, time: int, position: int) -> None:
@@ -248,7 +278,20 @@ class Responses:
             self._forget(delivered, solicitation)
             self._outcomes[solicitation] = outcome
             self._by_outcome[outcome].add(delivered, solicitation)
+            if outcome >= REPLIED:
+                self._answer(delivered, solicitation)
             self._touched = min(self._touched, delivered)
+
+    def _answer(self, delivered: int, position: int) -> None:
+        """Let a solicitation be an answered one of its campaign, if it has any."""
+        row = self._row(position)
+        campaign = row.words[4] if row is not None else ""
+        if campaign:
+            answered = self._answered.get(campaign)
+            if answered is None:
+                answered = self._answered[campaign] = Moments()
+            answered.add(delivered, position)
+            self._answered_of[position] = answered
 
     def _credited_to(self, time: int, position: int, act: Row | None) -> tuple[int, int] | None:
         """Return delivery and position of what an act is credited to, or None."""

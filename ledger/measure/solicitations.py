@@ -152,23 +152,16 @@ def each(m: Measured) -> Iterator[SolicitationRow]:
 def campaigns(m: Measured) -> dict[str, CampaignPart]:
     """Return what the relationship adds to each campaign, by campaign; a solicitation without one adds nothing.
 
-    Few look-ups a campaign, however many solicitations there were.
+    Few look-ups a campaign, however many solicitations there were, and no tally: this is asked after every event.
     """
-    if not m.record.state.conversation.solicitations:
+    conversation = m.record.state.conversation
+    if not conversation.solicitations.times:
         return {}
-    tally, attribution = _tally(m), m.outlook.rules.attribution
-    matured = tally.matured(m.at)
-    wasted = tally.sums(t.CAMPAIGN_WASTED, matured)
-    parts = {}
-    for campaign, delivered in tally.sums(t.CAMPAIGN, len(tally.sent)).items():
-        place = tally.next_place(t.CAMPAIGN, campaign, matured)
-        parts[str(campaign)] = CampaignPart(
-            delivered,
-            tally.sum(t.CAMPAIGN, campaign, matured),
-            wasted.get(campaign, 0),
-            None if place is None else tally.sent.times[place] + attribution,
-        )
-    return parts
+    found = conversation.responses(m.outlook.rules.attribution).of_campaigns(m.at)
+    return {
+        campaign: CampaignPart(delivered, matured, matured - answered, waits)
+        for campaign, (delivered, matured, answered, waits) in found
+    }
 
 
 def next_maturity(m: Measured) -> int | None:

@@ -50,10 +50,6 @@ MARGIN: Final = "margin"
 """What an answer is worth, as decisions were asked, by code, in the finest units."""
 MARGINED: Final = "margined"
 """How many have such a margin, by the same."""
-CAMPAIGN: Final = "campaign"
-"""Counts by campaign."""
-CAMPAIGN_WASTED: Final = "campaign wasted"
-"""How many of the same are OPTED_OUT or NO_RESPONSE."""
 RATED: Final = "rated"
 """How many were rated, under 0."""
 RELEVANT: Final = "relevant"
@@ -101,12 +97,6 @@ class Tally:
         """Return the sums under a name by key that are not 0, over the first so many of `sent`."""
         found = ((key, self.sum(name, key, first)) for key in self._sums.get(name, ()))
         return {key: total for key, total in found if total}
-
-    def next_place(self, name: str, key: Key, first: int) -> int | None:
-        """Return the first place, from some place on, at which something was added under a name and key, or None."""
-        places, _ = self._sums.get(name, {}).get(key, ([], []))
-        place = bisect_left(places, first)
-        return places[place] if place < len(places) else None
 
     def opted_out(self, time: int, position: int) -> None:
         """Take note of a withdrawal or an objection."""
@@ -158,9 +148,6 @@ class Tally:
         self._put(OUTCOME, outcome, 1)
         self._add_attention(row, sent, wasted=outcome <= OPTED_OUT)
         self._add_worth(row, sent, state)
-        if row.words[4]:
-            self._put(CAMPAIGN, row.words[4], 1)
-            self._put(CAMPAIGN_WASTED, row.words[4], int(outcome <= OPTED_OUT))
         ratings = talk.ratings.get(position)
         if ratings:
             self._put(RATED, 0, 1)
