@@ -43,6 +43,8 @@ class Announced(NamedTuple):
 
 def differences(before: Mapping[str, list[int]], after: Mapping[str, list[int]]) -> list[tuple[str, int, int]]:
     """Return what subjects gain or lose, members and hits, in the order of their ids; not those that do neither."""
+    if before == after:
+        return []
     found = []
     for subject_id in sorted(before.keys() | after.keys()):
         members, hits = before.get(subject_id, (0, 0))

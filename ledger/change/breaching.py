@@ -21,14 +21,17 @@ def breaching(look: Look) -> Iterator[Draft]:
     told, m = look.levels.told, look.measured
     # A customer may have thousands of them, and each event brings one look.
     last: _Told | None = m.record.memo.get(_MEMO)
-    found = penalties.breaches(m, last.seen if last is not None and last.announced == len(told) else None)
+    now = _Told(len(told), penalties.seen(m))
+    if last == now and "promises" not in m.record.state.parts:
+        return
+    found = penalties.breaches(m, last.seen if last is not None and last.announced == now.announced else None)
     known = set(told) if found else ()
     for event in found:
         measure, kind = _told_as(event)
         if measure not in known:
             told.append(measure)
             yield Draft(kind, measure, "", "", look.cause)
-    m.record.memo[_MEMO] = _Told(len(told), penalties.seen(m))
+    m.record.memo[_MEMO] = now._replace(announced=len(told))
 
 
 class _Told(NamedTuple):

@@ -59,13 +59,13 @@ def crossing(look: Look) -> int | None:
         m.existence.changes_at, m.lifecycle.changes_at, m.axes.changes_at, m.types.changes_at,
         m.conversation.changes_at, m.contacts.changes_at, crosses_at(look), personae.changes_at(m),
     ]  # fmt: skip
-    return min((each for each in instants if each is not None), default=None)
+    return min([each for each in instants if each is not None], default=None)
 
 
 def due(measured: Measured, levels: Levels, crosses_at: int | None) -> int | None:
     """Return when to look again, in microseconds, after the instant of the look; None: only after an event."""
     instants = [crosses_at, measured.promises.changes_at, levels.cells_due or None, levels.sums_due or None]
     instants += [*levels.waiting.values(), *dwell.ends(levels)]
-    first = min((each for each in instants if each is not None), default=None)
+    first = min([each for each in instants if each is not None], default=None)
     assert first is None or first > measured.at, f"what is due at {first} was looked at, at {measured.at}"
     return first

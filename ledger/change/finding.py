@@ -45,6 +45,7 @@ EVENTS_MAX: Final = 256
 TIMERS_MAX: Final = 256
 """Relationships that one batch looks at because something is due, or under a new policy, about."""
 _POLICY: Final = "@policy"
+_DUMPED: Final = "levels dumped"
 
 
 class Found(NamedTuple):
@@ -178,7 +179,7 @@ class Finder:
         self.looks += 1
         owner = _owner(stream_id)
         row, taken = self._row(owner), self._taken(owner[0])
-        levels = self._levels(row, taken.outlook)
+        levels = self._levels(row, record, taken.outlook)
         cohorts, campaigns = levels.cohorts, levels.campaigns
         cause = caused_by_clock(at) if fact is None else caused_by_event(self._log_id, fact)
         look = Look(stream_id, Measured(record, taken.outlook, at), levels, cause, fact, self._linked(owner[0]))
@@ -191,8 +192,14 @@ class Finder:
                 self._cross(owner[0], kind, subject_id, taken.outlook, cause, at)
         look.measured.let_go()
 
-    def _levels(self, row: Watched, outlook: Outlook) -> Levels:
-        levels = Levels.load(row.levels)
+    def _levels(self, row: Watched, record: Record, outlook: Outlook) -> Levels:
+        """Return the levels of a row, to be changed.
+
+        What was dumped last is kept beside the record with its text, and taken out while it may be changed: so it is
+        what that text says.
+        """
+        dumped: tuple[str, Levels] | None = record.memo.pop(_DUMPED, None)
+        levels = dumped[1] if dumped is not None and dumped[0] == row.levels else Levels.load(row.levels)
         if not levels.actual:
             levels.actual = self._actual_of_nothing(outlook)
         return levels
@@ -200,7 +207,9 @@ class Finder:
     def _actual_of_nothing(self, outlook: Outlook) -> str:
         """Return the actual type of an empty stream, from which every relationship begins."""
         if self._blank is None or self._blank[0] is not outlook:
-            self._blank = outlook, Measured(Record(), outlook, 0).types.actual_slug
+            nothing = Measured(Record(), outlook, 0)
+            self._blank = outlook, nothing.types.actual_slug
+            nothing.let_go()
         return self._blank[1]
 
     def _linked(self, organization_id: str) -> "Linked":
@@ -212,13 +221,13 @@ class Finder:
         `waits`: something is due at this very instant, and has not run yet.
         """
         m, levels = look.measured, look.levels
-        crosses_at = detecting.crossing(look)
+        crosses_at, text = detecting.crossing(look), levels.dump()
         due = look.at if waits else detecting.due(m, levels, crosses_at)
         row = Watched(
             *owner,
             NEVER if due is None else due,
             m.record.version,
-            levels.dump(),
+            text,
             int(m.existence.exists),
             m.lifecycle.lifecycle,
             band_of(look.score, m.outlook.rules),
@@ -232,6 +241,7 @@ class Finder:
             _personae(m),
         )
         self._put(owner, row)
+        m.record.memo[_DUMPED] = text, levels
 
     def _announce(self, owner: Owner, levels: Levels, draft: Draft, at: int, outlook: Outlook) -> None:
         batch = self._batch
@@ -380,7 +390,7 @@ class Finder:
         owner = row.organization_id, row.customer_id
         stream_id = relationship_stream(*owner)
         record = self._records.at(stream_id, self._batch.progress.position)
-        levels = self._levels(row, old)
+        levels = self._levels(row, record, old)
         cohorts, campaigns = levels.cohorts, levels.campaigns
         now, before = Measured(record, new.outlook, new.at), Measured(record, old, new.at)
         look = Look(stream_id, now, levels, cause, None, self._linked(owner[0]))

@@ -26,6 +26,8 @@ def honouring(look: Look) -> Iterator[Draft]:
     waiting = look.levels.waiting
     if look.topic in (CONSENT_WITHDRAWN, OBJECTION_RAISED):
         _wait(look)
+    if not waiting:
+        return
     for position in sorted(waiting, key=int):
         left = _silent(look, int(position))
         if not left:

@@ -22,6 +22,9 @@ from rapport.type.v1.levels_pb2 import StrengthBand
 MEASURE: Final = "strength"
 LOOKS_MAX: Final = 2
 """Most instants at which one look makes the score exactly to find out when the next one is due."""
+_WEAK: Final = levels_pb2.STRENGTH_BAND_WEAK
+_MODERATE: Final = levels_pb2.STRENGTH_BAND_MODERATE
+_STRONG: Final = levels_pb2.STRENGTH_BAND_STRONG
 _STRENGTHENED: Final = "strengthened"
 _WEAKENED: Final = "weakened"
 
@@ -36,7 +39,8 @@ class Bounds(NamedTuple):
 def strengthening(look: Look) -> Iterator[Draft]:
     """Announce that the strength rose or fell."""
     levels, rules, score = look.levels, look.measured.outlook.rules, look.score
-    bounds, what = quiet(levels, rules), direction(score, levels, rules)
+    bounds = quiet(levels, rules)
+    what = _beside(score, bounds)
     cause = held(look, MEASURE, what, rules.strength_dwell)
     if cause is None:
         return
@@ -68,24 +72,24 @@ def crosses_at(look: Look) -> int | None:
 
 def direction(score: int, levels: Levels, rules: Rules) -> str:
     """Return whether a score is `strengthened` or `weakened` beside what was announced; empty: it is neither."""
-    bounds = quiet(levels, rules)
+    return _beside(score, quiet(levels, rules))
+
+
+def _beside(score: int, bounds: Bounds) -> str:
     return _STRENGTHENED if score >= bounds.high else _WEAKENED if score < bounds.low else ""
 
 
 def quiet(levels: Levels, rules: Rules) -> Bounds:
     """Return the bounds around what was announced."""
     low, high = levels.score - rules.strength_step, levels.score + rules.strength_step
-    floors: dict[int, int] = {
-        levels_pb2.STRENGTH_BAND_MODERATE: rules.moderate_from,
-        levels_pb2.STRENGTH_BAND_STRONG: rules.strong_from,
-    }
-    floor, ceiling = floors.get(levels.band), floors.get(levels.band + 1)
     # A step down is one as soon as it is reached, and the bounds are half-open.
     low += 1
-    if floor is not None:
-        low = max(low, floor - rules.band_gap)
-    if ceiling is not None:
-        high = min(high, ceiling)
+    if levels.band == _WEAK:
+        high = min(high, rules.moderate_from)
+    elif levels.band == _MODERATE:
+        low, high = max(low, rules.moderate_from - rules.band_gap), min(high, rules.strong_from)
+    elif levels.band == _STRONG:
+        low = max(low, rules.strong_from - rules.band_gap)
     return Bounds(low, high)
 
 
