@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import neg
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 class _Axis(NamedTuple):
     level: int
     value: Ratio
-    evidence: Callable[[], Iterable[int]]
     changes_at: int | None
 
 
-_NO_TONE: Final = _Axis(levels.VALENCE_UNSPECIFIED, unknown(UNKNOWN_REASON_NO_EVIDENCE), tuple, None)
+_NO_TONE: Final = _Axis(levels.VALENCE_UNSPECIFIED, unknown(UNKNOWN_REASON_NO_EVIDENCE), None)
 """The valence of a customer of whom nothing bore a tone."""
 
 
 def axes(m: Measured) -> Axes:
     """Return the axes at the instant. Levels go by the exact values; what is reported of those is rounded."""
     tone, near, much = _valence(m), _closeness(m), _intensity(m)
-    changes = [each.changes_at for each in (tone, near, much) if each.changes_at is not None]
+    changes = [at for at in (tone.changes_at, near.changes_at, much.changes_at) if at is not None]
     return Axes(
         valence=levels.Valence.ValueType(tone.level),
         valence_value=tone.value,
@@ -43,7 +42,7 @@ def axes(m: Measured) -> Axes:
         closeness_value=near.value,
         intensity=levels.Intensity.ValueType(much.level),
         intensity_value=much.value,
-        evidence=Evidence({"valence": tone.evidence, "closeness": near.evidence, "intensity": much.evidence}),
+        evidence=Evidence(_EVIDENCE, m),
         changes_at=min(changes, default=None),
     )
 
@@ -53,21 +52,24 @@ def _valence(m: Measured) -> _Axis:
     rules, tones = m.outlook.rules, m.record.acts.tones
     if not tones:
         return _NO_TONE
-    heard = {BY_KIND, *rules.sentiment_provenances}
     window = rules.valence_window
-    counts = {1: 0, -1: 0}
-    moments = []
-    for (sign, provenance), each in tones.items():
-        if provenance in heard:
-            counts[sign] += _within(each, m.at, window)
-            moments.append(each)
+    counts, moments = {1: 0, -1: 0}, []
+    for sign, each in _tones(m):
+        counts[sign] += _within(each, m.at, window)
+        moments.append(each)
     good, bad = counts[1], counts[-1]
     if good + bad < max(rules.valence_min, 1):
         value, level = _too_few(good + bad), levels.VALENCE_UNSPECIFIED
     else:
         value = Ratio(good - bad, good + bad + rules.valence_prior)
         level = _valence_of(value, rules)
-    return _Axis(level, value, lambda: _latest(moments, m.at, window), _next_exit(moments, m.at, window))
+    return _Axis(level, value, _next_exit(moments, m.at, window))
+
+
+def _tones(m: Measured) -> list[tuple[int, Moments]]:
+    """Return what bore a tone that the policy hears, each with its sign."""
+    heard = {BY_KIND, *m.outlook.rules.sentiment_provenances}
+    return [(sign, each) for (sign, provenance), each in m.record.acts.tones.items() if provenance in heard]
 
 
 def _valence_of(value: Ratio, rules: Rules) -> levels.Valence.ValueType:
@@ -83,22 +85,19 @@ def _closeness(m: Measured) -> _Axis:
 
     A mutual communication counts once (settled.md 45). Of a catalogue without groups nothing was declared.
     """
-    rules, talk, known = m.outlook.rules, m.record.talk, m.knowledge
+    rules, talk, (inbound, outbound, _) = m.outlook.rules, m.record.talk, m.spoken
     at, window = m.at, rules.window
-    addressed = sum(_within(each, at, window) for each in (talk.inbound, talk.outbound))
-    addressed -= _within(talk.mutual, at, window)
-    exits = _next_exit((talk.inbound, talk.outbound), at, window)
-
-    def evidence() -> tuple[int, ...]:
-        return _latest((talk.together,), at, window)
-
+    addressed = inbound.within + outbound.within - _within(talk.mutual, at, window)
+    leaves = [each for each in (inbound.leaves_at(window), outbound.leaves_at(window)) if each is not None]
+    exits = min(leaves, default=None)
     if addressed < max(rules.closeness_min, 1):
-        return _Axis(levels.CLOSENESS_UNSPECIFIED, _too_few(addressed), evidence, exits)
+        return _Axis(levels.CLOSENESS_UNSPECIFIED, _too_few(addressed), exits)
+    known = m.knowledge
     together, groups = _within(talk.together, at, window), max(known.groups, 1)
     value = Ratio(known.groups_declared * addressed + together * groups, 2 * groups * addressed)
     intimate = value.n * FULL >= rules.intimate_from * value.d
     level = levels.CLOSENESS_INTIMATE if intimate else levels.CLOSENESS_DISTANT
-    return _Axis(level, value, evidence, exits)
+    return _Axis(level, value, exits)
 
 
 def _intensity(m: Measured) -> _Axis:
@@ -106,17 +105,13 @@ def _intensity(m: Measured) -> _Axis:
     rules = m.outlook.rules
     begun = len(m.sessions.acts)
     if begun < rules.intensity_min:
-        return _Axis(levels.INTENSITY_UNSPECIFIED, _too_few(begun), tuple, None)
+        return _Axis(levels.INTENSITY_UNSPECIFIED, _too_few(begun), None)
     value = involvement.involvement(m)
-
-    def evidence() -> tuple[int, ...]:
-        return involvement.evidence(m, EVIDENCE_MAX)
-
     if value.unknown is not None:
-        return _Axis(levels.INTENSITY_UNSPECIFIED, value, evidence, None)
+        return _Axis(levels.INTENSITY_UNSPECIFIED, value, None)
     if value.n * FULL >= rules.intense_from * value.d:
-        return _Axis(levels.INTENSITY_INTENSE, value, evidence, _weaker_at(m))
-    return _Axis(levels.INTENSITY_WEAK, value, evidence, None)
+        return _Axis(levels.INTENSITY_INTENSE, value, _weaker_at(m))
+    return _Axis(levels.INTENSITY_WEAK, value, None)
 
 
 def _weaker_at(m: Measured) -> int | None:
@@ -143,7 +138,7 @@ def _too_few(count: int) -> Ratio:
 
 def _within(moments: Moments, at: int, window: int) -> int:
     """Return how many are in the window that ends at an instant, which nothing folded is later than."""
-    return len(moments) - moments.until(at - window)
+    return len(moments.times) - bisect_right(moments.times, at - window)
 
 
 def _next_exit(many: Iterable[Moments], at: int, window: int) -> int | None:
@@ -159,3 +154,22 @@ def _latest(many: Sequence[Moments], at: int, window: int) -> tuple[int, ...]:
         first = max(each.until(at - window), len(each) - EVIDENCE_MAX)
         found += zip(each.times[first:], each.positions[first:], strict=True)
     return tuple(sorted(position for _, position in sorted(found)[-EVIDENCE_MAX:]))
+
+
+def _toned(m: Measured) -> tuple[int, ...]:
+    return _latest([each for _, each in _tones(m)], m.at, m.outlook.rules.valence_window)
+
+
+def _together(m: Measured) -> tuple[int, ...]:
+    return _latest((m.record.talk.together,), m.at, m.outlook.rules.window)
+
+
+def _much(m: Measured) -> tuple[int, ...]:
+    return involvement.evidence(m, EVIDENCE_MAX) if len(m.sessions.acts) >= m.outlook.rules.intensity_min else ()
+
+
+_EVIDENCE: Final[Mapping[str, Callable[[Measured], Iterable[int]]]] = {
+    "valence": _toned,
+    "closeness": _together,
+    "intensity": _much,
+}

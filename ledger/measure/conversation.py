@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.measure.evidence import Evidence, latest
 from ledger.measure.results import ConversationMeasure, Ratio, unknown
+from ledger.measure.window import Stretch, in_window
 from rapport.relationship.v1 import measures_pb2 as why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ledger.domain.moments import Moments
     from ledger.measure.measured import Measured
     from ledger.measure.rules import Rules
 
@@ -24,7 +24,7 @@ STREAK_MAX: Final = 1_000
 """Longest streak that is told."""
 
 
-class _Answers(NamedTuple):
+class Answers(NamedTuple):
     """What became of the requests of the window."""
 
     needing: int
@@ -32,39 +32,45 @@ class _Answers(NamedTuple):
     open_until: int | None
     """When the first that is still open is answered too late; None: none is open."""
 
+    @property
+    def ratio(self) -> Ratio:
+        """How many of those that needed an answer in time got it."""
+        if self.needing:
+            return Ratio(self.answered, self.needing)
+        return _NOTHING if self.open_until is None else _NOT_YET
+
+
+_NOTHING: Final = unknown(why.UNKNOWN_REASON_NO_EVIDENCE)
+_NOT_YET: Final = unknown(why.UNKNOWN_REASON_NOTHING_MATURED)
+_NONE: Final = Answers(0, 0, None)
+"""Where nothing was asked."""
+
 
 def conversation(m: Measured) -> ConversationMeasure:
     """Return the measure."""
-    talk, questions, rules = m.record.talk, m.record.state.value_questions, m.outlook.rules
-    inbound, outbound = _in_window(talk.inbound, m), _in_window(talk.outbound, m)
-    listening = Ratio(len(inbound), len(inbound) + len(outbound)) if inbound or outbound else _nothing()
-    answers = _answers(m)
+    rules, answers, said = m.outlook.rules, m.answers, m.spoken
+    inbound, outbound = said.inbound.within, said.outbound.within
+    listening = Ratio(inbound, inbound + outbound) if inbound or outbound else _NOTHING
     streak = unanswered(m)
-    asked = len(questions.asked)
+    asked, declared = _questions(m)
     accepted, rejected = _verdicts(m)
     return ConversationMeasure(
-        inbound=len(inbound),
-        outbound=len(outbound),
+        inbound=inbound,
+        outbound=outbound,
         listening=listening,
         needing=answers.needing,
         answered_count=answers.answered,
-        answered=_answered(answers),
+        answered=answers.ratio,
         streak=min(len(streak), STREAK_MAX),
-        broadcast=broadcast(rules, len(streak), len(outbound), listening),
+        broadcast=broadcast(rules, len(streak), outbound, listening),
         asked=asked,
-        value_answered=Ratio(questions.declared, asked) if asked else _nothing(),
+        value_answered=Ratio(declared, asked) if asked else _NOTHING,
         accepted=accepted,
         rejected=rejected,
-        accepted_share=Ratio(accepted, accepted + rejected) if accepted + rejected else _nothing(),
-        evidence=Evidence({
-            "listening": lambda: _spoken(m, inbound, outbound),
-            "answered": lambda: latest(talk.requests, *_bounds(_in_window(talk.requests, m))),
-            "streak": lambda: latest(m.record.state.conversation.solicitations, *_bounds(streak)),
-            "value_answered": lambda: reversed(questions.asked),
-            "accepted_share": lambda: latest(talk.decided, *_bounds(_in_window(talk.decided, m))),
-        }),
-        changes_at=_changes_at(m, inbound, outbound, streak),
-    )  # fmt: skip
+        accepted_share=Ratio(accepted, accepted + rejected) if accepted + rejected else _NOTHING,
+        evidence=Evidence(_EVIDENCE, m),
+        changes_at=_changes_at(m, streak),
+    )
 
 
 def broadcast(rules: Rules, streak: int, outbound: int, listening: Ratio) -> bool:
@@ -80,9 +86,10 @@ def moves_at(m: Measured) -> int | None:
     Something leaves the window, or an open request can no longer be answered in time. Levels change then or later, but
     whoever makes a number of these counts, such as the strength, has to look.
     """
-    talk = m.record.talk
-    leaving = (_leaves_at(moments, m) for moments in (talk.inbound, talk.outbound, talk.requests))
-    return _earliest(*leaving, _answers(m).open_until)
+    window = m.outlook.rules.window
+    moves = [stretch.leaves_at(window) for stretch in m.spoken]
+    moves.append(m.answers.open_until)
+    return min((time for time in moves if time is not None), default=None)
 
 
 def unanswered(m: Measured) -> range:
@@ -109,11 +116,15 @@ def _last_spoken(m: Measured) -> tuple[int, int] | None:
     return found
 
 
-def _answers(m: Measured) -> _Answers:
+def answers(m: Measured) -> Answers:
+    """Return what became of the requests of the window."""
+    requests, first, last = m.spoken.requests
+    if first == last:
+        return _NONE
     talk, within = m.record.talk, m.outlook.rules.answer_within
-    requests, answers, too_late = talk.requests, talk.answers, m.at - within
+    answers, too_late = talk.answers, m.at - within
     needing, answered, open_until = 0, 0, None
-    for place in _in_window(requests, m):
+    for place in range(first, last):
         time, position = requests.times[place], requests.positions[place]
         if position in answers and talk.replied_within(position, time, within):
             needing, answered = needing + 1, answered + 1
@@ -121,80 +132,84 @@ def _answers(m: Measured) -> _Answers:
             needing += 1
         elif open_until is None:
             open_until = time + within
-    return _Answers(needing, answered, open_until)
+    return Answers(needing, answered, open_until)
 
 
-def _answered(answers: _Answers) -> Ratio:
-    if answers.needing:
-        return Ratio(answers.answered, answers.needing)
-    return _nothing() if answers.open_until is None else unknown(why.UNKNOWN_REASON_NOTHING_MATURED)
+def _questions(m: Measured) -> tuple[int, int]:
+    """Return how often the customer was asked for their definition of value, and how often they answered."""
+    state = m.record.state
+    if "value_questions" not in state.parts:
+        return 0, 0
+    return len(state.value_questions.asked), state.value_questions.declared
 
 
 def _verdicts(m: Measured) -> tuple[int, int]:
     """Return how many contributions were accepted and rejected; of several words on one the last counts."""
     talk, counts = m.record.talk, [0, 0]
-    for place in _in_window(talk.decided, m):
-        position = talk.decided.positions[place]
+    decided, first, last = in_window(talk.decided, m)
+    for place in range(first, last):
+        position = decided.positions[place]
         said = talk.said(position)
         assert said is not None, "what counts was said"
-        last = talk.verdicts[said.about or position][-1]
-        if last.position == position:
-            counts[not last.favourable] += 1
+        final = talk.verdicts[said.about or position][-1]
+        if final.position == position:
+            counts[not final.favourable] += 1
     return counts[0], counts[1]
 
 
-def _changes_at(m: Measured, inbound: range, outbound: range, streak: range) -> int | None:
+def _changes_at(m: Measured, streak: range) -> int | None:
     """Return the earliest instant at which being in broadcast mode, or being free to leave it, may change.
 
     The window only closes: a streak can fall below its threshold and to 0, and outbounds below theirs. While there are
     fewer of them, listening does not matter.
     """
-    rules = m.outlook.rules
+    rules, (inbound, outbound, _) = m.outlook.rules, m.spoken
     solicitations, window = m.record.state.conversation.solicitations, rules.window
     found = []
     if streak:
         found.append(solicitations.times[streak[-1]] + window)
         if len(streak) >= rules.broadcast_streak:
             found.append(solicitations.times[streak[-rules.broadcast_streak]] + window)
-    if len(outbound) >= rules.broadcast_out_min:
-        talk = m.record.talk
-        found.append(talk.outbound.times[outbound[0]] + window)
-        if inbound:
-            found.append(talk.inbound.times[inbound[0]] + window)
+    if outbound.within >= rules.broadcast_out_min:
+        found += (each for each in (outbound.leaves_at(window), inbound.leaves_at(window)) if each is not None)
     return min(found, default=None)
 
 
-def _spoken(m: Measured, inbound: range, outbound: range) -> Iterator[int]:
+def _heard(m: Measured) -> Iterator[int]:
     """Yield the positions of what was said, the latest first; a mutual one once."""
-    talk, last = m.record.talk, 0
-    of_both = merge(_backwards(talk.inbound, inbound), _backwards(talk.outbound, outbound), reverse=True)
-    for _, position in of_both:
+    last, said = 0, m.spoken
+    for _, position in merge(_backwards(said.inbound), _backwards(said.outbound), reverse=True):
         if position != last:
             yield position
         last = position
 
 
-def _backwards(moments: Moments, places: range) -> Iterator[tuple[int, int]]:
-    return ((moments.times[place], moments.positions[place]) for place in reversed(places))
+def _backwards(stretch: Stretch) -> Iterator[tuple[int, int]]:
+    moments, first, last = stretch
+    return ((moments.times[place], moments.positions[place]) for place in range(last - 1, first - 1, -1))
 
 
-def _in_window(moments: Moments, m: Measured) -> range:
-    """Return the places of what occurred in the window: later than its start, up to the instant."""
-    return range(moments.until(m.at - m.outlook.rules.window), moments.until(m.at))
+def _streak(m: Measured) -> Iterator[int]:
+    places = unanswered(m)
+    return latest(m.record.state.conversation.solicitations, places.start, places.stop)
 
 
-def _leaves_at(moments: Moments, m: Measured) -> int | None:
-    places = _in_window(moments, m)
-    return moments.times[places[0]] + m.outlook.rules.window if places else None
+def _asked_back(m: Measured) -> Sequence[int]:
+    return m.record.state.value_questions.asked[::-1]
 
 
-def _bounds(places: range) -> tuple[int, int]:
-    return places.start, places.stop
+def _requests(m: Measured) -> Iterator[int]:
+    return latest(*m.spoken.requests)
 
 
-def _earliest(*times: int | None) -> int | None:
-    return min((time for time in times if time is not None), default=None)
+def _decided(m: Measured) -> Iterator[int]:
+    return latest(*in_window(m.record.talk.decided, m))
 
 
-def _nothing() -> Ratio:
-    return unknown(why.UNKNOWN_REASON_NO_EVIDENCE)
+_EVIDENCE: Final[Mapping[str, Callable[[Measured], Iterable[int]]]] = {
+    "listening": _heard,
+    "answered": _requests,
+    "streak": _streak,
+    "value_answered": _asked_back,
+    "accepted_share": _decided,
+}

@@ -21,10 +21,9 @@ from ledger.domain.decay import FULL
 from ledger.measure import conversation, involvement, reciprocity
 from ledger.measure.involvement import DAY
 from ledger.measure.results import Ratio
-from ledger.measure.score import balance_of, clamped, portion, score_of
+from ledger.measure.score import portion, score_of
 
 if TYPE_CHECKING:
-    from ledger.domain.moments import Moments
     from ledger.measure.measured import Measured
 
 LOOKS_MAX: Final = 64
@@ -41,14 +40,33 @@ _Part = Callable[["_Enclosure", int], Bounds]
 
 
 class _Cell(NamedTuple):
-    """Between which levels the score is: from the first on, below the second; None: there is none."""
+    """Between which levels the score is: from the first on, below the second.
 
-    floor: int | None
-    ceiling: int | None
+    Levels that no score can come to cross, as it is kept from 0 to 1,000,000, are none. So sums of lines need not be
+    kept there before they are compared.
+    """
+
+    floor: int
+    ceiling: int
+
+    @classmethod
+    def of(cls, score: int, levels: Sequence[int]) -> _Cell:
+        """Return the one that a score is in."""
+        floor, ceiling = _NO_FLOOR, _NO_CEILING
+        for level in levels:
+            if level > score:
+                ceiling = min(ceiling, level)
+            elif level > floor:
+                floor = level
+        return cls(floor if floor > 0 else _NO_FLOOR, ceiling if ceiling <= FULL else _NO_CEILING)
 
     def holds(self, low: int, high: int) -> bool:
         """Tell whether scores from the least to the most are all in here."""
-        return (self.floor is None or low >= self.floor) and (self.ceiling is None or high < self.ceiling)
+        return self.floor <= low and high < self.ceiling
+
+
+_NO_FLOOR: Final = -(1 << 62)
+_NO_CEILING: Final = 1 << 62
 
 
 def crosses_at(m: Measured, score: int, levels: Sequence[int], looks_max: int = LOOKS_MAX) -> int | None:
@@ -58,10 +76,7 @@ def crosses_at(m: Measured, score: int, levels: Sequence[int], looks_max: int = 
     crossing. Earlier only at an instant at which much may change at once, such as the end of a consent, or after as
     many days as LOOKS_MAX, or as many looks, from 1 on, as the caller cares to pay for.
     """
-    cell = _Cell(
-        max((each for each in levels if each <= score), default=None),
-        min((each for each in levels if each > score), default=None),
-    )
+    cell = _Cell.of(score, levels)
     leap, near, at = leaps_at(m), (m.at // DAY + LOOKS_MAX + 1) * DAY, m
     try:
         for _ in range(looks_max):
@@ -93,20 +108,26 @@ def leaps_at(m: Measured) -> int | None:
 
     A consent begins or ends, or a promise is due.
     """
-    leaps = m.permission.changes_at, m.promises.changes_at
-    return min((leap for leap in leaps if leap is not None), default=None)
+    ends, falls_due = m.permission.changes_at, m.promises.changes_at
+    if ends is None or falls_due is None:
+        return falls_due if ends is None else ends
+    return min(ends, falls_due)
 
 
 class _Enclosure:
     """Bounds of the score from an instant on, as long as nothing leaps."""
 
-    __slots__ = ("_inbound", "_m", "_moving", "_outbound", "_requests", "_steady", "_today", "_weights")
+    __slots__ = (
+        "_inbound", "_involved", "_m", "_moving", "_outbound", "_requests", "_spoken", "_steady", "_today", "_weights",
+    )  # fmt: skip
 
     def __init__(self, m: Measured) -> None:
         self._m = m
         self._today = m.at // DAY
         self._weights = m.outlook.rules.weights
-        self._inbound, self._outbound = _Spoken.of(m.record.talk.inbound, m), _Spoken.of(m.record.talk.outbound, m)
+        self._inbound, self._outbound, _ = m.spoken
+        self._spoken = self._inbound.within, self._outbound.within
+        self._involved = portion(self._weights[0], involvement.involvement(m))
         self._requests = _Requests.of(m)
         self._moving = self._parts()
         _, reciprocal, preferred, _, _, permitted = self._weights
@@ -125,7 +146,7 @@ class _Enclosure:
             (m.mass.mass, _Enclosure._involvement),
             (m.reciprocity.got + m.reciprocity.gave, _Enclosure._reciprocity),
             (m.injuries.fading, _Enclosure._penalties),
-            (self._inbound.within, _Enclosure._balance),
+            (self._spoken[0], _Enclosure._balance),
             (self._requests.answered, _Enclosure._answering),
         )
         return [part for moves, part in parts if moves]
@@ -161,14 +182,17 @@ class _Enclosure:
             least, most = part(self, days)
             low += least
             high += most
-        return cell.holds(clamped(low), clamped(high))
+        return cell.holds(low, high)
 
     def _involvement(self, days: int) -> Bounds:
         """It never rises."""
-        weight, rules, (high, fresh) = self._weights[0], self._m.outlook.rules, self._m.mass
-        half = involvement.half_mass(rules)
-        low = max(high * rules.decay_of(days - 1) // FULL - fresh, 0) if days > 1 else high
-        return half_even(weight * low, low + half), half_even(weight * high, high + half)
+        if days == 1:
+            return self._involved, self._involved
+        rules, (mass, fresh) = self._m.outlook.rules, self._m.mass
+        low = mass * rules.decay_of(days - 1) // FULL - fresh
+        if low <= 0:
+            return 0, self._involved
+        return half_even(self._weights[0] * low, low + involvement.half_mass(rules)), self._involved
 
     def _reciprocity(self, days: int) -> Bounds:
         weight, (got, gave, got_fresh, gave_fresh, *_) = self._weights[1], self._m.reciprocity
@@ -194,11 +218,10 @@ class _Enclosure:
     def _balance(self, days: int) -> Bounds:
         """What is in the window only leaves it."""
         weight, end = self._weights[3], self._window_from(days)
-        less_in, less_out = self._inbound.after(end), self._outbound.after(end)
-        return (
-            portion(weight, balance_of(less_in, self._outbound.within)) if less_in else 0,
-            portion(weight, balance_of(self._inbound.within, less_out)),
-        )
+        inbound, outbound = self._spoken
+        less_in, less_out = self._inbound.left_after(end), self._outbound.left_after(end)
+        low = half_even(weight * less_in, max(less_in, outbound)) if less_in else 0
+        return low, half_even(weight * inbound, max(inbound, less_out)) if inbound < outbound else weight
 
     def _answering(self, days: int) -> Bounds:
         """What is in the window only leaves it, and what waits may stay unanswered."""
@@ -210,25 +233,6 @@ class _Enclosure:
 
     def _last(self, days: int) -> int:
         return (self._today + days) * DAY - 1
-
-
-class _Spoken(NamedTuple):
-    """What was said in the window."""
-
-    moments: Moments
-    last: int
-    """How many there are up to the instant."""
-    within: int
-    """Of them in the window."""
-
-    @classmethod
-    def of(cls, moments: Moments, m: Measured) -> _Spoken:
-        last = moments.until(m.at)
-        return cls(moments, last, last - moments.until(m.at - m.outlook.rules.window))
-
-    def after(self, end: int) -> int:
-        """Return how many are left once what is not later than an instant has left the window."""
-        return max(self.last - self.moments.until(end), 0)
 
 
 class _Requests(NamedTuple):
@@ -243,9 +247,11 @@ class _Requests(NamedTuple):
     @classmethod
     def of(cls, m: Measured) -> _Requests:
         talk, rules = m.record.talk, m.outlook.rules
-        requests, within = talk.requests, rules.answer_within
+        (requests, first, last), within = m.spoken.requests, rules.answer_within
+        if first == last:
+            return _NO_REQUESTS
         answered, unanswered, open_until = [], [], []
-        for place in range(requests.until(m.at - rules.window), requests.until(m.at)):
+        for place in range(first, last):
             time = requests.times[place]
             if talk.replied_within(requests.positions[place], time, within):
                 answered.append(time)
@@ -264,3 +270,7 @@ class _Requests(NamedTuple):
         left = len(self.unanswered) - bisect_right(self.unanswered, end)
         low = half_even(weight * least, least + silent) if least else 0
         return low, half_even(weight * most, most + left)
+
+
+_NO_REQUESTS: Final = _Requests((), (), ())
+"""Where nothing was asked."""

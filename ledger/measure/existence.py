@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.times import END_OF_TIME
 from ledger.measure.results import Existence, Leg
@@ -33,8 +33,8 @@ class _Formed(NamedTuple):
 
 def existence(m: Measured) -> Existence:
     """Return the legs at the instant; only `communicate` ends by the clock."""
-    legs = _know(m), _common(m), _communicate(m)
-    return Existence(all(leg.holds for leg in legs), legs, legs[2].until)
+    know, common, communicate = legs = _know(m), _common(m), _communicate(m)
+    return Existence(know.holds and common.holds and communicate.holds, legs, communicate.until)
 
 
 def formed_at(record: Record, outlook: Outlook) -> int | None:
@@ -73,12 +73,12 @@ def _formed_at(record: Record, rules: Rules) -> int | None:
 
 def _know(m: Measured) -> Leg:
     """We know them: a verified contact point. They know us: they began something once."""
-    acts, state = m.sessions.acts, m.record.state
+    begun, state = m.sessions.acts.positions, m.record.state
     points = state.profile.identifiers.values() if "profile" in state.parts else ()
-    verified = [(known.verified_time, known.position) for known in points]
-    holds = bool(verified) and len(acts) > 0
-    evidence = tuple(sorted((min(verified)[1], acts.positions[0]))) if holds else ()
-    return Leg(levels.EXISTENCE_LEG_KNOW, holds, evidence, None)
+    if not (points and begun):
+        return _NOT_KNOWN
+    _, position = min((known.verified_time, known.position) for known in points)
+    return Leg(levels.EXISTENCE_LEG_KNOW, True, tuple(sorted((position, begun[0]))), None)
 
 
 def _common(m: Measured) -> Leg:
@@ -88,21 +88,26 @@ def _common(m: Measured) -> Leg:
     ground = next((each.position for each in grounds if each.provenance == PROVENANCE_DECLARED), None)
     exchanges = record.acts.buying.both.positions
     found = ground, exchanges[0] if exchanges else None, record.acts.memberships.earliest()
-    evidence = tuple(sorted(position for position in found if position is not None))
-    return Leg(levels.EXISTENCE_LEG_COMMON, bool(evidence), evidence, None)
+    evidence = tuple(sorted([position for position in found if position is not None]))
+    return Leg(levels.EXISTENCE_LEG_COMMON, True, evidence, None) if evidence else _NOTHING_COMMON
 
 
 def _communicate(m: Measured) -> Leg:
     """Both have addressed the other within the window, which an event leaves exactly at its time and the window."""
-    window, said = m.outlook.rules.window, (m.record.talk.inbound, m.record.talk.outbound)
-    if not all(said):
-        return Leg(levels.EXISTENCE_LEG_COMMUNICATE, holds=False, evidence=(), until=None)
-    until = min(each.times[-1] for each in said) + window
+    inbound, outbound = m.record.talk.inbound, m.record.talk.outbound
+    if not (inbound.times and outbound.times):
+        return _SILENT
+    until = min(inbound.times[-1], outbound.times[-1]) + m.outlook.rules.window
     if until <= m.at:
-        return Leg(levels.EXISTENCE_LEG_COMMUNICATE, holds=False, evidence=(), until=None)
+        return _SILENT
     # A mutual communication may be the latest of both.
-    evidence = tuple(sorted({each.positions[-1] for each in said}))
+    evidence = tuple(sorted({inbound.positions[-1], outbound.positions[-1]}))
     return Leg(levels.EXISTENCE_LEG_COMMUNICATE, holds=True, evidence=evidence, until=until)
+
+
+_NOT_KNOWN: Final = Leg(levels.EXISTENCE_LEG_KNOW, holds=False, evidence=(), until=None)
+_NOTHING_COMMON: Final = Leg(levels.EXISTENCE_LEG_COMMON, holds=False, evidence=(), until=None)
+_SILENT: Final = Leg(levels.EXISTENCE_LEG_COMMUNICATE, holds=False, evidence=(), until=None)
 
 
 def _lasting(times: Iterable[int], window: int) -> Iterator[Interval]:

@@ -52,7 +52,7 @@ def lifecycle(m: Measured) -> LifecycleMeasure:
     sessions = m.sessions
     cadence, acts = sessions.cadence(rules), sessions.acts
     standing = _standing(m, sessions, cadence)
-    last = acts.times[-1] if acts else None
+    last = acts.times[-1] if acts.times else None
     return LifecycleMeasure(
         lifecycle=standing.lifecycle,
         since=standing.since,
@@ -61,7 +61,7 @@ def lifecycle(m: Measured) -> LifecycleMeasure:
         gaps=cadence.gaps,
         sessions=len(sessions.starts),
         last_time=last,
-        last_position=acts.positions[-1] if acts else 0,
+        last_position=0 if last is None else acts.positions[-1],
         gap_ratio=unknown(UNKNOWN_REASON_NO_EVIDENCE) if last is None else Ratio(m.at - last, cadence.length),
         evidence=tuple(standing.evidence),
         changes_at=standing.changes_at,
@@ -73,11 +73,11 @@ def _standing(m: Measured, sessions: Sessions, cadence: Cadence) -> _Standing:
     if state.erased_position:
         return _Standing(levels.LIFECYCLE_ERASED, None, (state.erased_position,))
     reopened = sessions.reopenings
-    came_back = (reopened.times[-1], reopened.positions[-1]) if reopened else _NEVER
+    came_back = (reopened.times[-1], reopened.positions[-1]) if reopened.times else _NEVER
     ends = _ends(m, came_back)
     if ends is not None and ends.latest > came_back:
         return _Standing(levels.LIFECYCLE_ENDED, ends.first[0], ends.evidence)
-    if not sessions.acts:
+    if not sessions.acts.times:
         return _not_begun(m)
     return _by_silence(m, sessions, cadence, ends)
 
@@ -151,7 +151,9 @@ def _after(moments: Sequence[Moment], moment: Moment) -> Moment:
 def _withdrawn(m: Measured) -> list[Moment]:
     """Return the withdrawals of everything, in order."""
     state = m.record.state
-    denials = state.consents.acts.denials.get(_EVERYTHING, ()) if "consents" in state.parts else ()
+    if "consents" not in state.parts:
+        return []
+    denials = state.consents.acts.denials.get(_EVERYTHING, ())
     return sorted((each.occur_time, each.position) for each in denials if each.status == WITHDRAWN)
 
 

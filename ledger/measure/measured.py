@@ -30,6 +30,7 @@ from ledger.measure import (
     tactics,
     types,
     vectors,
+    window,
 )
 from ledger.measure import results as r
 from ledger.measure.faults import Judged
@@ -148,6 +149,16 @@ class Measured:
     def vectors(self) -> r.Vectors:
         """Involvement vectors (relationship.md 9)."""
         return vectors.vectors(self)
+
+    @once
+    def spoken(self) -> window.Spoken:
+        """What was said in the window (relationship.md 10)."""
+        return window.spoken(self)
+
+    @once
+    def answers(self) -> conversation.Answers:
+        """What became of the requests of the window (relationship.md 10)."""
+        return conversation.answers(self)
 
     @once
     def conversation(self) -> r.ConversationMeasure:

@@ -130,6 +130,8 @@ class Injuries(NamedTuple):
     def on(self, today: int) -> int:
         """Return the sum on a UTC day, in ppm, above 0 where the strength is lowered."""
         total = self.standing
+        if not self.fading:
+            return total
         for fades, days in self.fading:
             end = len(fades)
             total += sum([fades[today - day] * count for day, count in days.items() if today - day < end])

@@ -7,7 +7,7 @@ customer's words leave in force at the instant, as contact decisions read it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.contact.picture import Picture
 from ledger.contact.terms import ContactTerms
@@ -41,8 +41,11 @@ class Permission(NamedTuple):
     def ratio(self) -> Ratio:
         """Live / asked; unknown where nothing was ever asked."""
         if not self.cells:
-            return unknown(UNKNOWN_REASON_NO_EVIDENCE)
+            return _NOTHING
         return Ratio(sum(each.live for each in self.cells), len(self.cells))
+
+
+_NOTHING: Final = unknown(UNKNOWN_REASON_NO_EVIDENCE)
 
 
 class _Remembered(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ledger.measure.evidence import WhenRead
 from ledger.measure.results import PreferenceMeasure, Ratio, unknown
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from ledger.measure.measured import Measured
 
 EVIDENCE_MAX: Final = 64
+_NOTHING: Final = unknown(UNKNOWN_REASON_NO_EVIDENCE)
 
 
 def preference(m: Measured) -> PreferenceMeasure:
@@ -25,14 +27,13 @@ def preference(m: Measured) -> PreferenceMeasure:
         incentivised -= 1
     unincentivised, elsewhere = repeats - incentivised, len(buying.elsewhere)
     occasions = repeats + elsewhere
-    nothing = unknown(UNKNOWN_REASON_NO_EVIDENCE)
     return PreferenceMeasure(
-        preference=Ratio(unincentivised, occasions + rules.preference_prior) if occasions else nothing,
+        preference=Ratio(unincentivised, occasions + rules.preference_prior) if occasions else _NOTHING,
         repeats=repeats,
         unincentivised=unincentivised,
         elsewhere=elsewhere,
-        incentivised_share=Ratio(incentivised, repeats) if repeats else nothing,
-        evidence=_evidence(m),
+        incentivised_share=Ratio(incentivised, repeats) if repeats else _NOTHING,
+        evidence=WhenRead(_evidence, m),
     )
 
 

@@ -45,6 +45,9 @@ class Weighed(NamedTuple):
         return self.got > 0 == self.gave
 
 
+_NOTHING: Final = Weighed()
+
+
 def weighed(m: Measured) -> Weighed:
     """Return what was got and given.
 
@@ -52,6 +55,8 @@ def weighed(m: Measured) -> Weighed:
     """
     opinion, book, at = m.outlook.opinion, m.record.book, m.at
     if opinion is None:
+        if not book.lanes:
+            return _NOTHING
         return Weighed(legs=sum(bisect_right(lane.times, at) for lane in book.lanes.values()))
     view = BalanceView(at, PARTY_CUSTOMER, half_life_days=m.outlook.rules.half_life_days)
     return _added(slices_of(book, opinion, view, Span(_EVER, at, at)))

@@ -53,7 +53,7 @@ class Existence(NamedTuple):
     @property
     def missing(self) -> tuple[levels.ExistenceLeg.ValueType, ...]:
         """Legs that do not hold."""
-        return tuple(leg.leg for leg in self.legs if not leg.holds)
+        return tuple([leg.leg for leg in self.legs if not leg.holds])
 
 
 class LifecycleMeasure(NamedTuple):
@@ -112,7 +112,7 @@ class PreferenceMeasure(NamedTuple):
     unincentivised: int
     elsewhere: int
     incentivised_share: Ratio
-    evidence: tuple[int, ...]
+    evidence: Sequence[int]
 
 
 class Axes(NamedTuple):
@@ -165,7 +165,7 @@ class Types(NamedTuple):
     assessed: tuple[AssessedType, ...]
     inferred_slug: str
     inferred_rule: int
-    clauses: tuple[TypeClause, ...]
+    clauses: Sequence[TypeClause]
     mismatches: tuple[Mismatch, ...]
     mismatch_unknown: UnknownReason.ValueType | None
     changes_at: int | None

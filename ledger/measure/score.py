@@ -6,7 +6,7 @@ within 0 and 1,000,000.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ledger.domain.amounts import half_even
 from ledger.domain.decay import FULL
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ledger.measure.measured import Measured
 
 
+_NOTHING: Final = unknown(UNKNOWN_REASON_NO_EVIDENCE)
+
+
 def score_of(m: Measured) -> int:
     """Return the score alone."""
     return clamped(sum(map(portion, m.outlook.rules.weights, ratios(m))) - m.injuries.on(m.at // involvement.DAY))
@@ -25,20 +28,21 @@ def score_of(m: Measured) -> int:
 
 def ratios(m: Measured) -> tuple[Ratio, Ratio, Ratio, Ratio, Ratio, Ratio]:
     """Return the ratio of each component, in order."""
-    conversation = m.conversation
+    said = m.spoken
     return (
         involvement.involvement(m),
         reciprocity.share(m.reciprocity),
         m.preference.preference,
-        balance_of(conversation.inbound, conversation.outbound),
-        conversation.answered,
+        balance_of(said.inbound.within, said.outbound.within),
+        m.answers.ratio,
         m.permission.ratio,
     )
 
 
 def portion(weight: int, ratio: Ratio) -> int:
     """Return what a component adds: its weight times its ratio, which is at most 1; nothing where it is not known."""
-    return 0 if ratio.unknown is not None else half_even(weight * ratio.n, ratio.d)
+    n, d, why = ratio
+    return 0 if why is not None or not n else half_even(weight * n, d)
 
 
 def clamped(total: int) -> int:
@@ -49,4 +53,4 @@ def clamped(total: int) -> int:
 def balance_of(inbound: int, outbound: int) -> Ratio:
     """Return in / max(in, out); unknown where nobody spoke."""
     most = max(inbound, outbound)
-    return Ratio(inbound, most) if most else unknown(UNKNOWN_REASON_NO_EVIDENCE)
+    return Ratio(inbound, most) if most else _NOTHING

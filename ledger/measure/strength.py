@@ -98,7 +98,7 @@ def _evidence(m: Measured) -> tuple[tuple[int, ...], ...]:
     return (
         involvement.evidence(m, EVIDENCE_MAX),
         reciprocity.evidence(m, EVIDENCE_MAX),
-        m.preference.evidence[-EVIDENCE_MAX:],
+        tuple(m.preference.evidence[-EVIDENCE_MAX:]),
         spoken.get("listening", ()),
         spoken.get("answered", ()),
         tuple(sorted(said)[-EVIDENCE_MAX:]),

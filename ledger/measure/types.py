@@ -6,13 +6,14 @@ of the policy infers. None of them ever stands in for the wish. What is not know
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ledger.domain.decay import FULL
 from ledger.domain.times import MICROSECONDS
 from ledger.measure import reciprocity
 from ledger.measure.clauses import Conditions
+from ledger.measure.evidence import WhenRead
 from ledger.measure.results import AssessedType, Axes, Mismatch, TypeClause, Types
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_ASSESSED, PROVENANCE_INFERRED
 from rapport.events.v1.relationship_types_pb2 import RelationshipType
@@ -24,6 +25,7 @@ from rapport.relationship.v1.measures_pb2 import (
 from rapport.type.v1 import levels_pb2 as levels
 
 if TYPE_CHECKING:
+    from ledger.domain.relationship_type import Assessed, Wish
     from ledger.measure.measured import Measured
     from ledger.measure.rules import Rules
 
@@ -49,36 +51,45 @@ class _Inferred(NamedTuple):
     slug: str
     rule: int
     """From 1; 0: the fallback."""
-    clauses: tuple[TypeClause, ...]
     changes_at: int | None
     """When a ratio that decided could leave its bounds, or enter them."""
 
 
 def types(m: Measured) -> Types:
     """Return the measure. Cheap: a ratio is asked for only where nothing else of its rule is left open."""
-    wishes, term = m.record.state.wishes, m.outlook.rules.assessment_term
-    wish = wishes.desired
-    live = wishes.assessed(m.at, term)
-    inferred = _infer(m)
+    state, term, inferred = m.record.state, m.outlook.rules.assessment_term, _infer(m)
+    wish: Wish | None = None
+    live: tuple[Assessed, ...] = ()
+    ends: int | None = None
+    if "wishes" in state.parts:
+        wish, live, ends = (
+            state.wishes.desired,
+            state.wishes.assessed(m.at, term),
+            state.wishes.changes_after(m.at, term),
+        )
     desired = None if wish is None else m.outlook.types.get(wish.slug)
     mismatches, why = ((), UNKNOWN_REASON_NOT_DECLARED) if wish is None else differences(desired, m.axes)
-    changes = (wishes.changes_after(m.at, term), m.lifecycle.changes_at, m.axes.changes_at, inferred.changes_at)
+    changes = [ends, m.lifecycle.changes_at, m.axes.changes_at, inferred.changes_at]
     return Types(
         desired_slug="" if wish is None else wish.slug,
         desired_position=0 if wish is None else wish.position,
         # The latest judgement, whoever made it; that others differ is told beside it.
         actual_slug=live[-1].slug if live else inferred.slug,
         actual_provenance=PROVENANCE_ASSESSED if live else PROVENANCE_INFERRED,
-        assessed=tuple(
-            AssessedType(each.slug, each.our_function, each.assessor_id, each.until, each.position)
-            for each in sorted(live, key=lambda each: each.our_function)
-        ),
+        assessed=_assessed(live) if live else (),
         inferred_slug=inferred.slug,
         inferred_rule=inferred.rule,
-        clauses=inferred.clauses,
+        clauses=WhenRead(_clauses, m, inferred.rule),
         mismatches=mismatches,
         mismatch_unknown=why,
-        changes_at=min((each for each in changes if each is not None), default=None),
+        changes_at=min([each for each in changes if each is not None], default=None),
+    )
+
+
+def _assessed(live: Sequence[Assessed]) -> tuple[AssessedType, ...]:
+    return tuple(
+        AssessedType(each.slug, each.our_function, each.assessor_id, each.until, each.position)
+        for each in sorted(live, key=lambda each: each.our_function)
     )
 
 
@@ -128,29 +139,29 @@ def _direction(axis: str, found: int, wanted: int) -> levels.MismatchDirection.V
 
 
 def _infer(m: Measured) -> _Inferred:
-    rules = m.outlook.rules
+    rules, axes = m.outlook.rules, m.axes
+    found = m.lifecycle.lifecycle, axes.valence, axes.closeness, axes.intensity
     changes: list[int] = []
     for number, rule in enumerate(rules.type_conditions, 1):
-        if not _levels_hold(rule, m):
+        if not _levels_hold(rule, *found):
             continue
         if not rule.bounded:
-            return _Inferred(rule.slug, number, tuple(_clauses(rule, m)), min(changes, default=None))
+            return _Inferred(rule.slug, number, min(changes, default=None))
         weighed = m.reciprocity
         changes += _ratio_changes(rule, weighed, m)
         if _within(rule, weighed):
-            return _Inferred(rule.slug, number, tuple(_clauses(rule, m, weighed)), min(changes, default=None))
-    return _Inferred(rules.fallback_slug, 0, (), min(changes, default=None))
+            return _Inferred(rule.slug, number, min(changes, default=None))
+    return _Inferred(rules.fallback_slug, 0, min(changes, default=None))
 
 
-def _levels_hold(rule: Conditions, m: Measured) -> bool:
+def _levels_hold(rule: Conditions, lifecycle: int, valence: int, closeness: int, intensity: int) -> bool:
     """Tell whether every condition holds but that of reciprocity; what is not known is no level that a rule names."""
-    if rule.lifecycles and m.lifecycle.lifecycle not in rule.lifecycles:
-        return False
-    axes = m.axes
+    _, lifecycles, good, close, much, _, _ = rule
     return (
-        (not rule.valence or axes.valence == rule.valence)
-        and (not rule.closeness or axes.closeness == rule.closeness)
-        and (not rule.intensity or axes.intensity == rule.intensity)
+        (not lifecycles or lifecycle in lifecycles)
+        and (not good or good == valence)
+        and (not close or close == closeness)
+        and (not much or much == intensity)
     )
 
 
@@ -163,14 +174,19 @@ def _within(rule: Conditions, of: reciprocity.Weighed) -> bool:
     return rule.ratio_max is None or FULL * of.got <= rule.ratio_max * of.gave
 
 
-def _clauses(rule: Conditions, m: Measured, weighed: reciprocity.Weighed | None = None) -> Iterator[TypeClause]:
+def _clauses(m: Measured, number: int) -> Iterator[TypeClause]:
+    """Yield the conditions of the rule of a number that holds, each with its value; 0: there is none."""
+    if not number:
+        return
+    rule = m.outlook.rules.type_conditions[number - 1]
     if rule.lifecycles:
         name = levels.Lifecycle.Name(m.lifecycle.lifecycle).removeprefix("LIFECYCLE_")
         yield TypeClause("lifecycle", name, m.lifecycle.evidence[-EVIDENCE_MAX:])
     for axis in _LEVELS:
         if getattr(rule, axis):
             yield TypeClause(axis, level_name(axis, getattr(m.axes, axis)), m.axes.evidence.get(axis, ()))
-    if weighed is not None:
+    if rule.bounded:
+        weighed = m.reciprocity
         value = "UNBOUNDED" if weighed.unbounded else str(reciprocity.ratio(weighed).ppm)
         yield TypeClause("reciprocity", value, reciprocity.evidence(m, EVIDENCE_MAX))
 
