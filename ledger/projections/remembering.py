@@ -84,7 +84,7 @@ class Memory(Generic[_B]):
 
 
 def _folded(pages: Iterable[list[EventRow]]) -> Remembered:
-    known = Remembered()
+    known = Remembered(is_told=False)
     for page in pages:
         known.feed(facts(page), page[-1].version if page else known.version)
     return known

@@ -61,10 +61,13 @@ class Folded:
 
     def feed(self, facts: Iterable[Fact]) -> None:
         """Fold some facts, in the order of their positions."""
-        evolve = self.record.evolve
         for fact in facts:
-            evolve(fact)
-            self.recorded = fact.record_time  # It never decreases.
+            self.evolve(fact)
+
+    def evolve(self, fact: Fact) -> None:
+        """Fold one fact."""
+        self.record.evolve(fact)
+        self.recorded = fact.record_time  # It never decreases.
 
 
 def rows_of(customer_id: str, record: Record, outlook: Outlook, since: int, kinds: Iterable[type[Any]] = KINDS) -> Rows:
@@ -118,7 +121,7 @@ def _joins(m: Measured, _: int) -> Iterable[Join]:
 
 
 def _act_days(m: Measured, _: int) -> Iterable[ActDay]:
-    times = m.record.acts.sessions(m.outlook.rules).acts.times
+    times = m.sessions.acts.times
     firsts: dict[int, int] = {}
     lasts: dict[int, int] = {}
     for time in times:
@@ -131,7 +134,7 @@ def _act_days(m: Measured, _: int) -> Iterable[ActDay]:
 
 def act_days(m: Measured, times: Iterable[int]) -> Iterator[ActDay]:
     """Yield the rows of the days on which some times are, in microseconds; of days without an act there is none."""
-    acts = m.record.acts.sessions(m.outlook.rules).acts
+    acts = m.sessions.acts
     for day in {time // DAY for time in times}:
         first, end = acts.before(day * DAY), acts.before((day + 1) * DAY)
         if first < end:
@@ -156,10 +159,16 @@ def _conducts(m: Measured, since: int) -> Iterable[Conduct]:
 
 def judged(m: Measured, contacts: Iterable[Contact]) -> Iterator[Conduct]:
     """Yield the rows of some contacts, in the order of their occur times."""
-    judge = None
+    judge, state = None, m.record.state
+    # Who declared nothing has declared nothing against a contact; most have not.
+    declared = "preferences" in state.parts
     for contact in contacts:
-        judge = judge or Judge(m.record.state, m.outlook.contact_policy, m.outlook.purposes, ())
-        yield _conduct(contact, judge)
+        if declared or contact.decision_id:
+            judge = judge or Judge(state, m.outlook.contact_policy, m.outlook.purposes, ())
+            yield _conduct(contact, judge)
+        else:
+            needing = needs_decision(contact)
+            yield Conduct(contact.position, contact.occur_time, int(needing), 0, int(not needing))
 
 
 def _conduct(contact: Contact, judge: Judge) -> Conduct:
@@ -171,6 +180,8 @@ def _conduct(contact: Contact, judge: Judge) -> Conduct:
 
 
 def _judgements(m: Measured, _: int) -> Iterable[Judgement]:
+    if "wishes" not in m.record.state.parts:
+        return
     # All of them, whether or not they hold: at the beginning of time none was over.
     for each in m.record.state.wishes.assessed(-(1 << 62), m.outlook.rules.assessment_term):
         yield Judgement(each.our_function, each.slug, each.position, each.until)

@@ -6,10 +6,10 @@ an act is credited once and for good (settled.md 43), so a new one changes one r
 These are the rules of `ledger/measure/solicitations.py` (`followed_by`, `each`), without the sums that measures keep.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
-from ledger.domain.conversation_shapes import REPLIED
+from ledger.domain.conversation_shapes import NO_RESPONSE, REPLIED
 from ledger.domain.responses import Responses
 from ledger.measure.act_shapes import kind_of
 from ledger.measure.measured import Measured
@@ -37,29 +37,35 @@ def all_solicitations(m: Measured) -> Iterator[Solicitation]:
         yield _row(m, responses.sent.times[place], position, outcome(place, position), followed=position in followed)
 
 
-def new_solicitations(m: Measured, facts: Iterable[_Moment]) -> Iterator[Solicitation]:
+def new_solicitations(m: Measured, contacts: Iterable[_Moment], others: Iterable[_Moment]) -> Iterator[Solicitation]:
     """Yield the rows that some new facts made or changed.
 
     None of the facts occurred before any that was folded earlier, and none refers to another but by what it answers.
-    A row is `followed` if one of these facts follows it; it also is if an earlier one did.
+    A row is `followed` if one of these facts follows it; it also is if an earlier one did. `contacts`: those among the
+    facts that speak to the customer, and so are no acts of the customer; `others`: those that do not, and solicit
+    nothing.
     """
     if not len(m.record.state.conversation.solicitations):
         return
-    responses, followed = _responses(m), dict[int, bool]()
-    for time, position in facts:
-        if responses.sent.has(time, position):  # Nobody has said yet that it was delivered at another time.
-            followed[position] = False
-        credited = _credited(m, responses, time, position)
+    responses = _responses(m)
+    # Nobody has said yet that one of these was delivered at another time.
+    followed = {position: False for time, position in contacts if responses.sent.has(time, position)}
+    for time, position in others:
+        row = m.record.state.conversation.row_of(position)
+        outcome = NO_RESPONSE if row is None else row.shape.outcome
+        follows = outcome >= REPLIED or _is_begun(m, time, position)
+        # What neither answers nor begins anything makes nothing of what it would be credited to.
+        credited = responses.credited(time, position, row) if follows or outcome else 0
         if credited:
-            followed[credited] = followed.get(credited, False) or _follows(m, time, position)
+            followed[credited] = followed.get(credited, False) or (follows and not _incited(m, position))
     if not followed:
         return
-    outcome = _outcomes(m, responses)
+    outcome_of = _outcomes(m, responses)
     for position, by_new in followed.items():
         delivered = responses.delivered(position)
         assert delivered is not None, "it is a solicitation"
         place = responses.sent.place(delivered, position)
-        yield _row(m, delivered, position, outcome(place, position), followed=by_new)
+        yield _row(m, delivered, position, outcome_of(place, position), followed=by_new)
 
 
 def _responses(m: Measured) -> Responses:
@@ -79,19 +85,22 @@ def _credited(m: Measured, responses: Responses, time: int, position: int) -> in
     return responses.credited(time, position, m.record.state.conversation.row_of(position))
 
 
-def _follows(m: Measured, time: int, position: int) -> bool:
-    """Tell whether a fact is an act that follows what it is credited to."""
-    row = m.record.state.conversation.row_of(position)
-    answers = row is not None and row.shape.outcome >= REPLIED
-    return (answers or (time, position) in _begun(m, time)) and not _incited(m, position)
-
-
 def _begun(m: Measured, since: int) -> Iterator[_Moment]:
     """Yield the acts of the customer, from a time on, that are of kinds strong enough to date involvement."""
     acts, rules = m.record.acts, m.outlook.rules
     for place in range(bisect_left(acts.times, since), len(acts.times)):
         if rules.kind_weights.get(kind_of(acts.codes[place]), 0) >= rules.session_weight:
             yield acts.times[place], acts.positions[place]
+
+
+def _is_begun(m: Measured, time: int, position: int) -> bool:
+    """Tell whether a fact is such an act."""
+    acts, rules = m.record.acts, m.outlook.rules
+    return any(
+        acts.positions[place] == position
+        and rules.kind_weights.get(kind_of(acts.codes[place]), 0) >= rules.session_weight
+        for place in range(bisect_left(acts.times, time), bisect_right(acts.times, time))
+    )
 
 
 def _incited(m: Measured, position: int) -> bool:
