@@ -165,13 +165,16 @@ class Remembered:
         return [row for key, row in now.items() if before.get(key) != row], bool(before.keys() - now.keys())
 
     def _added(self, kind: type[Any], rows: Iterable[Any]) -> list[Any]:
-        """Keep some rows of a kind, and return those that are not as they were."""
-        before = self._rows.get(kind, {})
-        changed = {key: row for key, row in _keyed(kind, rows).items() if before.get(key) != row}
+        """Keep some rows of a kind, no two with one key, and return those that are not as they were."""
+        before, fields, changed = self._rows.get(kind, {}), KEYS[kind], []
+        for row in rows:
+            key = row[:fields]
+            if before.get(key) != row:
+                before[key] = row
+                changed.append(row)
         if changed:
-            before.update(changed)
             self._rows[kind] = before
-        return list(changed.values())
+        return changed
 
     def _let_conducts_go(self, since: int) -> bool:
         """Drop what is kept no longer, and tell whether there was any. Rows are in the order of their times."""

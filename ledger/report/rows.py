@@ -18,7 +18,7 @@ from ledger.domain.times import END_OF_TIME
 from ledger.measure.measured import Measured
 from ledger.measure.outlook import Outlook
 from ledger.measure.record import Record
-from ledger.measure.visits import visits
+from ledger.measure.visits import Visits, visits
 from ledger.report.shapes import (
     KINDS,
     NOT_BACK,
@@ -34,6 +34,7 @@ from ledger.report.solicited import all_solicitations
 from ledger.report.spans import DAY, first_of_months
 
 _STEP: Final = 30 * DAY
+_NEVER: Final = Visits(0, None)
 
 
 @dataclass(slots=True)
@@ -102,10 +103,14 @@ def made(kind: type[Any], m: Measured, since: int) -> Iterable[Any]:
 
 
 def _persons(m: Measured, _: int) -> Iterable[Person]:
-    came, bought = visits(m), visits(m, purchases_only=True)
+    acts = m.record.acts
+    # Many did nothing yet, and most bought nothing: of them neither sessions nor purchases are asked.
+    ever = acts.buying.ever()
+    came = visits(m) if acts.times else _NEVER
+    bought = visits(m, purchases_only=True) if ever else _NEVER
     return [
         Person(
-            int(m.record.acts.buying.ever()),
+            int(ever),
             came.times,
             NOT_BACK if came.back_after is None else came.back_after,
             bought.times,
@@ -134,6 +139,8 @@ def _act_days(m: Measured, _: int) -> Iterable[ActDay]:
 
 def act_days(m: Measured, times: Iterable[int]) -> Iterator[ActDay]:
     """Yield the rows of the days on which some times are, in microseconds; of days without an act there is none."""
+    if not m.record.acts.times:
+        return
     acts = m.sessions.acts
     for day in {time // DAY for time in times}:
         first, end = acts.before(day * DAY), acts.before((day + 1) * DAY)

@@ -9,11 +9,12 @@ from typing import Any, Final
 import pytest
 from google.protobuf.message import Message
 
+from ledger.domain.times import END_OF_TIME
 from ledger.measure.outlook import outlook_of
 from ledger.report.basis import basis_of
 from ledger.report.remembered import Change, Keyed, Remembered
 from ledger.report.rows import Folded, kept_since, rows_of
-from ledger.report.shapes import KEYS, KINDS, ActDay, Conduct, Person, Solicitation
+from ledger.report.shapes import KEYS, KINDS, ActDay, Conduct, Person, Request, Solicitation
 from rapport.events.v1.exchange_pb2 import CATEGORY_DISCOUNT, PARTY_ORGANIZATION
 from rapport.events.v1.interaction_pb2 import DIRECTION_INBOUND, InteractionRecorded
 from tests.changed_histories import ChangedHistory
@@ -133,6 +134,17 @@ def test_the_exchange_of_an_order_tells_that_a_purchase_had_an_incentive() -> No
     changes = told_after_each(history)
 
     assert [0, 1, 0] == [change.rows[Solicitation][0].followed for change in changes]
+
+
+def test_a_request_waits_again_when_its_answer_bounced() -> None:
+    history = ChangedHistory()
+    history.add(acted("MESSAGE", needs_reply=True, direction=DIRECTION_INBOUND), START)
+    history.add(told(in_reply_to=history.head), START + 1)
+    history.add(told("BOUNCED", refers_to=history.head), START + 2)
+
+    changes = told_after_each(history)
+
+    assert [END_OF_TIME, START + 1, END_OF_TIME] == [change.rows[Request][0].answered_time for change in changes]
 
 
 def test_nothing_has_to_go_where_nothing_was() -> None:
