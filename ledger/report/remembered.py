@@ -10,7 +10,6 @@ kinds are not looked at before a fact comes that makes some.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from ledger.domain.conversation_shapes import ADDRESSED
 from ledger.domain.fact import Fact
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
 from ledger.domain.times import START_OF_TIME
@@ -45,11 +44,11 @@ class Change(NamedTuple):
 class _New:
     """What came since rows were last told, by what it may have changed."""
 
-    __slots__ = ("anew", "contacts", "others")
+    __slots__ = ("anew", "others", "outbound")
 
     def __init__(self) -> None:
-        self.contacts: list[tuple[int, int]] = []
-        """Occur times and positions of interactions that speak to the customer; none is an act of the customer."""
+        self.outbound: list[tuple[int, int]] = []
+        """Occur times and positions of what is OUTBOUND: contacts, and no act of the customer."""
         self.others: list[tuple[int, int]] = []
         """The same of all other interactions."""
         self.anew: set[type[Any]] = set()
@@ -60,14 +59,13 @@ class _New:
         position, _, _, time, topic, message, _ = fact
         if topic == RECORDED:
             event: InteractionRecorded = message  # type: ignore[assignment]  # The topic says so.
-            kind, refers = event.kind, event.refers_to
-            spoken_to = event.direction == _OUTBOUND and kind in ADDRESSED
-            (self.contacts if spoken_to else self.others).append((time, position))
+            refers = event.refers_to
+            (self.outbound if event.direction == _OUTBOUND else self.others).append((time, position))
             if time < latest or refers:
                 self.anew |= _SPOKEN_OF
             if refers or event.needs_reply or event.in_reply_to:  # A word that an answer bounced takes it away.
                 self.anew.add(Request)
-            if kind == _JOIN:
+            if event.kind == _JOIN:
                 self.anew.add(Join)
         elif topic in EXCHANGES:
             self.anew.add(Solicitation)  # They tell which purchases had an incentive, and nothing else of any row.
@@ -79,7 +77,7 @@ class _New:
     def kinds(self) -> set[type[Any]]:
         """Return the kinds of which rows may have changed, or come."""
         kinds = set(self.anew)
-        if self.contacts:
+        if self.outbound:
             kinds |= _SPOKEN_OF
         if self.others:
             kinds |= _BY_ACTS
@@ -192,12 +190,12 @@ class Remembered:
 
     def _solicitations(self, new: _New, m: Measured, _: int) -> Iterator[Solicitation]:
         known = self._rows.get(Solicitation, {})
-        for row in new_solicitations(m, new.contacts, new.others):
+        for row in new_solicitations(m, new.outbound, new.others):
             before = known.get(row[: KEYS[Solicitation]])
             yield row if before is None else row._replace(followed=row.followed | before.followed)
 
     def _conducts(self, new: _New, m: Measured, since: int) -> Iterator[Conduct]:
-        contacts = (m.record.state.conversation.contact_at(position) for time, position in new.contacts if time > since)
+        contacts = (m.record.state.conversation.contact_at(position) for time, position in new.outbound if time > since)
         return judged(m, (contact for contact in contacts if contact is not None))
 
 

@@ -7,7 +7,7 @@ These are the rules of `ledger/measure/solicitations.py` (`followed_by`, `each`)
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ledger.domain.conversation_shapes import NO_RESPONSE, REPLIED
 from ledger.domain.responses import Responses
@@ -37,19 +37,25 @@ def all_solicitations(m: Measured) -> Iterator[Solicitation]:
         yield _row(m, responses.sent.times[place], position, outcome(place, position), followed=position in followed)
 
 
-def new_solicitations(m: Measured, contacts: Iterable[_Moment], others: Iterable[_Moment]) -> Iterator[Solicitation]:
+def new_solicitations(m: Measured, outbound: Sequence[_Moment], others: Sequence[_Moment]) -> Iterator[Solicitation]:
     """Yield the rows that some new facts made or changed.
 
     None of the facts occurred before any that was folded earlier, and none refers to another but by what it answers.
-    A row is `followed` if one of these facts follows it; it also is if an earlier one did. `contacts`: those among the
-    facts that speak to the customer, and so are no acts of the customer; `others`: those that do not, and solicit
-    nothing.
+    A row is `followed` if one of these facts follows it; it also is if an earlier one did. `outbound`: those among the
+    facts that are OUTBOUND, and so no acts of the customer; `others`: those that are not, and so solicit nothing.
     """
-    if not len(m.record.state.conversation.solicitations):
+    solicitations = m.record.state.conversation.solicitations
+    if not len(solicitations):
+        return
+    if not others:
+        # Nothing came after these, so nothing has answered them, and nobody has said when they were delivered.
+        for time, position in outbound:
+            if solicitations.has(time, position):
+                yield _row(m, time, position, NO_RESPONSE, followed=False)
         return
     responses = _responses(m)
     # Nobody has said yet that one of these was delivered at another time.
-    followed = {position: False for time, position in contacts if responses.sent.has(time, position)}
+    followed = {position: False for time, position in outbound if responses.sent.has(time, position)}
     for time, position in others:
         row = m.record.state.conversation.row_of(position)
         outcome = NO_RESPONSE if row is None else row.shape.outcome

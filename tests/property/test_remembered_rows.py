@@ -9,20 +9,24 @@ from typing import Any, Final
 import pytest
 from google.protobuf.message import Message
 
+from ledger.domain.conversation_shapes import NO_RESPONSE, OPTED_OUT
 from ledger.domain.times import END_OF_TIME
 from ledger.measure.outlook import outlook_of
+from ledger.measure.solicitations import OUTCOMES
 from ledger.report.basis import basis_of
 from ledger.report.remembered import Change, Keyed, Remembered
 from ledger.report.rows import Folded, kept_since, rows_of
 from ledger.report.shapes import KEYS, KINDS, ActDay, Conduct, Person, Request, Solicitation
 from rapport.events.v1.exchange_pb2 import CATEGORY_DISCOUNT, PARTY_ORGANIZATION
-from rapport.events.v1.interaction_pb2 import DIRECTION_INBOUND, InteractionRecorded
+from rapport.events.v1.interaction_pb2 import DIRECTION_INBOUND, MESSAGE_CLASS_TRANSACTIONAL, InteractionRecorded
 from tests.changed_histories import ChangedHistory
 from tests.contact_histories import DAY
 from tests.measured_histories import START, acted, told, traded
 from tests.programme_histories import CUSTOMERS, ProgrammeDraw, facts_of, published_at
 
 SEEDS: Final = range(12)
+NONE: Final = OUTCOMES[NO_RESPONSE]
+SPAM: Final = OUTCOMES[OPTED_OUT]
 
 
 class OddDraw(ProgrammeDraw):
@@ -145,6 +149,28 @@ def test_a_request_waits_again_when_its_answer_bounced() -> None:
     changes = told_after_each(history)
 
     assert [END_OF_TIME, START + 1, END_OF_TIME] == [change.rows[Request][0].answered_time for change in changes]
+
+
+def test_what_begins_nothing_may_still_be_the_outcome() -> None:
+    history = ChangedHistory()
+    history.add(told(), START)
+    history.add(acted("MARKED_SPAM"), START + 1)
+
+    changes = told_after_each(history)
+
+    assert [(NONE, 0), (SPAM, 0)] == [
+        (change.rows[Solicitation][0].outcome, change.rows[Solicitation][0].followed) for change in changes
+    ]
+
+
+def test_what_is_sent_for_a_transaction_solicits_nothing() -> None:
+    history = ChangedHistory()
+    history.add(told(), START)
+    history.add(told(message_class=MESSAGE_CLASS_TRANSACTIONAL), START + 1)
+
+    changes = told_after_each(history)
+
+    assert [1, 0] == [len(change.rows[Solicitation]) for change in changes]
 
 
 def test_nothing_has_to_go_where_nothing_was() -> None:
