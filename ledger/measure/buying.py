@@ -93,6 +93,10 @@ class Buying(MadeLate):
         """Tell whether anything was bought, returned or not."""
         return bool(self._purchases)
 
+    def anywhere(self) -> bool:
+        """Tell whether anything was bought, here or elsewhere, returned or not."""
+        return bool(self._purchases or self._elsewhere)
+
     def first_time(self) -> int | None:
         """Return when something was bought first, returned or not, in microseconds; None: nothing was."""
         return min((each.times[0] for each in (self.counting, self._given_back) if each), default=None)

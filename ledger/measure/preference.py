@@ -21,6 +21,8 @@ def preference(m: Measured) -> PreferenceMeasure:
     The first purchase that was not returned is no repeat. What the customer bought elsewhere was an occasion missed.
     """
     rules, buying = m.outlook.rules, m.record.acts.buying
+    if not buying.anywhere():
+        return _NEVER
     by_legs, purchases = rules.incentive_by_legs, buying.counting.positions
     repeats, incentivised = max(len(purchases) - 1, 0), buying.incentivised(by_legs=by_legs)
     if purchases and buying.had_incentive(purchases[0], by_legs=by_legs):
@@ -35,6 +37,12 @@ def preference(m: Measured) -> PreferenceMeasure:
         incentivised_share=Ratio(incentivised, repeats) if repeats else _NOTHING,
         evidence=WhenRead(_evidence, m),
     )
+
+
+_NEVER: Final = PreferenceMeasure(
+    preference=_NOTHING, repeats=0, unincentivised=0, elsewhere=0, incentivised_share=_NOTHING, evidence=()
+)
+"""Of a customer who never bought anything."""
 
 
 def _evidence(m: Measured) -> tuple[int, ...]:
