@@ -200,6 +200,11 @@ class Runner:
         """Whether this process finds changes; False: another one does, or none yet."""
         return self._lock is not None
 
+    @property
+    def head(self) -> int:
+        """Position of the head of the log, as last seen here; may be read from any thread."""
+        return self._head
+
     async def standing(self) -> Standing:
         """Return where finding stands."""
         return await self._in_thread(self._standing)

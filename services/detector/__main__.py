@@ -84,7 +84,12 @@ async def _find(app: App, parent: Lines | None) -> None:
     runner, programmes = find_here(app, tell, beside_writers=False).runner, programmes_of(app, folds=True)
     process.spare_the_collector()
     process.take_short_turns()
-    programmes.give_way(lambda: app.ledger.follower.position > runner.progress.position + LATE_EVENTS)
+    told = 0
+
+    def late() -> bool:
+        return max(told, runner.head) > runner.progress.position + LATE_EVENTS
+
+    programmes.give_way(late)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run(stop))
         tasks.create_task(programmes.run(stop))
@@ -94,10 +99,10 @@ async def _find(app: App, parent: Lines | None) -> None:
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             return
         while (heard := await parent.read()) is not None:
-            position, hurry = heard
+            told, hurry = heard
             if hurry:
-                programmes.hurry(position)
-            app.ledger.follower.wake(position)
+                programmes.hurry(told)
+            app.ledger.follower.wake(told)
         stop.set()
 
 
