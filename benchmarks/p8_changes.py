@@ -2,7 +2,8 @@
 
 A prober writes a purchase of long ago of one new customer after the other, who has lapsed with that. It notes when the
 answer came, and when a watcher of the whole organization and a core subscription of NATS got that change. Meanwhile the
-load generator records in an open loop at half of what it found to be the most just before; then the same in silence.
+load generator records in an open loop at half of a maximum that it found just before: of what the whole sustains, with
+the changes of all writes found, and of what writes alone reach while changes fall behind; then the same in silence.
 Prober, watcher and subscriber share one process, so their own work is in the figures.
 """
 
@@ -12,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import grpc
@@ -75,10 +76,15 @@ def measure(rig: Rig, options: Options) -> Row:
     """Measure the row."""
     server, generator = rig.rapport(NATS), rig.generator()
     count = options.pick(1_000, 300, 5)
-    closed: dict[str, Any] = {"count": options.pick(10_000, 4_000, 100), "in_flight": 64}
-    most = [generator.run(server, "record", seed=number, **closed)["per_s"] for number in range(2)][-1]
+    _most(server, generator, options, seed=0)  # What runs for the first time is slower.
+    most = _most(server, generator, options, seed=1)
+    loads = (
+        (f"at {most.sustained / 2:.0f} writes/s, half of what is sustained", most.sustained / 2),
+        (f"at {most.written / 2:.0f} writes/s, half of what writes reach", most.written / 2),
+        ("in silence", 0.0),
+    )
     cases = []
-    for name, rate in ((f"at {most / 2:.0f} writes/s", most / 2), ("in silence", 0.0)):
+    for name, rate in loads:
         wait_for_changes(server.target)
         runs = [asyncio.run(probed(server, generator, count, rate, number)) for number in range(options.pick(3, 1, 1))]
         for place in _PLACES:
@@ -99,8 +105,30 @@ def measure(rig: Rig, options: Options) -> Row:
         title="acknowledged write to change",
         cases=cases,
         seed=options.seed,
-        settings={"durability": "SQLite WAL, FULL", "most_writes_per_s": round(most), "load": "open loop at half"},
+        settings={
+            "durability": "SQLite WAL, FULL",
+            "most_writes_per_s": round(most.written),
+            "most_sustained_per_s": round(most.sustained),
+            "load": "open loop",
+        },
     )
+
+
+class Most(NamedTuple):
+    """What is possible in a closed loop, each second."""
+
+    written: float
+    """Writes acknowledged, however late their changes are found."""
+    sustained: float
+    """Writes acknowledged, and looked at for changes."""
+
+
+def _most(server: Server, generator: Generator, options: Options, seed: int) -> Most:
+    wait_for_changes(server.target)
+    count, began_s = options.pick(10_000, 4_000, 100), perf_counter()
+    written = generator.run(server, "record", seed=seed, count=count, in_flight=64)["per_s"]
+    wait_for_changes(server.target)
+    return Most(written, count / (perf_counter() - began_s))
 
 
 async def probed(server: Server, generator: Generator, count: int, rate: float, seed: int) -> Probes:
