@@ -11,6 +11,7 @@ Everything here can be thrown away: the log has it all. So no commit waits for t
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from ledger.domain.amounts import INT64_MAX
@@ -383,8 +384,9 @@ def merged(column: Column, name: str, least: str, greatest: str) -> str:
     return f"{column.name} = {value}"
 
 
+@cache
 def upsert(name: str, table: Table, source: str, least: str, greatest: str) -> str:
-    """Return the statement that merges rows of `source` into a table."""
+    """Return the statement that merges rows of `source` into a table. There are few: some for each generation."""
     sets = ", ".join(merged(column, name, least, greatest) for column in table.columns if column.merge is not Merge.KEY)
     return f"INSERT INTO {name} ({table.names}) {source} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"
 
