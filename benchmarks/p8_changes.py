@@ -20,7 +20,7 @@ import grpc
 import nats
 from nats.aio.msg import Msg
 
-from benchmarks.calls import wait_for_changes
+from benchmarks.calls import wait_for_changes, wait_for_projections
 from benchmarks.load import ORGANIZATION
 from benchmarks.options import Options, parse
 from benchmarks.probing import lapsed
@@ -86,6 +86,7 @@ def measure(rig: Rig, options: Options) -> Row:
     cases = []
     for name, rate in loads:
         wait_for_changes(server.target)
+        wait_for_projections(server.target)  # What the most of writes left for later is not part of half of it.
         runs = [asyncio.run(probed(server, generator, count, rate, number)) for number in range(options.pick(3, 1, 1))]
         for place in _PLACES:
             found = [spread(probes.latencies_ms(place)) for probes in runs]
