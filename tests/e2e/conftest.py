@@ -14,7 +14,7 @@ from tests.postgres_server import address, postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
 
-# To find the changes of the whole history takes longer than to import it; those of a tenth are found meanwhile.
+# To find the changes of the whole history takes longer than to import it; those of a tenth are found soon.
 WITHOUT_CHANGES, WITH_CHANGES = {"RAPPORT_DETECTOR": "off"}, {"RAPPORT_DETECTOR": "process"}
 
 
@@ -33,7 +33,8 @@ def sample_lines(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def imported(tmp_path_factory: pytest.TempPathFactory, master: Path) -> Iterator[ImportedHistory]:
     """A server on SQLite with the whole history. Shared: nobody may write to the organization `cdnow`."""
-    with history_on_a_server(tmp_path_factory.mktemp("cdnow") / "data", master, WITHOUT_CHANGES) as history:
+    # Whoever finds changes keeps what programmes are reported from, too.
+    with history_on_a_server(tmp_path_factory.mktemp("cdnow") / "data", master, WITH_CHANGES) as history:
         yield history
 
 
