@@ -23,7 +23,11 @@ FAST := $(wildcard tests/unit tests/contract tests/golden)
 TEST_WORKERS ?= 2
 FAULT_WORKERS ?= $(if $(filter 2,$(TEST_WORKERS)),3,$(TEST_WORKERS))
 in_workers = $(if $(filter-out 0 1,$(1)),-n $(1) --dist loadfile --no-loadscope-reorder)
-run_tests = $(if $(1),$(PY) -m pytest $(call in_workers,$(or $(2),$(TEST_WORKERS))) $(1) $(ARGS),@echo 'no such tests in this checkout')
+# What is no matter of disks is written to memory where there is enough of it: a sync of a disk takes longer than a test.
+in_memory = $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}')" -gt 4000000 2>/dev/null && echo \
+  'export TMPDIR="$$(mktemp -d /dev/shm/rapport-XXXXXX)"; trap "rm -rf $$TMPDIR" EXIT;' \
+  'export PYTEST_ADDOPTS="$$PYTEST_ADDOPTS -o tmp_path_retention_policy=failed";')
+run_tests = $(if $(1),$(3)$(PY) -m pytest $(call in_workers,$(or $(2),$(TEST_WORKERS))) $(1) $(ARGS),@echo 'no such tests in this checkout')
 
 .PHONY: help install run up down proto proto-baseline verify format lint types layers buf test test-fast \
   test-integration test-fault test-e2e examples bench bench-check docs check locks clean
@@ -78,7 +82,7 @@ test-fast: $(DEV) ## Unit, contract and golden tests; under a minute (ARGS='-k n
 	$(call run_tests,$(FAST))
 
 test-integration: $(DEV) ## Random tests of properties, and tests with real PostgreSQL and NATS
-	$(call run_tests,$(wildcard tests/property tests/integration))
+	$(call run_tests,$(wildcard tests/property tests/integration),,$(in_memory) )
 
 test-fault: $(DEV) ## Crashes, lost replies, full disks
 	$(call run_tests,$(wildcard tests/fault),$(FAULT_WORKERS))
