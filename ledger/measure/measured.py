@@ -205,7 +205,7 @@ class Measured:
         """Active personae that the customer belongs to, by id (relationship.md 11)."""
         return personae.memberships(self)
 
-    @property
+    @once
     def next_crossing(self) -> int | None:
         """The earliest later instant at which a level could differ by the clock alone; None: none will."""
         timed = (

@@ -34,6 +34,8 @@ class Rules:
     lapsed_factor: int
     reopening_kinds: frozenset[int]
     session_weight: int
+    session_kinds: frozenset[int] | None
+    """Kinds whose acts make sessions; None: all do."""
     weights: tuple[int, int, int, int, int, int]
     """Involvement, reciprocity, preference, balance, answering, permission."""
     kind_weights: Mapping[int, int]
@@ -154,6 +156,7 @@ def _cadence(policy: RelationshipPolicy) -> dict[str, Any]:
         "lapsed_factor": cadence.lapsed_factor,
         "reopening_kinds": frozenset(cadence.reopening_kinds),
         "session_weight": cadence.session_weight_ppm,
+        "session_kinds": _session_kinds(policy),
     }
 
 
@@ -185,6 +188,12 @@ def _strength(policy: RelationshipPolicy) -> dict[str, Any]:
         "moderate_from": strength.moderate_from_ppm,
         "strong_from": strength.strong_from_ppm,
     }
+
+
+def _session_kinds(policy: RelationshipPolicy) -> frozenset[int] | None:
+    least = policy.cadence.session_weight_ppm
+    kinds = (each.kind for each in policy.strength.kind_weights if each.weight_ppm >= least)
+    return frozenset(kinds) if least > 0 else None
 
 
 def _act_weights(strength: StrengthRules) -> Iterator[tuple[int, int]]:

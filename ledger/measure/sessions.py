@@ -167,10 +167,7 @@ class Sessions:
 
 def _key(rules: Rules) -> tuple[int, frozenset[int] | None, frozenset[int]]:
     """Return what sessions depend on: the gap, the kinds that count (None: all do), and those that reopen."""
-    least, kinds = rules.session_weight, None
-    if least > 0:
-        kinds = frozenset(kind for kind, weight in rules.kind_weights.items() if weight >= least)
-    return rules.session_gap, kinds, rules.reopening_kinds
+    return rules.session_gap, rules.session_kinds, rules.reopening_kinds
 
 
 def _median(values: Sequence[int]) -> int:
