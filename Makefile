@@ -17,7 +17,8 @@ PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --requir
 
 CODE := $(wildcard ledger services tests tools benchmarks examples)
 # Folders of tests that are not there are passed over, so that every target works in a partial checkout too.
-FAST := $(wildcard tests/unit tests/contract tests/golden)
+# The longest files first, so that no process is left with one at the end.
+FAST := $(wildcard tests/contract tests/unit tests/golden)
 # Tests wait for servers and disks half of the time, those of faults most of it, so several processes share them, as
 # tests/conftest.py says. With 0 or 1 everything runs in the one process that make starts, as a debugger needs it.
 TEST_WORKERS ?= 2
