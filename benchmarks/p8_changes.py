@@ -3,8 +3,9 @@
 A prober writes a purchase of long ago of one new customer after the other, who has lapsed with that. It notes when the
 answer came, and when a watcher of the whole organization and a core subscription of NATS got that change. Meanwhile the
 load generator records in an open loop at half of a maximum that it found just before: of what the whole sustains, with
-the changes of all writes found, and of what writes alone reach while changes fall behind; then the same in silence.
-Prober, watcher and subscriber share one process, so their own work is in the figures.
+the changes of all writes found, and of what writes alone reach while changes fall behind. Then the same beside a load
+that is always the same, and in silence. Prober, watcher and subscriber share one process, so their own work is in the
+figures.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ P99: Final = Target(50, 20, at_most=True)
 INTERVAL_S: Final = 0.03
 """Between two probes."""
 PATIENCE_S: Final = 30.0
+STEADY_PER_S: Final = 200.0
+"""A load that is the same from release to release, however much the most becomes."""
 _SUBJECTS: Final = f"rapport.relationship.v1.{ORGANIZATION}.>"
 _PLACES: Final = ("gRPC watcher", "NATS subscriber")
 
@@ -81,6 +84,7 @@ def measure(rig: Rig, options: Options) -> Row:
     loads = (
         (f"at {most.sustained / 2:.0f} writes/s, half of what is sustained", most.sustained / 2),
         (f"at {most.written / 2:.0f} writes/s, half of what writes reach", most.written / 2),
+        (f"at {STEADY_PER_S:.0f} writes/s", STEADY_PER_S),
         ("in silence", 0.0),
     )
     cases = []
