@@ -83,8 +83,8 @@ async def server(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
 
 @pytest.fixture
 async def quick(tmp_path: Path) -> AsyncIterator[Serving]:
-    """A server for what does not depend on the store."""
-    async with serving(tmp_path, MODULES) as running:
+    """A server for what does not depend on the store. Nothing finds changes beside it: that has books of its own."""
+    async with serving(tmp_path, MODULES, detector="off") as running:
         await prepare(running)
         yield running
 
