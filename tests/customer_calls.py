@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ledger.domain.times import MICROSECONDS, timestamp
 from rapport.customer.v1 import customer_service_pb2 as pb
@@ -32,12 +36,23 @@ from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.event_context_pb2 import EventContext
-from tests.server import Serving
+from tests.server import Serving, serving
 
 DAY = 86_400 * MICROSECONDS
 MARCH = 1_740_787_200_000_000
 KEY = "purchase.plans"
 NOTIFY, OTHER = identity_pb2.PROMISE_KIND_NOTIFY_ME, identity_pb2.PROMISE_KIND_OTHER
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Serving]:
+    async with serving(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def stub(server: Serving) -> CustomerServiceStub:
+    return CustomerServiceStub(server.channel)
 
 
 def who(customer_id: str = "c-1") -> dict[str, Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ledger.domain.decider import Step
 from ledger.domain.exchange import RecordExchange, ReverseExchange
@@ -25,7 +28,7 @@ from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.relationship import servicer
 from services.runtime.run import ServiceModule
-from tests.server import Serving
+from tests.server import Serving, serving
 
 MODULES: tuple[ServiceModule, ...] = (servicer,)
 MARCH = 1_740_787_200_000_000
@@ -38,6 +41,18 @@ ASSETS = [
     )
 ]
 CUSTOMER, ORGANIZATION = x.PARTY_CUSTOMER, x.PARTY_ORGANIZATION
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Serving]:
+    async with serving(tmp_path, MODULES) as running:
+        await record(running, *ASSETS)
+        yield running
+
+
+@pytest.fixture
+def stub(server: Serving) -> RelationshipServiceStub:
+    return RelationshipServiceStub(server.channel)
 
 
 async def record(server: Serving, *steps: Step, message: RecordInteractionRequest | None = None) -> int:

@@ -35,7 +35,7 @@ from services.relationship.measuring import Asked, Measuring, Sight
 from services.runtime.records import Records
 from tests.integration import test_ledger_races
 from tests.integration.test_ledger import ANNA, NOW, Opener, purchase, register_assets, request, reversal, visit
-from tests.integration.test_ledger_races import BERT, COLD, damage, hold
+from tests.integration.test_ledger_races import BERT, COLD, Gate, damage, hold
 from tests.told_histories import Bare
 
 NOW_ASKED = Asked(AsOf())
@@ -92,6 +92,20 @@ def publish(version: int) -> Bare:
     """Publish something that every answer names."""
     event = TypesPublished(catalogue=TypeCatalogue(version=version))
     return Bare(POLICIES, "policy.types_published.v1", event, NOW)
+
+
+async def held_while_reading_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Reader, Gate, asyncio.Task[Sight]]:
+    """Show one relationship, write to it, and hold who is shown it again while it reads what is new."""
+    await ledger.execute(request(), [visit()])
+    seen = reader(ledger)
+    await seen.see()
+    await ledger.execute(request(), [visit()])
+    reading = hold(monkeypatch, ledger.store, "read_stream")
+    looking = asyncio.create_task(seen.see())
+    await reading.wait()
+    return seen, reading, looking
 
 
 def check(sight: Sight, store: Store, stream_id: str = ANNA) -> None:
@@ -266,13 +280,7 @@ async def test_a_version_that_a_group_passed_while_it_was_read_is_not_kept(
 async def test_a_policy_that_comes_while_the_relationship_is_read_is_not_mixed_into_the_answer(
     threaded: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await threaded.execute(request(), [visit()])
-    seen = reader(threaded)
-    await seen.see()
-    await threaded.execute(request(), [visit()])
-    reading = hold(monkeypatch, threaded.store, "read_stream")
-    looking = asyncio.create_task(seen.see())
-    await reading.wait()
+    _, reading, looking = await held_while_reading_on(threaded, monkeypatch)
     receipt = await threaded.execute(request(), [publish(1)])
     reading.open()
 
@@ -285,13 +293,7 @@ async def test_a_policy_that_comes_while_the_relationship_is_read_is_not_mixed_i
 async def test_a_record_that_others_continued_is_asked_for_again(
     threaded: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await threaded.execute(request(), [visit()])
-    seen = reader(threaded)
-    await seen.see()
-    await threaded.execute(request(), [visit()])
-    reading = hold(monkeypatch, threaded.store, "read_stream")
-    late = asyncio.create_task(seen.see())
-    await reading.wait()
+    seen, reading, late = await held_while_reading_on(threaded, monkeypatch)
     monkeypatch.undo()
     receipt = await threaded.execute(request(), [visit()])
     assert 3 == (await seen.see()).look.version

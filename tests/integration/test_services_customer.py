@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ from tests.customer_calls import (
     link,
     make,
     new,
+    server,
     shown,
+    stub,
     talk,
     trigger,
     unlink,
@@ -53,19 +55,11 @@ from tests.customer_calls import (
 from tests.refusals import fields_of, metadata_of, reason_of, refusal
 from tests.server import Serving, serving
 
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
+
 Asked = tuple[Callable[[Any], Any], Message, list[str]]
 """A call, what it is asked with, and the fields that are refused."""
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> CustomerServiceStub:
-    return CustomerServiceStub(server.channel)
 
 
 def writes(position: int) -> list[tuple[str, Message]]:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from ledger.domain.times import microseconds, timestamp
 from rapport.customer.v1 import customer_service_pb2 as pb
@@ -32,24 +28,18 @@ from tests.customer_calls import (
     keep,
     make,
     new,
+    server,
     slots,
+    stub,
     talk,
     trigger,
     who,
 )
 from tests.refusals import metadata_of, reason_of, refusal
-from tests.server import Serving, serving
+from tests.server import Serving
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> CustomerServiceStub:
-    return CustomerServiceStub(server.channel)
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 
 async def test_what_was_inferred_is_not_known_where_what_was_declared_is_asked(stub: CustomerServiceStub) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from google.protobuf.message import Message
 
 from ledger.domain.times import timestamp
@@ -25,7 +23,9 @@ from tests.customer_calls import (
     language,
     link,
     new,
+    server,
     shown,
+    stub,
     talk,
     unlink,
     verify,
@@ -34,16 +34,8 @@ from tests.customer_calls import (
 from tests.refusals import metadata_of, reason_of, refusal
 from tests.server import Serving, serving
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> CustomerServiceStub:
-    return CustomerServiceStub(server.channel)
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 
 async def test_two_are_linked_in_one_append_and_shown_as_one_person_from_either_side(

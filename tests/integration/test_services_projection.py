@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from rapport.projection.v1 import projection_service_pb2 as projection_pb
 from rapport.projection.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
 from tests.relationship_calls import (
-    ASSETS,
     MODULES,
     all_pages,
     history,
@@ -26,22 +25,15 @@ from tests.relationship_calls import (
     listing,
     purchase,
     record,
+    server,
+    stub,
     visit,
     without_time,
 )
 from tests.server import Serving, serving
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path, MODULES) as running:
-        await record(running, *ASSETS)
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> RelationshipServiceStub:
-    return RelationshipServiceStub(server.channel)
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 
 @pytest.fixture

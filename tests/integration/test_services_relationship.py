@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,11 +20,9 @@ from rapport.relationship.v1.timeline_pb2 import TimelineEntry
 from rapport.type.v1.as_of_pb2 import AsOf
 from tests.refusals import metadata_of, reason_of, refusal
 from tests.relationship_calls import (
-    ASSETS,
     CUSTOMER,
     DAY,
     MARCH,
-    MODULES,
     ORGANIZATION,
     as_of,
     asked,
@@ -33,21 +30,14 @@ from tests.relationship_calls import (
     purchase,
     record,
     reversal,
+    server,
+    stub,
     visit,
 )
-from tests.server import Serving, serving
+from tests.server import Serving
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path, MODULES) as running:
-        await record(running, *ASSETS)
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> RelationshipServiceStub:
-    return RelationshipServiceStub(server.channel)
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 
 async def test_a_relationship_is_shown_with_everything_recorded(server: Serving, stub: RelationshipServiceStub) -> None:

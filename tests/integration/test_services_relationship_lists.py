@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +29,15 @@ from tests.relationship_calls import (
     ids,
     listing,
     record,
+    server,
+    stub,
     visit,
     without_time,
 )
 from tests.server import Serving, serving
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path, MODULES) as running:
-        await record(running, *ASSETS)
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> RelationshipServiceStub:
-    return RelationshipServiceStub(server.channel)
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 
 QUESTIONS: list[dict[str, Any]] = [
