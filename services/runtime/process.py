@@ -6,14 +6,23 @@ import resource
 import sys
 from typing import Final
 
-GC_THRESHOLDS: Final = (50_000, 20, 100)
-"""Allocations between collections of the three generations."""
+GC_SERVING: Final = (10_000, 20, 500)
+"""Allocations between collections of the three generations, where calls are answered: 5 ms the youngest takes.
+
+Calls of gRPC are cycles, so the oldest is looked at now and then.
+"""
+GC_FINDING: Final = (2_000, 5, 10_000)
+"""The same where changes are found: nearly all that is allocated is kept, and nothing of it is a cycle.
+
+A collection goes through what was allocated since, for 10 ms at most; the oldest is all that is kept in memory, and
+would stop everything for half a second.
+"""
 
 TURN_S: Final = 0.0005
 """Seconds that a thread keeps the interpreter while another one wants it."""
 
 
-def spare_the_collector() -> None:
+def spare_the_collector(thresholds: tuple[int, int, int] = GC_SERVING) -> None:
     """Let the garbage collector look at what is new, rarely, and never again at what was there before serving.
 
     States kept in memory are hundreds of thousands of long-lived objects without cycles; looking at them over and over
@@ -21,7 +30,7 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.set_threshold(*thresholds)
 
 
 def take_short_turns() -> None:

@@ -105,6 +105,7 @@ async def _until_told(
 
 
 def _announce(address: str, app: App) -> None:  # noqa: ARG001  # Tests announce the app too.
+    process.take_short_turns()
     process.spare_the_collector()  # Only in a process of our own: it holds on to all that is there now.
     print(f"listening on {address}", flush=True)  # noqa: T201  # The one line of stdout.
 
