@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
@@ -15,11 +16,13 @@ from ledger.change.table import Progress, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
 from ledger.projections.database import Database, Session
 
-__all__ = ["POLL_S", "Changes", "Last", "Page", "StoredChange"]
+__all__ = ["POLL_S", "Changes", "Last", "Next", "Page", "StoredChange"]
 
 POLL_S: Final = 0.25
 """Seconds that silence is trusted, at most."""
 _THREADS: Final = 2
+_RECENT_MAX: Final = 1_000
+"""Changes that are kept in memory for those who follow closely: at most so many, about."""
 
 T = TypeVar("T")
 
@@ -35,6 +38,15 @@ class Last(NamedTuple):
     """The log's own time there: what is due before it was looked at. Microseconds."""
     past: int
     """Of which past the numbers are: in another one they name other changes (`Progress.past`)."""
+
+
+class Next(NamedTuple):
+    """Changes that follow a number."""
+
+    changes: list[StoredChange]
+    """In order, of all organizations, without a hole."""
+    past: int
+    """Of which past they are; where there are none, the past that was seen."""
 
 
 class Page(NamedTuple):
@@ -54,7 +66,7 @@ class Changes:
     """
 
     def __init__(self, database: Database) -> None:
-        """`database`: as `services.runtime.projecting.open_database` opens it; closed by its owner.
+        """`database`: as `services.runtime.projecting.open_changes` opens it; closed by its owner.
 
         Raises:
             StoreFailed: the tables cannot be created.
@@ -63,6 +75,8 @@ class Changes:
         table.create(database)
         self._seen = (0, 0)
         """Past and number of the last change, as last seen."""
+        self._recent: list[StoredChange] = []
+        """The last changes up to `_seen`, without a hole; empty: what was last seen was not told with its changes."""
         self._moved = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -119,6 +133,19 @@ class Changes:
             raise StoreClosed("the changes are closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
+    async def next(self, number: int, limit: int) -> Next:
+        """Return the next changes of all organizations after a number, from memory where the last ones are kept there.
+
+        Raises:
+            StoreFailed, StoreClosed: the table does not answer.
+        """
+        recent = self._recent
+        if recent and number >= recent[0].number - 1 and not self._closed:
+            start = number + 1 - recent[0].number
+            return Next(recent[start : start + limit], self._seen[0])
+        page = await self.read(partial(self.page, number, limit))
+        return Next(page.changes, page.last.past)
+
     async def wait_beyond(self, number: int, timeout_s: float, past: int | None = None) -> bool:
         """Return True once there is a change of a greater number; False when there was none in time.
 
@@ -139,11 +166,14 @@ class Changes:
             raise StoreClosed("the changes are closed")
         return self._is_beyond(number, past)
 
-    def tell(self, progress: Progress) -> None:
-        """Say how far changes are stored, so that readers here wake at once. Safe from any thread."""
+    def tell(self, progress: Progress, found: Sequence[StoredChange] = ()) -> None:
+        """Say how far changes are stored, so that readers here wake at once. Safe from any thread.
+
+        `found`: the last of them, in order and without a hole, for those who want no others.
+        """
         if self._loop is not None and not self._closed:
             with suppress(RuntimeError):  # The loop may be closed while a thread still finds changes.
-                self._loop.call_soon_threadsafe(self._see, progress.past, progress.number)
+                self._loop.call_soon_threadsafe(self._hear, progress.past, progress.number, found)
 
     async def close(self) -> None:
         """Let readers go, and the threads; the database stays open. Calling it twice is the same as calling it once."""
@@ -165,9 +195,20 @@ class Changes:
         seen_past, seen_number = self._seen
         return seen_number > number or (past is not None and seen_past > past)
 
+    def _hear(self, past: int, number: int, found: Sequence[StoredChange]) -> None:
+        """Take what was told in, and keep it where it follows what is kept; `_see` drops what is of another past."""
+        if (past, number) > self._seen:
+            follows = self._recent and found and found[0].number == self._seen[1] + 1
+            kept = [*self._recent[-_RECENT_MAX:], *found] if follows else [*found]
+            self._recent = kept if kept and kept[-1].number == number else []
+        self._see(past, number)
+
     def _see(self, past: int, number: int) -> None:
         # A look may end after what was told since it began; of a later past the numbers are smaller.
-        self._seen = max(self._seen, (past, number))
+        seen = max(self._seen, (past, number))
+        if self._recent and (seen[0] != self._seen[0] or seen[1] != self._recent[-1].number):
+            self._recent = []
+        self._seen = seen
         self._moved.set()
         self._moved.clear()
 

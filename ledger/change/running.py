@@ -6,19 +6,20 @@ over when it ends. Were two to find all the same, the progress lets only one of 
 """
 
 import asyncio
+import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
 from ledger.change.finding import EVENTS_MAX, TIMERS_MAX, Finder
 from ledger.change.kept import KeptInTables
 from ledger.change.marks import Marks, believed
 from ledger.change.reading import Changes
-from ledger.change.table import Dues, Progress, ProgressMoved
+from ledger.change.table import Dues, Progress, ProgressMoved, StoredChange
 from ledger.change.verifying import Verification
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import MICROSECONDS
@@ -96,7 +97,7 @@ class Runner:
         mark_interval_s: float,
         on_failure: Callable[[Exception, float], None] | None = None,
         on_alarm: Callable[[int], None] | None = None,
-        on_moved: Callable[[], None] | None = None,
+        on_moved: Callable[[Sequence[StoredChange]], None] | None = None,
         beside_writers: bool = True,
         running_s: Callable[[], float] = time.monotonic,
         events_max: int = EVENTS_MAX,
@@ -106,7 +107,8 @@ class Runner:
 
         mark: None: no mark is ever made. on_failure: told each error, and in how many seconds it is tried again.
         on_alarm: told by how many microseconds the clock is ahead of that of the database, when no mark is made for it.
-        on_moved: told after each batch, and each look at another process, on the event loop.
+        on_moved: told after each batch what it found, and after each look at another process nothing, on the event
+        loop.
         beside_writers: whether others record in this process. They share one interpreter with what finds changes, and
         get every other moment; where there are none, nobody gains from a rest.
         """
@@ -140,17 +142,27 @@ class Runner:
         self._times = _Times()
         self._grew = False
         self._head = 0
+        self._heard = 0
+        """Position that the log is said to have reached; 0: nothing was said, or it proved wrong."""
+        self._found: Sequence[StoredChange] = ()
+        """What the last batch found."""
+        self.idle = threading.Event()
+        """Set while nothing is looked at: whoever computes in the same interpreter and has time may wait for that."""
+        self.idle.set()
         self._moved = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._following: asyncio.Task[bool] | None = None
         self._closed = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Find changes until `stop` is set, then let go of everything."""
         failures = 0
+        stopping = asyncio.ensure_future(self._hurry_at(stop))
         try:
             while not stop.is_set():
                 try:
-                    await self._in_thread(self._step)
+                    await self._in_thread(self._busy_step)
                     self._tell_moved()
                     await self._mark_when_due()
                     failures = 0
@@ -160,8 +172,11 @@ class Runner:
                     back_off_s = min(BACK_OFF_MIN_S * 2 ** min(failures - 1, 10), BACK_OFF_MAX_S)
                     if self._on_failure is not None and not stop.is_set():
                         self._on_failure(error, back_off_s)
-                    await _first(back_off_s, stop.wait())
+                    await _within(back_off_s, stop)
         finally:
+            stopping.cancel()
+            if self._following is not None:
+                self._following.cancel()
             await self.close()
 
     async def close(self) -> None:
@@ -194,6 +209,12 @@ class Runner:
     def hurry(self) -> None:
         """Rest no longer before the next batch: somebody waits for it."""
         self._hurry.set()
+        self._woken.set()
+
+    def hear(self, position: int) -> None:
+        """Take it that the log has grown to a position: somebody says so who knows."""
+        self._heard = max(self._heard, position)
+        self._woken.set()
 
     @property
     def running(self) -> bool:
@@ -219,14 +240,21 @@ class Runner:
 
     # In a thread, one call after the other.
 
+    def _busy_step(self) -> None:
+        self.idle.clear()
+        try:
+            self._step()
+        finally:
+            self.idle.set()
+
     def _step(self) -> None:
         """Find and store what one batch brings, or see how far another process is."""
         if self._lock is not None and not self._lock.held():
             self._lock.release()
             self._lock = None
             self._forget()
-        head, began_s = self._store.head().position, time.monotonic()
-        self._grew, self._head = head > self._head > 0, head
+        head, began_s = self._reached(), time.monotonic()
+        self._grew, self._head, self._found = head > self._head > 0, head, ()
         if (
             self._lock is None and began_s >= self._times.tried_s + POLL_S
         ):  # To PostgreSQL it is a connection each time.
@@ -244,6 +272,12 @@ class Runner:
             self._forget()
             self._began = False
             raise
+
+    def _reached(self) -> int:
+        """Return a position that the log has reached: as was heard, or else where it ends."""
+        if self._heard > self.progress.position and self._began:
+            return self._heard
+        return self._store.head().position
 
     def _begin(self) -> None:
         """Go on where changes were found up to; begin anew where they are those of another log, or of one put back."""
@@ -271,6 +305,8 @@ class Runner:
     def _find(self) -> None:
         found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)
         if found is None:
+            if self._heard > self.progress.position:
+                self._heard = 0  # It was said of a log that was put back since.
             self._next_due = self._kept.next_due(self._clock())
             return
         after = found.progress
@@ -282,8 +318,8 @@ class Runner:
             self._began = False  # The lock was lost on the way, and somebody else goes on.
             self._forget()
             return
-        self.progress = after
-        self.changes.tell(after)
+        self.progress, self._found = after, found.changes
+        self.changes.tell(after, found.changes)
         if not self._is_busy():
             self._count()
 
@@ -336,24 +372,48 @@ class Runner:
         self._moved.set()
         self._moved.clear()
         if self._on_moved is not None:
-            self._on_moved()
+            self._on_moved(self._found)
 
     async def _rest(self, stop: asyncio.Event) -> None:
         """Wait until there is something to do."""
         if self._lock is None:
-            await _first(_LOOK_S, stop.wait())
+            await _within(_LOOK_S, stop)
         elif not self._is_busy() and self._began:
-            rest_s = POLL_S
-            if self._next_due is not None:
-                rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, _DUE_S), POLL_S)
-            await _first(rest_s, stop.wait(), self._follower.wait_for(self.progress.position + 1, rest_s))
+            await self._rest_until_woken()
             pace_s = self._times.ended_s + min(max(self._times.stepped_s, PACE_MIN_S), PACE_MAX_S) - time.monotonic()
             if self._beside_writers and pace_s > 0:
-                await _first(pace_s, stop.wait(), self._hurry.wait())
+                await _within(pace_s, self._hurry)
         elif self._beside_writers and self._grew:
             # Somebody writes meanwhile: they get every other moment.
-            await _first(min(self._times.stepped_s, REST_MAX_S), stop.wait(), self._hurry.wait())
+            await _within(min(self._times.stepped_s, REST_MAX_S), self._hurry)
         self._hurry.clear()
+
+    async def _rest_until_woken(self) -> None:
+        """Wait until the log may have grown, something is due, or somebody hurries."""
+        rest_s = POLL_S
+        if self._next_due is not None:
+            rest_s = min(max((self._next_due - self._clock()) / MICROSECONDS, _DUE_S), POLL_S)
+        self._woken.clear()
+        if self._hurry.is_set() or self._heard > self.progress.position:
+            return
+        if not self._heard:
+            self._follow()
+        await _within(rest_s, self._woken)
+
+    def _follow(self) -> None:
+        """Let the follower wake this, unless it is to already. Who is told of what is new asks nobody."""
+        if self._following is None or self._following.done():
+            self._following = asyncio.ensure_future(self._follower.wait_for(self.progress.position + 1, POLL_S))
+            self._following.add_done_callback(self._followed)
+
+    def _followed(self, waited: "asyncio.Task[bool]") -> None:
+        if not waited.cancelled():
+            waited.exception()  # Were the log damaged, the next batch would say so.
+        self._woken.set()
+
+    async def _hurry_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.hurry()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         if self._closed:
@@ -381,14 +441,8 @@ def behind(progress: Progress, wanted: int) -> Rejected:
     )
 
 
-async def _first(timeout_s: float, *waits: Coroutine[Any, Any, object]) -> None:
-    """Return when the first of some waits ends, or time is up; the error of one that ended is raised."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        done, _ = await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
+async def _within(timeout_s: float, event: asyncio.Event) -> None:
+    """Return when something happens, or time is up."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()

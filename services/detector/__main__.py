@@ -16,11 +16,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ledger.change.table import StoredChange
 from ledger.change.verifying import Abandoned, Verification
 from services.runtime import process
 from services.runtime.app import App, open_app
 from services.runtime.detecting import find_here
-from services.runtime.detector_child import Lines, Report
+from services.runtime.detector_child import Lines, Report, few
 from services.runtime.logs import Logging, configure
 from services.runtime.projecting import open_database, programmes_of
 from services.runtime.remote_verification import WORD, verdict
@@ -76,13 +77,14 @@ async def _find(app: App, parent: Lines | None) -> None:
     stop = asyncio.Event()
     last: list[Report] = []
 
-    def tell() -> None:
-        report = Report(runner.progress, runner.due_count, runner.running)
+    def tell(found: Sequence[StoredChange]) -> None:
+        report = Report(runner.progress, runner.due_count, runner.running, few(found))
         if parent is not None and last != [report] and parent.write(report.values()):
             last[:] = [report]
 
-    runner, programmes = find_here(app, tell, beside_writers=False).runner, programmes_of(app, folds=True)
-    process.spare_the_collector()
+    runner = find_here(app, tell, beside_writers=False).runner
+    programmes = programmes_of(app, folds=True)
+    process.spare_the_collector(process.GC_FINDING)
     process.take_short_turns()
     told = 0
 
@@ -102,6 +104,7 @@ async def _find(app: App, parent: Lines | None) -> None:
             told, hurry = heard
             if hurry:
                 programmes.hurry(told)
+            runner.hear(told)
             app.ledger.follower.wake(told)
         stop.set()
 

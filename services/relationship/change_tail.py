@@ -12,7 +12,6 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -148,11 +147,11 @@ class ChangeTail:
         while True:
             try:
                 if await self._changes.wait_beyond(self.number, _WAIT_S, self.past):
-                    page = await self._changes.read(partial(self._changes.page, self.number, _PAGE))
-                    if page.last.past == self.past:
-                        self._hand_out(page.changes)
+                    found = await self._changes.next(self.number, _PAGE)
+                    if found.past == self.past:
+                        self._hand_out(found.changes)
                     else:
-                        self._begin(page.last)
+                        self._begin(await self._read_last())
             except StoreClosed:
                 return
             except StoreFailed:

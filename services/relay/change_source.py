@@ -42,7 +42,7 @@ class ChangeSource:
         Raises:
             StoreFailed, StoreClosed: the table does not answer.
         """
-        rows = await self._changes.read(partial(self._changes.after, number, limit))
+        rows = (await self._changes.next(number, limit)).changes
         return [message(self.log_id, row.number, row.body) for row in rows]
 
     async def before(self, time: int) -> int:

@@ -6,13 +6,14 @@ in a child of this process, in a thread of it, or elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from ledger.change.reading import Changes
 from ledger.change.running import Runner
 from ledger.change.standing import Standings
+from ledger.change.table import StoredChange
 from ledger.domain.identifiers import LEDGER_STREAM, organization_of
 from ledger.domain.log_time import MarkTime
 from ledger.domain.times import MICROSECONDS
@@ -80,7 +81,7 @@ def _opened(app: App) -> Detector:
 
 def find_here(
     app: App,
-    on_moved: Callable[[], None] | None = None,
+    on_moved: Callable[[Sequence[StoredChange]], None] | None = None,
     *,
     database: Database | None = None,
     beside_writers: bool = True,

@@ -13,10 +13,12 @@ import os
 import socket
 import subprocess
 import sys
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Self
 
-from ledger.change.table import Progress
+from ledger.change.table import Progress, StoredChange
 from services.runtime.settings import Settings, environment_of_child
 
 MODULE: Final = "services.detector"
@@ -24,6 +26,8 @@ STOP_S: Final = 10.0
 """Seconds that it is given to end by itself."""
 WAITING_BYTES_MAX: Final = 64 * 1024
 """Bytes that wait for the other side; whoever takes none is told nothing until it does."""
+TOLD_BYTES_MAX: Final = 256 * 1024
+"""Bytes of changes that are told with how far they are found; more are read from the table."""
 _LINE_BYTES_MAX: Final = 1024 * 1024
 
 
@@ -34,16 +38,25 @@ class Report(NamedTuple):
     due_count: int
     running: bool
     """Whether it finds changes; False: it looks how far another one is."""
+    found: Sequence[StoredChange] = ()
+    """The last changes, in order and without a hole, where they are few; the table has them all."""
 
     def values(self) -> list[Any]:
         """Return what JSON can hold."""
-        return [*self.progress, self.due_count, self.running]
+        found = [(*each[:-1], b64encode(each.body).decode()) for each in self.found]
+        return [*self.progress, self.due_count, self.running, found]
 
     @classmethod
     def read(cls, values: list[Any]) -> Self:
         """Return what was told by `values`."""
-        *progress, due_count, running = values
-        return cls(Progress._make(progress), due_count, running)
+        *progress, due_count, running, found = values
+        changes = [StoredChange._make((*each, b64decode(body))) for *each, body in found]
+        return cls(Progress._make(progress), due_count, running, changes)
+
+
+def few(found: Sequence[StoredChange]) -> Sequence[StoredChange]:
+    """Return changes if they are few enough to be told; else none."""
+    return found if sum(len(each.body) for each in found) <= TOLD_BYTES_MAX else ()
 
 
 class Lines:

@@ -8,13 +8,14 @@ The tables are the truth: what is not told is seen there a moment later. A child
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from ledger.change import table
 from ledger.change.reading import Changes
 from ledger.change.running import Standing, behind, standing
-from ledger.change.table import Progress
+from ledger.change.table import Progress, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
 from ledger.ledger import Ledger
 from ledger.projections.database import Database
@@ -25,7 +26,7 @@ from services.runtime.settings import Settings
 
 LOOK_S: Final = 0.25
 """Seconds between looks at the tables, while nobody tells."""
-PACE_S: Final = 0.004
+PACE_S: Final = 0.002
 """Seconds between two lines to the child, at least: many writes are one line."""
 BACK_OFF_MIN_S: Final = 0.5
 BACK_OFF_MAX_S: Final = 30.0
@@ -149,7 +150,7 @@ class RemoteDetector:
             report = Report.read(values)
             if self._child is child:
                 self._report, self.due_count = report, report.due_count
-            self._see(report.progress)
+            self._see(report.progress, report.found)
 
     def _grown(self, position: int) -> None:
         """Let the child hear that the log has grown. Called in any thread, after each commit, so cheap."""
@@ -202,9 +203,9 @@ class RemoteDetector:
         with self._database.snapshot() as session:
             return table.progress(session)
 
-    def _see(self, progress: Progress) -> None:
+    def _see(self, progress: Progress, found: Sequence[StoredChange] = ()) -> None:
         self.progress = progress
-        self.changes.tell(progress)
+        self.changes.tell(progress, found)
         self._ledger.follower.wake(progress.position)  # It may be the child's own mark.
         self._moved.set()
         self._moved.clear()

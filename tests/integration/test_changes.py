@@ -192,15 +192,15 @@ async def test_beside_nobody_who_writes_it_rests_only_where_there_is_nothing_to_
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[bool] = []
-    first = running_module._first
+    within = running_module._within
 
-    async def rest(timeout_s: float, *waits: Any) -> None:
+    async def rest(timeout_s: float, event: asyncio.Event) -> None:
         rests.append(runner.progress.position < place.history.head)
-        await first(timeout_s, *waits)
+        await within(timeout_s, event)
 
     monkeypatch.setattr(running_module, "PACE_MIN_S", 30.0)
     monkeypatch.setattr(running_module, "PACE_MAX_S", 30.0)
-    monkeypatch.setattr(running_module, "_first", rest)
+    monkeypatch.setattr(running_module, "_within", rest)
     async with running(place, events_max=3, timers_max=3, beside_writers=False) as runner:
         await appended_one_by_one(place, runner, 5)
         steps = len(rests)
@@ -208,6 +208,45 @@ async def test_beside_nobody_who_writes_it_rests_only_where_there_is_nothing_to_
         assert len(rests) <= steps + 3, "it is idle"
     # Where it has waited, the log had grown only after the last look.
     assert sum(rests) <= 5
+
+
+async def test_who_is_told_how_far_the_log_is_does_not_ask(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(place, beside_writers=False) as runner:
+        await runner.wait_for(place.history.head, 20)
+        runner.hear(place.history.head)
+        if runner._following is not None:
+            runner._following.cancel()  # It asked before it was told anything.
+        await asyncio.sleep(0.05)
+        failures: list[Exception] = []
+        monkeypatch.setattr(runner, "_store", None)
+        monkeypatch.setattr(runner, "_on_failure", lambda error, _: failures.append(error))
+        place.history = continued(place.history)
+        place.history.add(acted("MEETING"), history_end(place.history) + DAY, customer="c-new")
+        place.append(place.history)
+
+        runner.hear(place.history.head)
+        async with asyncio.timeout(0.9):  # Before it asks because nobody told it anything.
+            while runner.progress.position < place.history.head:  # noqa: ASYNC110  # Whoever waits hurries it.
+                await asyncio.sleep(0.002)
+
+        assert not failures
+        monkeypatch.undo()
+
+
+async def test_who_was_told_of_events_that_are_not_there_looks_again_and_rests(place: Place) -> None:
+    """As where the log was put back: what was told is not waited for in a circle."""
+    async with running(place, beside_writers=False) as runner:
+        await runner.wait_for(place.history.head, 20)
+        steps: list[object] = []
+        runner._on_moved = steps.append
+        runner.hear(place.history.head + 5)
+        await asyncio.sleep(0.5)
+        assert len(steps) < 10
+        place.history = continued(place.history)
+        place.history.add(acted("MEETING"), history_end(place.history) + DAY, customer="c-new")
+        place.append(place.history)
+
+        await runner.wait_for(place.history.head, 20)
 
 
 async def test_beside_writers_it_rests_between_two_batches(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
