@@ -121,7 +121,7 @@ class Standings:
     """
 
     def __init__(self, database: Database) -> None:
-        """`database`: as `services.runtime.projecting.open_database` opens it; closed by its owner.
+        """`database`: as `services.runtime.projecting.open_changes` opens it; closed by its owner.
 
         Raises:
             StoreFailed: the tables cannot be created.

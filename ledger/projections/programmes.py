@@ -10,7 +10,7 @@ rest on another one.
 Where there is nothing yet, everything is folded relationship by relationship, and not event by event: each once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -151,6 +151,10 @@ class Touched:
         return touches
 
 
+def _go_on() -> None:
+    """Wait for nobody."""
+
+
 class Programmes:
     """The projection."""
 
@@ -158,16 +162,17 @@ class Programmes:
     fold_version: Final = 2
     tables: Final = (*TABLES.values(), BASES)
 
-    def __init__(self, pieces_max: int = PIECES_MAX) -> None:
-        """`pieces_max`: for how many events and rows memory is used, about."""
+    def __init__(self, pieces_max: int = PIECES_MAX, turn: Callable[[], object] | None = None) -> None:
+        """`pieces_max`: for how many events and rows memory is used, about. `turn`: called before each relationship."""
         self.published = Published()
+        self.turn = turn or _go_on
         self._pieces_max = pieces_max
         self._memory = self._empty()
         self._basis: tuple[Outlook | None, int] = None, 0
 
     def afresh(self) -> "Programmes":
         """Return the projection with nothing in memory: for another generation."""
-        return Programmes(self._pieces_max)
+        return Programmes(self._pieces_max, self.turn)
 
     def begin(self, store: Store, kept: Kept) -> "ProgrammesFolding":  # noqa: ARG002  # Read when all is collected.
         """Return what folds one batch."""
@@ -226,6 +231,7 @@ class ProgrammesFolding:
             if self._touched.take(row):
                 by_stream.setdefault(row.stream_id, []).append(row)
         for stream_id, of_stream in by_stream.items():
+            self._projection.turn()
             self._memory.feed(stream_id, of_stream)
 
     @property
@@ -264,6 +270,7 @@ class ProgrammesFolding:
     ) -> None:
         """Put in what changes of some relationships of an organization."""
         for stream_id, known in self._memory.each(store, stream_ids, to):
+            self._projection.turn()
             owner, change = _owner(stream_id), known.change(outlook, basis)
             if change.whole:
                 changes.cleared.append(owner)

@@ -236,7 +236,7 @@ class Projector:
     def _advanced(self, live: Generation) -> Generation:
         """Return the live generation as it is a batch later; at first that is everything."""
         live = fill(self._folding, self._database, self._store, live, self._head, lambda _: self._go_on())
-        batch_events = self._batch_events if self._has_time() else BATCH_EVENTS
+        batch_events = self._batch_events if self.has_time else BATCH_EVENTS
         return advance(self._folding, self._database, self._store, live, self._head, batch_events)
 
     def _go_on(self) -> None:
@@ -302,8 +302,9 @@ class Projector:
     def _is_at(self, position: int) -> bool:
         return self._ready_position is not None and self.position >= max(position, self._ready_position)
 
-    def _has_time(self) -> bool:
-        """Tell whether nobody waits. May be asked in any thread."""
+    @property
+    def has_time(self) -> bool:
+        """Whether nobody waits. May be asked in any thread."""
         return not self._waiting and self.position >= self._wanted
 
     def _tell_moved(self) -> None:
@@ -323,7 +324,7 @@ class Projector:
 
     async def _pause(self, for_s: float, stop: asyncio.Event) -> None:
         until_s = time.monotonic() + GIVE_WAY_MAX_S
-        while self._has_time() and not stop.is_set():
+        while self.has_time and not stop.is_set():
             await _first(for_s, stop.wait(), self._hurry.wait())
             if not self._gives_way() or time.monotonic() > until_s:
                 return

@@ -23,15 +23,17 @@ from services.runtime.app import App, open_app
 from services.runtime.detecting import find_here
 from services.runtime.detector_child import Lines, Report, few
 from services.runtime.logs import Logging, configure
-from services.runtime.projecting import open_database, programmes_of
+from services.runtime.projecting import open_changes, programmes_of
 from services.runtime.remote_verification import WORD, verdict
 from services.runtime.run import live, read_settings, watch_ledger
 from services.runtime.settings import Settings
 
 NICE: Final = 5
-"""By how much it yields to those who serve, where there are fewer cores than work."""
+"""By how much one that makes changes anew yields to those who serve, and find new ones."""
 LATE_EVENTS: Final = 64
 """So many events are to be looked at when reports give way to changes."""
+TURN_S: Final = 0.02
+"""Seconds that reports wait at each relationship, at most, while changes are looked for."""
 _TELL_S: Final = 0.25
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -44,7 +46,6 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> None:
     settings = read_settings(environ)
     logging = configure(settings.log_format, settings.log_level)
     process.harden()  # What an operator should know was told by the parent.
-    os.nice(NICE)
     live(_live(settings, environ, logging, end, verifies=WORD in words), settings, logging)
 
 
@@ -63,6 +64,7 @@ async def _live(
     app = await open_app(settings, environ, logging)
     try:
         if parent is not None and verifies:
+            os.nice(NICE)
             await _verify(app, parent)
         else:
             await _find(app, parent)
@@ -83,7 +85,7 @@ async def _find(app: App, parent: Lines | None) -> None:
             last[:] = [report]
 
     runner = find_here(app, tell, beside_writers=False).runner
-    programmes = programmes_of(app, folds=True)
+    programmes = programmes_of(app, folds=True, turn=lambda: runner.idle.wait(TURN_S))
     process.spare_the_collector(process.GC_FINDING)
     process.take_short_turns()
     told = 0
@@ -111,7 +113,7 @@ async def _find(app: App, parent: Lines | None) -> None:
 
 async def _verify(app: App, parent: Lines) -> None:
     """Make all changes anew, and tell how far that is and how it ended."""
-    database = open_database(app.settings)
+    database = open_changes(app.settings)
     verification = Verification(database, app.ledger.store, app.ledger.log_id)
     running = asyncio.ensure_future(asyncio.to_thread(verification.run))
     gone = asyncio.ensure_future(parent.read())

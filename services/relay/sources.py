@@ -11,7 +11,7 @@ from services.relay.log_source import LogSource
 from services.relay.source import Source
 from services.runtime.app import App
 from services.runtime.detecting import detector_of
-from services.runtime.projecting import open_database
+from services.runtime.projecting import open_changes
 
 Close = Callable[[], Awaitable[None]]
 
@@ -37,7 +37,7 @@ def _changes(app: App) -> tuple[Changes, Close]:
     """Return the table of changes: that of the detector, where one runs here, for it wakes its readers at once."""
     if app.detectors:
         return detector_of(app).changes, _leave_open
-    database = open_database(app.settings)
+    database = open_changes(app.settings)
     changes = Changes(database)
 
     async def close() -> None:

@@ -23,7 +23,7 @@ from ledger.requests import Request
 from rapport.events.v1.ledger_pb2 import TimeMarked
 from services.runtime.app import App
 from services.runtime.logs import describe, get_log
-from services.runtime.projecting import open_database
+from services.runtime.projecting import open_changes
 from services.runtime.remote_detector import RemoteDetector
 
 _METHOD: Final = "/rapport.change.v1.ChangeService/MarkTime"
@@ -68,7 +68,7 @@ def detector_of(app: App) -> Detector:
 
 
 def _opened(app: App) -> Detector:
-    database = open_database(app.settings)
+    database = open_changes(app.settings)
     if app.settings.detector == "thread":
         here = find_here(app, database=database)
         return Detector(here.runner, here.changes, Standings(database))
@@ -100,7 +100,7 @@ def find_here(
     def alarm(ahead: int) -> None:
         log.error("changes.clock_ahead", ahead_s=ahead / MICROSECONDS)
 
-    database = database or open_database(app.settings)
+    database = database or open_changes(app.settings)
     changes = Changes(database)
     runner = Runner(
         database,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.projections.database import Database
@@ -17,6 +18,7 @@ from services.runtime.remote_detector import RemoteDetector
 from services.runtime.settings import Settings
 
 FILE: Final = "projections.db"
+CHANGES_FILE: Final = "changes.db"
 """In the data folder of the embedded shape."""
 _PROGRAMMES_YIELD: Final = 4
 """A fifth of the time, at most, of the process in which changes are found."""
@@ -35,11 +37,12 @@ def projector_of(app: App) -> Projector:
     return _shared(app, Relationships())
 
 
-def programmes_of(app: App, *, folds: bool | None = None) -> Projector:
+def programmes_of(app: App, *, folds: bool | None = None, turn: Callable[[], object] | None = None) -> Projector:
     """Return the projection of what reports are made of, as `projector_of`.
 
     Who writes should not take turns with it, so it is folded where changes are found: `folds`, by default in this
-    process only if that finds changes in a thread of its own. Changes must not wait for it either; reports may.
+    process only if that finds changes in a thread of its own. Changes must not wait for it either; reports may:
+    `turn` is called before each relationship of a batch, and may wait, unless somebody waits for a report.
     """
     here = app.settings.detector == "thread" if folds is None else folds
 
@@ -48,15 +51,20 @@ def programmes_of(app: App, *, folds: bool | None = None) -> Projector:
             if isinstance(detector.runner, RemoteDetector):
                 detector.runner.hurry(position)
 
-    return _shared(
+    def pause() -> None:
+        if turn is not None and projector.has_time:
+            turn()
+
+    projector = _shared(
         app,
-        Programmes(),
+        Programmes(turn=pause),
         folds=here,
         yields=_PROGRAMMES_YIELD,
         pace_s=_PROGRAMMES_PACE_S,
         batch_events=_PROGRAMMES_BATCH_EVENTS,
         ask=ask,
     )
+    return projector
 
 
 def open_database(settings: Settings) -> Database:
@@ -65,9 +73,22 @@ def open_database(settings: Settings) -> Database:
     Raises:
         StoreFailed: it cannot be opened.
     """
+    return _opened_database(settings, FILE)
+
+
+def open_changes(settings: Settings) -> Database:
+    """Open where changes are kept: in a file of their own, so that finding them waits for no projection's lock.
+
+    Raises:
+        StoreFailed: it cannot be opened.
+    """
+    return _opened_database(settings, CHANGES_FILE)
+
+
+def _opened_database(settings: Settings, file: str) -> Database:
     address = settings.store_address
     if address.startswith("sqlite"):
-        return SqliteDatabase(settings.data_dir / FILE)
+        return SqliteDatabase(settings.data_dir / file)
     return PostgresDatabase(address)
 
 

@@ -230,7 +230,7 @@ async def test_changes_made_anew_in_one_more_process_are_compared(tmp_path: Path
 
 def tampered(folder: Path) -> None:
     """Change what was announced, as nobody may."""
-    database = sqlite3.connect(folder / "projections.db")
+    database = sqlite3.connect(folder / "changes.db")
     with database:
         triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for (name,) in triggers:

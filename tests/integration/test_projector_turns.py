@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.change import table
+from ledger.domain.identifiers import is_relationship
 from ledger.log.following import Follower
 from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.store import Store
 from ledger.projections import advancing
 from ledger.projections import projector as projector_module
+from ledger.projections.advancing import advance
 from ledger.projections.database import Database
+from ledger.projections.programmes import Programmes
 from ledger.projections.projector import Projector
 from ledger.projections.relationships import Relationships
 from ledger.projections.sqlite_database import SqliteDatabase
+from services.runtime.projecting import open_changes, open_database
+from services.runtime.settings import from_environment
 from tests.projection_log import START, Log
 
 SOON_S = 0.3
@@ -156,3 +163,28 @@ async def test_another_process_hears_what_somebody_here_waits_for(database: Data
 
         assert asked == [log.head]
         assert folding.position == log.head
+
+
+def test_reports_let_others_work_before_each_relationship(store: Store, database: Database, log: Log) -> None:
+    turns: list[int] = []
+    projection = Programmes(turn=lambda: turns.append(1))
+    live = database.create(projection, "log", built_time=START, ready_position=0, live=True)
+    log.grow(30)
+    customers = len({row.stream_id for row in store.read_log(0, 1_000) if is_relationship(row.stream_id)})
+
+    advance(projection, database, store, live, log.head)
+    assert 2 * customers == len(turns), "once to fold it, and once to make its rows"
+
+    again = projection.afresh()
+    assert again.turn is projection.turn
+
+
+def test_finding_changes_waits_for_no_projection(tmp_path: Path) -> None:
+    settings = from_environment({"RAPPORT_DATA_DIR": str(tmp_path)})
+    projections, changes = open_database(settings), open_changes(settings)
+    try:
+        with projections.writing(), ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: table.create(changes)).result(10)
+    finally:
+        projections.close()
+        changes.close()

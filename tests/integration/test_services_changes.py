@@ -244,7 +244,7 @@ async def test_who_watches_while_changes_are_begun_anew_is_told_and_finds_the_sa
     await client.list_changes("acme", min_position=await opt_in_and_out(client, "anna"))
     watch = aiter(client.watch_relationships("acme", after_number=0))
     before = await first(watch, 2)
-    database = SqliteDatabase(tmp_path / "data" / "projections.db")
+    database = SqliteDatabase(tmp_path / "data" / "changes.db")
     with database.writing() as session:
         table.begin_anew(session, server.app.ledger.log_id)
     database.close()
