@@ -1,13 +1,8 @@
-"""ConsentService through gRPC: every act beside giving, refusing and withdrawing, its errors, and their history."""
+"""ConsentService through gRPC: every act beside giving, refusing and withdrawing, its errors, and batches of them."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -18,110 +13,37 @@ from ledger.domain.times import MICROSECONDS, timestamp
 from ledger.log.reading import parts
 from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
-from rapport.consent.v1.consent_cell_pb2 import ConsentCell
 from rapport.consent.v1.consent_service_pb2_grpc import ConsentServiceStub
 from rapport.events.v1 import consent_pb2 as ev
 from rapport.events.v1 import contact_policy_pb2 as policies
 from rapport.events.v1 import interaction_pb2 as talk
-from rapport.events.v1.attribute_pb2 import DisclosureRecorded
 from rapport.interaction.v1 import interaction_service_pb2 as interactions
 from rapport.interaction.v1.interaction_service_pb2_grpc import InteractionServiceStub
-from rapport.policy.v1 import contact_policies_pb2
-from rapport.policy.v1.policy_service_pb2_grpc import PolicyServiceStub
 from rapport.relationship.v1 import relationship_service_pb2 as relationships
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
 from rapport.type.v1.as_of_pb2 import AsOf
-from rapport.type.v1.event_context_pb2 import EventContext
-from tests.refusals import fields_of, metadata_of, reason_of, refusal
-from tests.server import Serving, serving
+from tests.consent_calls import (
+    DAY,
+    GOOD,
+    LATER,
+    MARCH,
+    SHA,
+    asking,
+    call,
+    give,
+    history,
+    ids,
+    publish,
+    scope,
+    server,
+    stub,
+    told,
+)
+from tests.refusals import fields_of, reason_of, refusal
+from tests.server import Serving
 
-DAY = 86_400 * MICROSECONDS
-MARCH = 1_772_366_400_000_000
-"""2026-03-01T12:00:00Z, a Sunday."""
-SHA = hashlib.sha256(b"letmein").digest()
-EMAIL, SMS = talk.CHANNEL_EMAIL, talk.CHANNEL_SMS
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> ConsentServiceStub:
-    return ConsentServiceStub(server.channel)
-
-
-def ids(customer_id: str = "c-1") -> dict[str, Any]:
-    return {"organization_id": "acme", "customer_id": customer_id, "request_id": str(uuid.uuid4())}
-
-
-def when(at: int | None) -> Timestamp | None:
-    return None if at is None else timestamp(at)
-
-
-def asking(name: str, message: Message, at: int | None = None, **more: Any) -> Any:
-    """Return the request of an rpc that records one event, given in its only field of that type."""
-    request_class = getattr(acts, f"{name}Request", None) or getattr(pb, f"{name}Request")
-    (field,) = [
-        field.name
-        for field in request_class.DESCRIPTOR.fields
-        if field.message_type and field.message_type.full_name == message.DESCRIPTOR.full_name
-    ]
-    return request_class(**ids(), occur_time=when(at), **{field: message}, **more)
-
-
-async def call(stub: ConsentServiceStub, name: str, message: Message, at: int | None = None, **more: Any) -> Any:
-    return await getattr(stub, name)(asking(name, message, at, **more))
-
-
-async def give(stub: ConsentServiceStub, *purposes: str, at: int | None = None, **more: Any) -> pb.GiveConsentResponse:
-    return await call(stub, "GiveConsent", ev.ConsentGiven(purposes=purposes, **more), at)  # type: ignore[no-any-return]
-
-
-async def told(stub: ConsentServiceStub, *cells: ConsentCell, **asked: Any) -> list[str]:
-    request = pb.GetConsentsRequest(organization_id="acme", customer_id="c-1", cells=cells, **asked)
-    answer = await stub.GetConsents(request)
-    return [ev.ConsentStatus.Name(each.status).removeprefix("CONSENT_STATUS_") for each in answer.consents]
-
-
-async def history(stub: ConsentServiceStub, **asked: Any) -> list[acts.ConsentHistoryEntry]:
-    answer = await stub.GetConsentHistory(
-        acts.GetConsentHistoryRequest(organization_id="acme", customer_id="c-1", **asked)
-    )
-    return list(answer.entries)
-
-
-async def publish(server: Serving, **policy: Any) -> None:
-    request = contact_policies_pb2.PublishContactPolicyRequest(
-        organization_id="acme", request_id=str(uuid.uuid4()), policy=policies.ContactPolicy(**policy)
-    )
-    await PolicyServiceStub(server.channel).PublishContactPolicy(request)
-
-
-def scope(*purposes: str, **more: Any) -> ev.ConsentScope:
-    return ev.ConsentScope(purposes=purposes, **more)
-
-
-def files_below(path: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in path.rglob("*") if file.is_file())
-
-
-NOTICE = ev.NoticeReference(notice_id="privacy", version="2", sha256=SHA, language="de", purposes=["marketing.direct"])
-
-GOOD: dict[str, Any] = {
-    "ServeNotice": ev.NoticeServed(notice=NOTICE, channel=EMAIL),
-    "RequestConsent": ev.ConsentRequested(scope=scope("marketing")),
-    "DeferConsent": ev.ConsentDeferred(scope=scope("marketing")),
-    "RenewConsent": ev.ConsentRenewed(consent=ev.ConsentGiven(purposes=["marketing"])),
-    "RevokeConsent": ev.ConsentRevoked(scope=scope("marketing")),
-    "InvalidateConsent": ev.ConsentInvalidated(scope=scope("marketing")),
-    "RaiseObjection": ev.ObjectionRaised(scope=scope("marketing")),
-    "AppointGuardian": ev.GuardianAppointed(guardian_id="g-1", verification_method="form"),
-    "RevokeRecipient": ev.RecipientGrantRevoked(recipient="partner"),
-    "RecordDisclosure": DisclosureRecorded(recipient="partner", purposes=["marketing"], fields=["contact"]),
-}
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -134,9 +56,6 @@ async def test_an_act_is_recorded_once_however_often_it_is_sent(stub: ConsentSer
     assert (1, 1, False) == (first.position - 1, first.version, first.replayed)  # The log's own event is the first.
     second.replayed = False
     assert first == second
-
-
-LATER = timestamp(4_000_000_000 * MICROSECONDS)
 
 
 @pytest.mark.parametrize("name", sorted(set(GOOD) - {"RaiseObjection", "RevokeRecipient"}))
@@ -278,74 +197,6 @@ async def test_what_is_unknown_or_too_long_is_refused(
     assert reason == reason_of(await refusal(call(stub, name, message)))
 
 
-# Double opt-in.
-
-
-def confirming(token: str = "letmein", *purposes: str) -> acts.ConfirmConsentRequest:
-    return acts.ConfirmConsentRequest(**ids(), confirmation_token=token, purposes=purposes)
-
-
-async def test_under_double_opt_in_a_token_lets_the_consent_count_once(
-    server: Serving, stub: ConsentServiceStub
-) -> None:
-    await publish(server, double_opt_in=[policies.DoubleOptInRule(channels=[EMAIL])])
-    given = await give(stub, "marketing", "service", channels=[EMAIL], confirmation_sha256=SHA)
-    before = await told(stub)
-    unknown, foreign = (
-        await refusal(stub.ConfirmConsent(confirming("x"))),
-        await refusal(stub.ConfirmConsent(confirming("letmein", "other"))),
-    )
-    request = confirming("letmein", "marketing")
-    confirmed, again = await stub.ConfirmConsent(request), await stub.ConfirmConsent(request)
-    used = await refusal(stub.ConfirmConsent(confirming()))
-
-    assert ["REQUESTED", "REQUESTED"] == before
-    assert ["GIVEN", "REQUESTED"] == await told(stub)
-    assert (given.position, given.position, True) == (confirmed.given_position, again.given_position, again.replayed)
-    causes = [metadata_of(status)["cause"] for status in (unknown, foreign, used)]
-    assert ["UNKNOWN", "PURPOSES", "USED"] == causes
-    first, second = await history(stub)
-    assert (True, given.position) == (first.counts, second.refers_to_position)
-
-
-async def test_a_token_ends_after_the_days_of_the_policy_and_with_a_withdrawal(stub: ConsentServiceStub) -> None:
-    await give(stub, "marketing", at=MARCH, confirmation_sha256=SHA, confirmation_required=True)
-    expired = await refusal(stub.ConfirmConsent(confirming()))
-    other = hashlib.sha256(b"other").digest()
-    await give(stub, "marketing", confirmation_sha256=other, confirmation_required=True)
-    await stub.WithdrawConsent(pb.WithdrawConsentRequest(**ids()))
-    withdrawn = await refusal(stub.ConfirmConsent(confirming("other")))
-
-    assert ("CONFIRMATION_NOT_POSSIBLE", "EXPIRED") == (reason_of(expired), metadata_of(expired)["cause"])
-    assert "CONSENT_WITHDRAWN_SINCE" == reason_of(withdrawn)
-
-
-async def test_a_confirmation_sent_with_its_consent_names_it_or_is_refused(stub: ConsentServiceStub) -> None:
-    confirmed = 0
-    for number in range(20):
-        token = f"token-{number}"
-        sha = hashlib.sha256(token.encode()).digest()
-        sent = give(stub, f"p{number}", confirmation_sha256=sha, confirmation_required=True)
-        given, answer = await asyncio.gather(sent, stub.ConfirmConsent(confirming(token)), return_exceptions=True)
-        assert isinstance(given, pb.GiveConsentResponse)
-        if isinstance(answer, acts.ConfirmConsentResponse):
-            assert given.position == answer.given_position
-            confirmed += 1
-
-    counting = [entry.counts for entry in await history(stub) if entry.topic == "consent.given.v1"]
-    assert (20, confirmed) == (len(counting), sum(counting))
-
-
-async def test_the_token_is_kept_nowhere(server: Serving, stub: ConsentServiceStub, tmp_path: Path) -> None:
-    token = "a-token-that-is-not-to-be-found"
-    await give(stub, "a", confirmation_sha256=hashlib.sha256(token.encode()).digest(), confirmation_required=True)
-    await stub.ConfirmConsent(confirming(token))
-
-    kept = files_below(tmp_path)
-    assert b"consent.confirmed.v1" in kept
-    assert token.encode() not in kept + server.logged().encode()
-
-
 # What ends consents otherwise.
 
 
@@ -405,7 +256,28 @@ async def test_a_refused_renewal_leaves_nothing_and_a_good_one_is_told_as_renewe
     )
 
 
-# Recipients, guardians, objections, alarms.
+async def test_a_no_is_recorded_of_a_customer_whose_data_was_erased_without_what_would_be_sealed(
+    server: Serving, stub: ConsentServiceStub
+) -> None:
+    evidence = ev.ConsentEvidence(user_agent="Lynx/2.8")
+    await give(stub, "marketing.direct", evidence=evidence)
+    server.app.ledger.keys.destroy(["acme/c-1"], MARCH)
+    no = asking("WithdrawConsent", ev.ConsentWithdrawn(purposes=["marketing"], evidence=evidence))
+
+    first = await stub.WithdrawConsent(no)
+    again = await stub.WithdrawConsent(no)
+    objected = await call(stub, "RaiseObjection", ev.ObjectionRaised(grounds_text="Enough.", evidence=evidence))
+    no_again = await call(stub, "RefuseConsent", ev.ConsentRefused(evidence=evidence))
+    refused = await refusal(call(stub, "GiveConsent", ev.ConsentGiven(purposes=["a"], evidence=evidence)))
+
+    assert (pb.WITHDRAWAL_EFFECT_ENDED, True, first.position) == (first.effect, again.replayed, again.position)
+    assert first.position < objected.position < no_again.position
+    assert "SUBJECT_ERASED" == reason_of(refused)
+    stored = [server.app.ledger.store.get(each.position) for each in (first, objected, no_again)]
+    assert all(row is not None and b"Lynx" not in row.state and not parts(row).sealed for row in stored)
+
+
+# Recipients and guardians.
 
 
 async def test_a_disclosure_is_a_fact_and_says_which_grant_covered_it(stub: ConsentServiceStub) -> None:
@@ -439,92 +311,6 @@ async def test_a_guardian_speaks_until_released(stub: ConsentServiceStub) -> Non
     over, *_ = await history(stub)
 
     assert (True, False, timestamp(MARCH + DAY)) == (live.counts, over.counts, over.until)
-
-
-async def test_the_history_tells_what_was_honoured_and_what_is_overdue(
-    server: Serving, stub: ConsentServiceStub
-) -> None:
-    await publish(server, honour=[policies.HonourRule(days=10, business_days=True, channels=[EMAIL])])
-    withdrawal = ev.ConsentWithdrawn(channels=[EMAIL])
-    first = await call(stub, "WithdrawConsent", withdrawal, MARCH)
-    await call(stub, "WithdrawConsent", withdrawal, MARCH)
-    await call(stub, "WithdrawConsent", ev.ConsentWithdrawn(channels=[SMS]), MARCH)
-    for system in ("mail", "crm", "mail"):
-        await call(stub, "HonourWithdrawal", ev.WithdrawalHonoured(withdrawal_position=first.position, system=system))
-
-    honoured, overdue, other, *rest = await history(stub)
-
-    assert (["mail", "crm"], False) == (list(honoured.honoured_by), honoured.honour_overdue)
-    assert ([], True, timestamp(MARCH + 12 * DAY)) == (
-        list(overdue.honoured_by),
-        overdue.honour_overdue,
-        overdue.honour_due_time,
-    )
-    assert not other.HasField("honour_due_time")
-    assert {first.position} == {entry.refers_to_position for entry in rest}
-
-
-async def test_a_no_by_any_channel_among_others_is_to_be_honoured_by_the_rules_of_every_channel(
-    server: Serving, stub: ConsentServiceStub
-) -> None:
-    await publish(server, honour=[policies.HonourRule(days=10, channels=[EMAIL])])
-    await call(stub, "WithdrawConsent", ev.ConsentWithdrawn(channels=[talk.CHANNEL_UNSPECIFIED, SMS]), MARCH)
-
-    (entry,) = await history(stub)
-
-    assert timestamp(MARCH + 10 * DAY) == entry.honour_due_time
-
-
-async def test_the_history_tells_when_a_denial_was_lifted_and_by_what_an_objection(stub: ConsentServiceStub) -> None:
-    refused = await call(stub, "RefuseConsent", ev.ConsentRefused(purposes=["a", "b"]), MARCH)
-    one = await give(stub, "a", at=MARCH + DAY)
-    part, *_ = await history(stub)
-    other = await give(stub, "b", at=MARCH + DAY)
-    whole, *_ = await history(stub)
-    raised = await call(stub, "RaiseObjection", GOOD["RaiseObjection"], MARCH)
-    lifted = await call(stub, "LiftObjection", ev.ObjectionLifted(raised_position=raised.position))
-
-    assert (refused.position, True, 0) == (part.position, part.counts, part.ended_by_position)
-    assert one.position < other.position
-    assert (False, other.position) == (whole.counts, whole.ended_by_position)
-    *_, objection, lift = await history(stub)
-    assert (False, lifted.position) == (objection.counts, objection.ended_by_position)
-    assert raised.position == lift.refers_to_position
-
-
-async def test_a_late_withdrawal_ends_what_was_given_after_it_and_the_past_knows_nothing_of_it(
-    stub: ConsentServiceStub,
-) -> None:
-    given = await give(stub, "marketing", at=MARCH)
-    late = await call(stub, "WithdrawConsent", ev.ConsentWithdrawn(), MARCH - 28 * DAY)
-    before = AsOf(position=given.position)
-
-    assert "WITHDRAWN" in await told(stub)
-    assert ["GIVEN"] == await told(stub, as_of=before)
-    (early,) = await history(stub, as_of=AsOf(occur_time=timestamp(MARCH - 1)))
-    assert late.position == early.position
-    (entry, _), (past,) = await history(stub), await history(stub, as_of=before)
-    assert (False, late.position, True) == (entry.counts, entry.ended_by_position, past.counts)
-
-
-async def test_the_history_names_actor_notice_scope_and_both_times(stub: ConsentServiceStub) -> None:
-    served = await call(stub, "ServeNotice", GOOD["ServeNotice"], MARCH, context=EventContext(actor="form-7"))
-    named = ev.NoticeReference()
-    named.CopyFrom(NOTICE)
-    named.served_position = served.position
-    await give(stub, "marketing", at=MARCH + 1, notice=named, brands=["north"])
-
-    shown, given = await history(stub)
-
-    assert ("form-7", NOTICE, timestamp(MARCH)) == (shown.actor, shown.notice, shown.occur_time)
-    assert served.record_time == shown.record_time
-    assert not shown.HasField("scope")
-    assert (named, scope("marketing", brands=["north"])) == (given.notice, given.scope)
-    assert ["GIVEN"] == await told(stub, ConsentCell(purpose="marketing.direct", brand="north"))
-
-
-async def test_a_history_of_nobody_is_refused(stub: ConsentServiceStub) -> None:
-    assert "RELATIONSHIP_UNKNOWN" == reason_of(await refusal(history(stub)))
 
 
 # Batches.
@@ -567,62 +353,3 @@ async def test_a_fault_in_a_batch_is_named_by_its_item(stub: ConsentServiceStub)
         "items[1].notice_served.notice.sha256",
         "items[2].renewed.consent.validity",
     ] == fields_of(status)
-
-
-# Plain words.
-
-
-async def test_a_word_of_the_policy_is_a_withdrawal_in_the_same_append(
-    server: Serving, stub: ConsentServiceStub, tmp_path: Path
-) -> None:
-    await publish(server, keywords=policies.KeywordRules(words=["STOP", "OPT OUT"], confirm_once=True))
-    await give(stub, "marketing", at=MARCH)
-    request = pb.RecordInboundTextRequest(**ids(), channel=SMS, text="  Opt-Out!! ")
-
-    first, again = await stub.RecordInboundText(request), await stub.RecordInboundText(request)
-
-    assert (pb.TEXT_READING_WITHDRAWAL, "OPT OUT", True) == (first.reading, first.word, first.confirm_once)
-    assert (first.position + 1, pb.WITHDRAWAL_EFFECT_ENDED) == (first.withdrawal_position, first.effect)
-    assert again.replayed
-    again.replayed = False
-    assert first == again
-    assert ["WITHDRAWN", "WITHDRAWN"] == await told(stub)
-    kept = files_below(tmp_path)
-    assert b"Opt-Out!!" not in kept + server.logged().encode()
-
-
-async def test_a_word_among_others_is_for_a_person_and_ends_nothing(server: Serving, stub: ConsentServiceStub) -> None:
-    await publish(server, keywords=policies.KeywordRules(words=["STOP"]))
-    await give(stub, "marketing", at=MARCH)
-
-    person = await stub.RecordInboundText(
-        pb.RecordInboundTextRequest(**ids(), channel=SMS, text="please don't stop", occur_time=timestamp(MARCH + DAY))
-    )
-    nothing = await stub.RecordInboundText(pb.RecordInboundTextRequest(**ids(), channel=SMS, text="hello"))
-    future = pb.RecordInboundTextRequest(**ids(), channel=SMS, text="hello", occur_time=LATER)
-
-    assert (pb.TEXT_READING_FOR_A_PERSON, "STOP", 0) == (person.reading, person.word, person.withdrawal_position)
-    assert (pb.TEXT_READING_NOTHING, "", 0) == (nothing.reading, nothing.word, nothing.effect)
-    assert ["GIVEN"] == await told(stub)
-    assert "OCCUR_TIME_IN_FUTURE" == reason_of(await refusal(stub.RecordInboundText(future)))
-
-
-async def test_a_no_is_recorded_of_a_customer_whose_data_was_erased_without_what_would_be_sealed(
-    server: Serving, stub: ConsentServiceStub
-) -> None:
-    evidence = ev.ConsentEvidence(user_agent="Lynx/2.8")
-    await give(stub, "marketing.direct", evidence=evidence)
-    server.app.ledger.keys.destroy(["acme/c-1"], MARCH)
-    no = asking("WithdrawConsent", ev.ConsentWithdrawn(purposes=["marketing"], evidence=evidence))
-
-    first = await stub.WithdrawConsent(no)
-    again = await stub.WithdrawConsent(no)
-    objected = await call(stub, "RaiseObjection", ev.ObjectionRaised(grounds_text="Enough.", evidence=evidence))
-    no_again = await call(stub, "RefuseConsent", ev.ConsentRefused(evidence=evidence))
-    refused = await refusal(call(stub, "GiveConsent", ev.ConsentGiven(purposes=["a"], evidence=evidence)))
-
-    assert (pb.WITHDRAWAL_EFFECT_ENDED, True, first.position) == (first.effect, again.replayed, again.position)
-    assert first.position < objected.position < no_again.position
-    assert "SUBJECT_ERASED" == reason_of(refused)
-    stored = [server.app.ledger.store.get(each.position) for each in (first, objected, no_again)]
-    assert all(row is not None and b"Lynx" not in row.state and not parts(row).sealed for row in stored)
