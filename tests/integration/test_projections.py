@@ -6,135 +6,39 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 from ledger.domain.errors import Rejected
 from ledger.log.following import Follower
-from ledger.log.recorders import open_store, sqlite_url
 from ledger.log.store import Store
 from ledger.projections import projector as projector_module
 from ledger.projections.advancing import advance
-from ledger.projections.database import CheckpointMoved, Database, Generation, Standstill
-from ledger.projections.postgres_database import PostgresDatabase
+from ledger.projections.database import CheckpointMoved, Database
 from ledger.projections.projector import Projector
-from ledger.projections.rebuilding import Phase, Rebuild
-from ledger.projections.relationships import RELATIONSHIPS, UNITS, Relationships, fold_log, summary
-from ledger.projections.sqlite_database import SqliteDatabase
-from ledger.projections.tables import Changes
+from ledger.projections.relationships import fold_log, summary
 from ledger.testing import fault_points
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from tests.conftest import ROOT
-from tests.postgres_server import postgres_server, postgres_url
+from tests.projection_databases import (
+    PROJECTION,
+    Place,
+    begun,
+    caught_up,
+    database,
+    log,
+    no_faults,
+    place,
+    projector,
+    running,
+    store,
+)
 from tests.projection_log import START, Log, rows_by_fold, rows_of
 
-__all__ = ["postgres_server", "postgres_url"]
-
-PROJECTION = Relationships()
-
-
-class Younger(Relationships):
-    """The next release of the same projection."""
-
-    fold_version = Relationships.fold_version + 1  # type: ignore[misc]  # Final in the release that is.
-
-
-class WithoutBalances(Relationships):
-    """The release before balances: fewer tables."""
-
-    fold_version = 1  # type: ignore[misc]  # The same.
-    tables = (RELATIONSHIPS, UNITS)  # type: ignore[assignment,misc]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a log and its projections are kept."""
-
-    store_url: str
-    path: Path | None
-
-    def database(self) -> Database:
-        """Open the projections, as a process of its own would."""
-        return SqliteDatabase(self.path) if self.path is not None else PostgresDatabase(self.store_url)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "sqlite":
-        return Place(sqlite_url(tmp_path / "events.db"), tmp_path / "projections.db")
-    return Place(request.getfixturevalue("postgres_url"), None)
-
-
-@pytest.fixture
-def store(place: Place) -> Iterator[Store]:
-    store = open_store(place.store_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def database(place: Place, store: Store) -> Iterator[Database]:
-    database = place.database()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def log(store: Store, seed: int) -> Log:
-    return Log(store, seed)
-
-
-@pytest.fixture(autouse=True)
-def no_faults() -> Iterator[None]:
-    yield
-    fault_points.install(None)
-
-
-def begun(database: Database, position: int = 0) -> Generation:
-    return database.create(PROJECTION, "log", built_time=START, ready_position=position, live=True)
-
-
-def caught_up(database: Database, store: Store, generation: Generation, batch_events: int = 1000) -> Generation:
-    head = store.head().position
-    while generation.position < head:
-        generation = advance(PROJECTION, database, store, generation, head, batch_events)
-    return generation
-
-
-def rebuild(database: Database, store: Store, *, replace_different: bool = False) -> Rebuild:
-    return Rebuild(
-        projection=PROJECTION,
-        database=database,
-        store=store,
-        log_id="log",
-        clock=lambda: START,
-        replace_different=replace_different,
-    )
-
-
-@pytest.fixture
-async def projector(database: Database, store: Store) -> AsyncIterator[Projector]:
-    async for projector in running(PROJECTION, database, store):
-        yield projector
-
-
-async def running(
-    projection: Relationships, database: Database, store: Store, yields: int = 0
-) -> AsyncIterator[Projector]:
-    follower = Follower(store)
-    await follower.start()
-    projector = Projector(projection, database, store, follower, log_id="log", clock=lambda: START, yields=yields)
-    stop = asyncio.Event()
-    task = asyncio.create_task(projector.run(stop))
-    yield projector
-    stop.set()
-    await task
-    await follower.close()
+__all__ = ["database", "log", "no_faults", "place", "projector", "store"]
+"""Fixtures of all tests of databases of projections; a test has them by their names."""
 
 
 def test_rows_are_the_fold_of_every_stream_at_every_checkpoint(database: Database, store: Store, log: Log) -> None:
@@ -245,107 +149,6 @@ def test_a_killed_projector_leaves_whole_batches(place: Place, database: Databas
     assert (log.head, rows_by_fold(log.store, log.head)) == rows_of(database)
 
 
-def test_a_rebuild_of_a_right_projection_takes_its_place(database: Database, store: Store, log: Log) -> None:
-    log.grow(300)
-    old = caught_up(database, store, begun(database))
-    rebuilding = rebuild(database, store)
-
-    rebuilding.run()
-
-    progress = rebuilding.progress
-    assert (Phase.SWAPPED, log.head, 0) == (progress.phase, progress.position, progress.rows_different)
-    (live,) = database.generations(PROJECTION.name)
-    assert old.number < live.number
-    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
-
-
-ALTERED = [
-    "UPDATE relationships_g1 SET interactions = interactions + 1 WHERE customer_id = 'c-1'",
-    "DELETE FROM relationships_g1 WHERE customer_id = 'c-1'",
-    "INSERT INTO relationships_g1 VALUES ('org-0', 'c-1x', 1, 1, 1, 1, 1, 1)",
-    "UPDATE relationship_units_g1 SET units = units + 1 WHERE customer_id = 'c-1' AND asset = 'CD/0'",
-]
-
-
-@pytest.mark.parametrize("statement", ALTERED)
-def test_one_altered_row_keeps_the_rebuilt_one_out(database: Database, store: Store, log: Log, statement: str) -> None:
-    """The control of I15."""
-    log.streams = [stream for stream in log.streams if stream.startswith("org-0")]
-    log.grow(300)
-    caught_up(database, store, begun(database))
-    with database.writing() as session:
-        assert 1 == session.change(statement)
-    altered = rows_of(database)
-
-    with pytest.raises(Rejected) as refusal:
-        rebuild(database, store).run()
-
-    assert reasons.ERROR_REASON_REBUILD_DIFFERS == refusal.value.reason
-    assert "1" == refusal.value.metadata["rows"]
-    assert "org-0 c-1" in refusal.value.metadata["first_key"]
-    assert altered == rows_of(database)
-    assert 1 == len(database.generations(PROJECTION.name)), "what was built must be gone"
-
-
-def test_a_rebuild_replaces_what_is_wrong_when_it_may(database: Database, store: Store, log: Log) -> None:
-    log.grow(300)
-    caught_up(database, store, begun(database))
-    with database.writing() as session:
-        session.change("DELETE FROM relationship_units_g1")
-
-    rebuild(database, store, replace_different=True).run()
-
-    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
-
-
-def test_what_is_folded_until_the_last_moment_is_not_lost_by_a_swap(
-    place: Place, database: Database, store: Store, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log.grow(100)
-    caught_up(database, store, begun(database))
-    other, standstill = place.database(), database.standstill
-    positions = []
-
-    def after_more(generation: Generation) -> AbstractContextManager[Standstill]:
-        log.grow(10)
-        live = other.live(PROJECTION)
-        assert live is not None
-        positions.append(caught_up(other, store, live).position)
-        return standstill(generation)
-
-    monkeypatch.setattr(database, "standstill", after_more)
-    rebuild(database, store).run()
-
-    assert [110, 120] == positions
-    assert (120, rows_by_fold(store, 120)) == rows_of(database)
-    other.close()
-
-
-def test_only_one_rebuild_runs_at_a_time(place: Place, database: Database, store: Store) -> None:
-    other = place.database()
-    begun(database)
-    lock = other.try_lock("relationships.rebuild")
-    assert lock is not None
-
-    with pytest.raises(Rejected) as refusal:
-        rebuild(database, store).run()
-    lock.release()
-    rebuild(database, store).run()
-
-    assert reasons.ERROR_REASON_PROJECTION_REBUILDING == refusal.value.reason
-    other.close()
-
-
-def test_a_swap_stops_the_one_that_folded_before(database: Database, store: Store, log: Log) -> None:
-    log.grow(50)
-    old = caught_up(database, store, begun(database))
-    rebuild(database, store).run()
-    log.grow(50)
-
-    with pytest.raises(CheckpointMoved):
-        advance(PROJECTION, database, store, old, log.head)
-
-
 async def test_it_keeps_up_with_what_is_recorded(projector: Projector, database: Database, log: Log) -> None:
     for _ in range(5):
         log.grow(40)
@@ -368,7 +171,7 @@ async def test_one_that_yields_does_not_rest_while_somebody_waits(
 
     monkeypatch.setattr(projector_module, "REST_MAX_S", 60.0)
     monkeypatch.setattr(projector_module, "_first", seen)
-    async for projector in running(PROJECTION, database, store, yields=10**9):
+    async for projector in running(PROJECTION, database, store, yields=10**9):  # noqa: F402  # Not the fixture.
         await projector.wait_for(0, 20)
         for _ in range(3):
             log.grow(5)
@@ -400,24 +203,6 @@ async def test_a_position_that_does_not_come_is_told(projector: Projector, log: 
     assert "1000" == refusal.value.metadata["wanted"]
 
 
-async def test_a_rebuild_beside_writers_and_readers_loses_nothing(
-    projector: Projector, database: Database, store: Store, log: Log
-) -> None:
-    log.grow(500)
-    await projector.wait_for(log.head, 5)
-    positions = []
-
-    _, ended = projector.rebuild()
-    while not ended.done():
-        log.grow(10)
-        positions.append(await projector.read(lambda query: query.generation.position))
-    await ended
-
-    await projector.wait_for(log.head, 5)
-    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
-    assert sorted(positions) == positions, "a reader saw a position go backwards"
-
-
 async def test_another_process_takes_over(place: Place, database: Database, store: Store, log: Log) -> None:
     first = running(PROJECTION, place.database(), store)
     one = await anext(first)
@@ -436,85 +221,6 @@ async def test_another_process_takes_over(place: Place, database: Database, stor
     await anext(second, None)
 
 
-async def test_a_new_fold_version_is_built_at_start(place: Place, database: Database, store: Store, log: Log) -> None:
-    log.grow(100)
-    caught_up(database, store, begun(database))
-    start = running(Younger(), place.database(), store)
-    projector = await anext(start)
-
-    await projector.wait_for(0, 5)
-
-    assert log.head == projector.position
-    (live,) = database.generations(PROJECTION.name)
-    assert (Younger.fold_version, log.head) == (live.fold_version, live.position)
-    await anext(start, None)
-
-
-async def test_a_database_of_the_release_before_balances_is_filled_anew_and_its_tables_go(
-    place: Place, database: Database, store: Store, log: Log
-) -> None:
-    log.grow(150)
-    before = database.create(WithoutBalances(), "log", built_time=START, ready_position=0, live=True)
-    start = running(PROJECTION, place.database(), store)
-    projector = await anext(start)
-
-    await projector.wait_for(0, 5)
-
-    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
-    (live,) = database.generations(PROJECTION.name)
-    assert before.number < live.number
-    await anext(start, None)
-
-
-async def test_what_another_process_of_another_release_folds_is_kept(
-    place: Place, database: Database, store: Store, log: Log
-) -> None:
-    log.grow(50)
-    older = running(PROJECTION, place.database(), store)
-    one = await anext(older)
-    await one.wait_for(log.head, 5)
-    younger = running(Younger(), place.database(), store)
-    other = await anext(younger)
-    await other.wait_for(log.head, 5)
-
-    kept = [generation.fold_version for generation in database.generations(PROJECTION.name)]
-    assert [Younger.fold_version, Relationships.fold_version] == kept
-    await anext(older, None)
-    await anext(younger, None)
-
-
-async def test_what_a_dead_rebuild_left_is_dropped_at_the_next_start(
-    place: Place, database: Database, store: Store, log: Log
-) -> None:
-    log.grow(30)
-    live = caught_up(database, store, begun(database))
-    left = database.create(PROJECTION, "log", built_time=START, ready_position=0, live=False)
-    advance(PROJECTION, database, store, left, 20)
-    start = running(PROJECTION, place.database(), store)
-    projector = await anext(start)
-
-    await projector.wait_for(log.head, 5)
-
-    assert [live.number] == [each.number for each in database.generations(PROJECTION.name)]
-    assert not (await projector.standing()).rebuilding
-    await anext(start, None)
-
-
-async def test_a_log_put_back_from_a_copy_is_folded_anew(
-    place: Place, database: Database, store: Store, log: Log
-) -> None:
-    log.grow(30)
-    ahead = begun(database)
-    database.apply(PROJECTION, ahead, 1000, Changes(rows={"relationships": [("org-0", "z", 9, 999, 1, 1, 9, 9)]}))
-    start = running(PROJECTION, place.database(), store)
-    projector = await anext(start)
-
-    await projector.wait_for(log.head, 5)
-
-    assert (log.head, rows_by_fold(store, log.head)) == rows_of(database)
-    await anext(start, None)
-
-
 async def test_who_takes_over_keeps_what_was_folded_since_it_last_looked(
     place: Place, database: Database, store: Store, log: Log
 ) -> None:
@@ -526,22 +232,6 @@ async def test_who_takes_over_keeps_what_was_folded_since_it_last_looked(
 
     assert live == projector._prepared()
     await projector.close()
-
-
-async def test_a_projection_of_another_log_is_thrown_away(
-    place: Place, database: Database, store: Store, log: Log
-) -> None:
-    log.grow(30)
-    generation = database.create(PROJECTION, "elsewhere", built_time=START, ready_position=0, live=True)
-    caught_up(database, store, generation)
-    start = running(PROJECTION, place.database(), store)
-    projector = await anext(start)
-
-    await projector.wait_for(log.head, 5)
-
-    (live,) = database.generations(PROJECTION.name)
-    assert "log" == live.log_id
-    await anext(start, None)
 
 
 async def test_a_failure_is_tried_again(place: Place, store: Store, log: Log) -> None:
