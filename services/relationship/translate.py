@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ledger.contact.picture import Picture
 from ledger.contact.terms import ContactTerms
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.consent import PLAIN, Cell, CellVerdict, cells, status
+from ledger.domain.consent import Cell, CellVerdict, cells, status
 from ledger.domain.contact_policy import BUILT_IN
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.exchange_state import ExchangeState
@@ -132,9 +132,10 @@ def tell_standing(told: shapes.Relationship, state: RelationshipState, position:
 
 def _tell_consents(told: shapes.Relationship, state: RelationshipState, occur_time: int) -> None:
     """Tell the status of every cell named: consents end by what they say; limits of laws are GetConsents' to know."""
-    named = cells(state.consents)
-    terms = ContactTerms(Picture("", state, BUILT_IN.policy, {})) if named else PLAIN
-    for cell in named:
+    if state.consents.last_time is None:  # Every answer comes by here, and many have none.
+        return
+    terms = ContactTerms(Picture("", state, BUILT_IN.policy, {}))
+    for cell in cells(state.consents):
         _tell_status(told.consents.add(), cell, status(state.consents, cell, occur_time, terms))
 
 
