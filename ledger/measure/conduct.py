@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ledger.contact.report import contact_report
+from ledger.domain.times import END_OF_TIME
 from ledger.measure.evidence import EVIDENCE_MAX
 from ledger.measure.results import Conduct, Ratio, unknown
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_NO_EVIDENCE
@@ -45,6 +47,19 @@ def conduct(m: Measured) -> Conduct:
         avoided=report.contacts_avoided,
         dishonoured=tuple(each.position for each in report.dishonoured[:EVIDENCE_MAX]),
     )
+
+
+def moves_at(m: Measured) -> int | None:
+    """Return the first later instant at which a contact or a decision leaves the window; None: none will.
+
+    The clock alone moves nothing else: each contact is judged by what held when it was made.
+    """
+    state, window = m.record.state, m.outlook.rules.window
+    start = m.at - window + 1
+    times = [each.occur_time for each in islice(state.conversation.contacts(start, END_OF_TIME), 1)]
+    if "contacts" in state.parts:
+        times += [each.occur_time for each in state.contacts.decisions if each.occur_time >= start]
+    return min(times) + window if times else None
 
 
 def _ratio(n: int, d: int) -> Ratio:

@@ -1,7 +1,6 @@
 """Until when all that is measured stays as it is: who asks again before that is answered as before.
 
-Left out are two that are cheap or move always: how long the silence is beside the cadence, and conduct, which judges
-contacts anew.
+Left out is one that moves always: how long the silence is beside the cadence.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ledger.measure import conversation, solicitations
+from ledger.measure import conduct, conversation, solicitations
 from ledger.measure.involvement import DAY
 
 if TYPE_CHECKING:
@@ -24,7 +23,10 @@ def steady_until(m: Measured) -> int:
     Nothing changes but at midnight UTC, when ages grow; where something leaves a window, matures, or is answered too
     late; where a permission changes; and where a level may be crossed.
     """
-    moves = (m.next_crossing, m.permission.changes_at, conversation.moves_at(m), solicitations.next_maturity(m))
+    moves = (
+        m.next_crossing, m.permission.changes_at, conversation.moves_at(m), solicitations.next_maturity(m),
+        conduct.moves_at(m),
+    )  # fmt: skip
     told = (each for each in moves if each is not None)
     return min(chain(((m.at // DAY + 1) * DAY,), told, _leaving(m)))
 

@@ -37,11 +37,10 @@ def tell_measures(told: pb.Measures, m: Measured, groups: Groups) -> None:
     told.CopyFrom(known.measures)
     if known.last_time is not None:
         tell_ratio(told.lifecycle.gap_ratio, results.Ratio(m.at - known.last_time, known.cadence))
-    _conduct(told, m)
 
 
 class _Steady(NamedTuple):
-    """All measures as a message, but for those that `steady_until` leaves out, and what one of these is made of."""
+    """All measures as a message, and what the one is made of that `steady_until` leaves out."""
 
     measures: pb.Measures
     last_time: int | None
@@ -51,9 +50,8 @@ class _Steady(NamedTuple):
 
 def _steady(m: Measured) -> _Steady:
     told = pb.Measures()
-    for group, tell in _TELL.items():
-        if group != explaining.MEASURE_GROUP_CONDUCT:
-            tell(told, m)
+    for tell in _TELL.values():
+        tell(told, m)
     _tell_outlook(told, m)
     return _Steady(told, m.lifecycle.last_time, m.lifecycle.cadence)
 

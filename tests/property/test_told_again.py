@@ -25,8 +25,8 @@ from services.relationship.measure_translate import tell_measures
 from services.relationship.measures import tell_now
 from services.relationship.measuring import Sight
 from services.relationship.translate import tell
-from tests.contact_histories import stream
-from tests.measured_histories import START, MeasuredDraw, traded
+from tests.contact_histories import HOUR, sent, stream
+from tests.measured_histories import START, MeasuredDraw, MeasuredHistory, traded
 from tests.property.test_past_views import RicherDraw, published
 from tests.property.test_relationship_by_brute_reading import SHORT
 
@@ -90,6 +90,21 @@ def test_a_consent_that_ends_is_told_at_once(seed: int) -> None:
         assert told(kept, outlook, at) == told(folded(facts), outlook, at)
 
 
+def test_what_was_decided_and_who_was_contacted_is_told_until_it_leaves_the_window() -> None:
+    made, noon = MeasuredHistory(), START // DAY * DAY + DAY // 2
+    made.add(sent(), noon)
+    made.decide_and_record(noon + HOUR)
+    outlook, kept = made.measured(noon + DAY).outlook, made.record()
+
+    def conduct_at(at: int) -> tuple[int, int]:
+        found = told(kept, outlook, at).conduct
+        return found.contact_count, found.avoided_count
+
+    contacted, avoided = noon + outlook.rules.window, noon + HOUR + outlook.rules.window
+    assert [(1, 1), (0, 1)] == [conduct_at(contacted - 1), conduct_at(contacted)]
+    assert [(0, 1), (0, 0)] == [conduct_at(avoided - 1), conduct_at(avoided)]
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_a_relationship_asked_for_again_is_shown_as_to_who_asks_first(seed: int) -> None:
     draw = MeasuredDraw(seed)
@@ -136,5 +151,4 @@ def test_nothing_changes_before_the_instant_that_is_told(seed: int) -> None:
         first, last = told(folded(draw.facts), outlook, since), told(folded(draw.facts), outlook, until - 1)
         for each in (first, last):
             each.lifecycle.ClearField("gap_ratio")
-            each.ClearField("conduct")
         assert first == last
