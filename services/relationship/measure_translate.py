@@ -12,8 +12,6 @@ from ledger.measure import results
 from ledger.measure.existence import formed_at
 from ledger.measure.measured import Measured
 from ledger.measure.personae import memberships
-from ledger.measure.remembering import remembered
-from ledger.measure.steady import steady_until
 from rapport.events.v1.disclosure_pb2 import PROVENANCE_INFERRED
 from rapport.relationship.v1 import explaining_pb2 as explaining
 from rapport.relationship.v1 import measures_pb2 as pb
@@ -28,32 +26,28 @@ Groups = Collection[explaining.MeasureGroup.ValueType]
 
 def tell_measures(told: pb.Measures, m: Measured, groups: Groups) -> None:
     """Fill in the measures of some groups, all of them where none is named."""
-    if groups:
-        for group in groups:
-            _TELL[group](told, m)
-        _tell_outlook(told, m)
-        return
-    known = remembered(m, "told", _steady, steady_until)
-    told.CopyFrom(known.measures)
-    if known.last_time is not None:
-        tell_ratio(told.lifecycle.gap_ratio, results.Ratio(m.at - known.last_time, known.cadence))
+    for group in groups or _TELL:
+        _TELL[group](told, m)
+    _tell_outlook(told, m)
 
 
-class _Steady(NamedTuple):
-    """All measures as a message, and what the one is made of that `steady_until` leaves out."""
+class Gap(NamedTuple):
+    """What the one measure is made of that `steady_until` leaves out: how long the silence is beside the cadence."""
 
-    measures: pb.Measures
     last_time: int | None
     cadence: int
     """Both as `LifecycleMeasure`."""
 
 
-def _steady(m: Measured) -> _Steady:
-    told = pb.Measures()
-    for tell in _TELL.values():
-        tell(told, m)
-    _tell_outlook(told, m)
-    return _Steady(told, m.lifecycle.last_time, m.lifecycle.cadence)
+def gap_of(m: Measured) -> Gap:
+    """Return what a gap is made of."""
+    return Gap(m.lifecycle.last_time, m.lifecycle.cadence)
+
+
+def tell_gap(told: pb.Measures, gap: Gap, at: int) -> None:
+    """Fill in how long the silence is at an instant, in microseconds."""
+    if gap.last_time is not None:
+        tell_ratio(told.lifecycle.gap_ratio, results.Ratio(at - gap.last_time, gap.cadence))
 
 
 def _tell_outlook(told: pb.Measures, m: Measured) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from ledger.domain.identifiers import policy_stream, relationship_stream
 from ledger.ledger import Ledger
 from ledger.measure import tactics
 from ledger.measure.measured import Measured
 from ledger.measure.remembering import remembered
+from ledger.measure.steady import steady_until
 from ledger.views import Look
 from rapport.relationship.v1 import relationship_pb2 as shapes
 from rapport.relationship.v1 import relationship_service_pb2 as pb
 from rapport.relationship.v1.explaining_pb2 import MEASURE_GROUP_TACTICS
 from rapport.relationship.v1.measures_pb2 import Measures as Told
 from services.relationship import translate
-from services.relationship.measure_translate import tell_measures, tell_scope
+from services.relationship.measure_translate import Gap, gap_of, tell_gap, tell_measures, tell_scope
 from services.relationship.measuring import Asked, Measuring, Sight
 from services.relationship.translate import tell, wants_now
 from services.runtime.records import Records
@@ -31,18 +33,20 @@ class Measures:
     async def get(self, request: pb.GetRelationshipRequest, told: shapes.Relationship) -> None:
         """Fill in one relationship; refuse as `relationship_service.proto` says."""
         asked = Asked(request.as_of, request.under, request.scope)
-        stream_id = relationship_stream(request.organization_id, request.customer_id)
-        sight = await self.measuring.sight(stream_id, asked, request.min_position)
+        organization_id, customer_id, groups = request.organization_id, request.customer_id, request.measures
+        sight = await self.measuring.sight(
+            relationship_stream(organization_id, customer_id), asked, request.min_position
+        )
         if sight is None:
-            raise translate.unknown(request.organization_id, request.customer_id)
-        if asked.now:
-            tell_now(told, request.organization_id, request.customer_id, sight)
+            raise translate.unknown(organization_id, customer_id)
+        if asked.now and not groups:
+            tell_now(told, organization_id, customer_id, sight)
         else:
-            _tell_look(told, request, request.customer_id, sight.look)
-        tell_measures(told.measures, sight.measured, request.measures)
+            _tell_look(told, request, customer_id, sight.look)
+            tell_measures(told.measures, sight.measured, groups)
         tell_scope(told.measures, sight, asked.scope)
-        if MEASURE_GROUP_TACTICS in request.measures:  # By name only: it takes views of the past.
-            await self._tell_strength_changes(told.measures, request.organization_id, sight)
+        if groups and MEASURE_GROUP_TACTICS in groups:  # By name only: it takes views of the past.
+            await self._tell_strength_changes(told.measures, organization_id, sight)
 
     async def _tell_strength_changes(self, told: Told, organization_id: str, sight: Sight) -> None:
         """Add to tactics how the strength changed after them."""
@@ -113,22 +117,31 @@ class Measures:
         return {customer_id: await self._ledger.state_at(stream_id, view) for customer_id, stream_id in names.items()}
 
 
+class _Seen(NamedTuple):
+    """What is told of a relationship of now until something is recorded, or the clock moves a measure."""
+
+    relationship: shapes.Relationship
+    last_occur_time: int | None
+    """As of its state."""
+    gap: Gap
+
+
 def tell_now(told: shapes.Relationship, organization_id: str, customer_id: str, sight: Sight) -> None:
-    """Fill in a relationship of now but for its measures: what was recorded, as told before where it is the same."""
+    """Fill in a relationship of now with all its measures: as told before, but for what the clock moves always."""
+    measured, look = sight.measured, sight.look
 
-    def recorded(_: Measured) -> tuple[shapes.Relationship, int | None]:
+    def anew(m: Measured) -> _Seen:
         made = shapes.Relationship()
-        return made, translate.tell_recorded(made, organization_id, customer_id, sight.look)
+        last_occur_time = translate.tell_recorded(made, organization_id, customer_id, look)
+        tell_measures(made.measures, m, ())
+        return _Seen(made, last_occur_time, gap_of(m))
 
-    known, last_occur_time = remembered(sight.measured, "recorded", recorded, _never)
-    told.CopyFrom(known)
-    now, position, _ = sight.look.view
-    at = now if last_occur_time is None else max(now, last_occur_time)
-    translate.tell_standing(told, sight.look.state, position, at)
-
-
-def _never(_: Measured) -> None:
-    return None
+    known = remembered(measured, "told", anew, steady_until)
+    told.CopyFrom(known.relationship)
+    tell_gap(told.measures, known.gap, measured.at)
+    now, position, _ = look.view
+    at = now if known.last_occur_time is None else max(now, known.last_occur_time)
+    translate.tell_standing(told, look.state, position, at)
 
 
 def _tell_look(

@@ -41,9 +41,7 @@ def folded(facts: Sequence[Fact]) -> Record:
 
 
 def told(record: Record, outlook: Outlook, at: int) -> pb.Measures:
-    found = pb.Measures()
-    tell_measures(found, Measured(record, outlook, at), ())
-    return found
+    return shown(record, outlook, at).measures
 
 
 def spans(rules: Rules) -> list[int]:
@@ -126,11 +124,12 @@ def test_a_relationship_asked_for_again_is_shown_as_to_who_asks_first(seed: int)
 
 
 def shown(record: Record, outlook: Outlook, at: int) -> Relationship:
-    """Return what is told of a relationship beside its measures, and let it be what a past view would tell."""
+    """Return what is told of a relationship of now, and let it be what a past view would tell."""
     look = Look(record.state, View(at, 1_000), record.version, record.state.last_position)
     now, past = Relationship(), Relationship()
     tell_now(now, "acme", "c", Sight(Measured(record, outlook, at), look, ("c",)))
     tell(past, "acme", "c", look, 1_000)
+    tell_measures(past.measures, Measured(record, outlook, at), ())
     assert past == now
     return now
 
