@@ -1,9 +1,8 @@
 """Where changes are kept: what was announced, how each relationship stands, and how far the log was looked through.
 
-The tables are in the database of the projections, and change in one transaction with the progress, which moves by
-compare-and-set. So each change is there once, with its number, whoever restarts and whenever (I20). Changes are only
-ever added. All of it is derived: a loss of power may take the last transactions away, and they are made again, byte
-for byte.
+The tables change in one transaction with the progress, which moves by compare-and-set. So each change is there once,
+with its number, whoever restarts and whenever (I20). Changes are only ever added. All of it is derived: a loss of power
+may take the last transactions away, and they are made again, byte for byte.
 """
 # ruff: noqa: S608  # Names of columns come from this module; values are parameters.
 

@@ -1,7 +1,7 @@
 """Changes of relationships in this process: found by one process of several, beside the server, and read here.
 
-Opened by whoever first asks, and shared. The database is that of the projections. Where changes are found is a setting:
-in a child of this process, in a thread of it, or elsewhere.
+Opened by whoever first asks, and shared. Where changes are found is a setting: in a child of this process, in a thread
+of it, or elsewhere.
 """
 
 from __future__ import annotations
