@@ -1,21 +1,21 @@
 """How all relationships of an organization stand, for reports: what the detector keeps, and whom to measure again."""
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ledger.projections.balances import BALANCES, NO_NET
-from ledger.projections.database import Query
+from ledger.projections.database import Query, Session
 from ledger.report.levels import Levels, Stands
 from rapport.events.v1.exchange_pb2 import PARTY_ORGANIZATION
 
 _QUESTION: Final = """
-    SELECT w.customer_id, w.existing, w.lifecycle, w.band, w.shape, w.next_crossing, coalesce(b.net, 0)
-    FROM watched w LEFT JOIN {balances} b
-    ON b.organization_id = w.organization_id AND b.customer_id = w.customer_id AND b.perspective = ?
-    WHERE w.organization_id = ? AND w.rank = 1 ORDER BY w.customer_id"""
+    SELECT customer_id, existing, lifecycle, band, shape, next_crossing FROM watched
+    WHERE organization_id = ? AND rank = 1 ORDER BY customer_id"""
+_NETS: Final = "SELECT customer_id, net FROM {} WHERE organization_id = ? AND perspective = ? ORDER BY customer_id"
 
 
 class KeptLevels(NamedTuple):
-    """What is kept, from one moment."""
+    """What is kept."""
 
     levels: Levels
     """Of those whom the clock has not passed."""
@@ -29,24 +29,23 @@ class KeptLevels(NamedTuple):
     """False: a policy is coming into force, so everybody may stand elsewhere."""
 
 
-def kept_levels(query: Query, organization_id: str, at: int) -> KeptLevels:
+def kept_levels(session: Session, query: Query, organization_id: str, at: int) -> KeptLevels:
     """Return how the relationships of an organization stand at an instant, in microseconds, as far as that is kept.
 
-    `query`: to the projection `relationships`, which has the balances; the detector's tables are beside it.
+    `session`: to the detector's tables. `query`: to the projection `relationships`, which has the balances.
     """
-    ((position, log_time, sweep),) = query.rows(
+    ((position, log_time, sweep),) = session.rows(
         "SELECT coalesce(max(position), 0), coalesce(max(log_time), 0), coalesce(max(sweep), '') FROM change_progress"
     )
     at = max(at, log_time)
-    publications = query.rows("SELECT due FROM watched WHERE organization_id = ? AND rank = 0", (organization_id,))
-    levels, passed = Levels(), list[str]()
-    question = _QUESTION.format(balances=query.tables[BALANCES.name])
-    for page in query.pages(question, (PARTY_ORGANIZATION, organization_id)):
-        for customer_id, exists, lifecycle, band, shape, crossing, net in page:
+    publications = session.rows("SELECT due FROM watched WHERE organization_id = ? AND rank = 0", (organization_id,))
+    levels, passed, nets = Levels(), list[str](), _Nets(query, organization_id)
+    for page in session.pages(_QUESTION, (organization_id,)):
+        for customer_id, exists, lifecycle, band, shape, crossing in page:
             if crossing <= at:
                 passed.append(customer_id)
             else:
-                levels.add(Stands(bool(exists), lifecycle, band, shape, 0 if net == NO_NET else net))
+                levels.add(Stands(bool(exists), lifecycle, band, shape, nets.of(customer_id)))
     return KeptLevels(
         levels,
         passed,
@@ -54,3 +53,20 @@ def kept_levels(query: Query, organization_id: str, at: int) -> KeptLevels:
         log_time,
         not sweep and all(due > at for (due,) in publications),
     )
+
+
+class _Nets:
+    """What the organization has net of each customer, asked for in the order of ids: two tables are read as one."""
+
+    def __init__(self, query: Query, organization_id: str) -> None:
+        pages = query.pages(_NETS.format(query.tables[BALANCES.name]), (organization_id, PARTY_ORGANIZATION))
+        self._rows: Iterator[tuple[str, int]] = ((row[0], row[1]) for page in pages for row in page)
+        self._next = next(self._rows, None)
+
+    def of(self, customer_id: str) -> int:
+        """Return the net of a customer, in nanos of the unit of account; 0 where there is none."""
+        while self._next is not None and self._next[0] < customer_id:
+            self._next = next(self._rows, None)
+        if self._next is None or self._next[0] != customer_id or self._next[1] == NO_NET:
+            return 0
+        return self._next[1]

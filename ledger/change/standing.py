@@ -14,12 +14,13 @@ from typing import Any, Final, NamedTuple
 from ledger.change import table
 from ledger.change.balancing import imbalanced
 from ledger.change.reading import Last
+from ledger.change.reporting import KeptLevels, kept_levels
 from ledger.change.table import NEVER
 from ledger.measure import personae
 from ledger.measure.measured import Measured
 from ledger.measure.score import score_of
 from ledger.measure.strength import band_of
-from ledger.projections.database import Database, Session
+from ledger.projections.database import Database, Query, Session
 
 
 class Order(Enum):
@@ -154,6 +155,11 @@ class Standings:
             rows = session.rows(question, (*values, limit + 1))
             last = _last(session)
         return StandingPage([_standing(row) for row in rows[:limit]], len(rows) > limit, last)
+
+    def levels(self, query: Query, organization_id: str, at: int) -> KeptLevels:
+        """Return how all relationships of an organization stand, as `kept_levels`, which takes the same query."""
+        with self._database.snapshot() as session:
+            return kept_levels(session, query, organization_id, at)
 
     def of(self, organization_id: str, customer_ids: Sequence[str]) -> tuple[dict[str, Standing], Last]:
         """Return how some relationships stand, by customer_id; those not seen yet are left out."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from ledger.balance.view import BalanceView
-from ledger.change.reporting import KeptLevels, kept_levels
+from ledger.change.reporting import KeptLevels
 from ledger.domain.identifiers import customer_of, organization_range, policy_stream, relationship_stream
 from ledger.domain.policy import PolicyState
 from ledger.domain.times import END_OF_TIME
@@ -161,7 +161,8 @@ class Reporting:
         await self._relationships.wait_for(asked.min_position, asked.wait_s)
         await self._detector.runner.wait_for(asked.min_position, asked.wait_s)
         now = (view or await self._ledger.resolve(AsOf())).occur_time
-        found = await self._relationships.read(lambda query: kept_levels(query, asked.organization_id, now))
+        levels = self._detector.standings.levels
+        found = await self._relationships.read(lambda query: levels(query, asked.organization_id, now))
         return found, max(now, found.log_time)
 
     # What is folded.
