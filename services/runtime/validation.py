@@ -39,7 +39,7 @@ def check(message: Message, *more: Violation) -> None:
     Unknown fields are dropped from `message`: they have no data class, so nobody can say that they may be stored.
 
     Raises:
-        Invalid: with every violation, those of the caller last.
+        Invalid: with every violation once, those of the caller last.
     """
     message.DiscardUnknownFields()
     if not more and _look_of(type(message))(message):
@@ -48,7 +48,7 @@ def check(message: Message, *more: Violation) -> None:
     found = [] if times is None else _time_faults(message, times, "")
     broken = _VALIDATOR.collect_violations(message)
     if broken or found or more:
-        raise Invalid([*map(_violation, broken), *found, *more])
+        raise Invalid(list(dict.fromkeys([*map(_violation, broken), *found, *more])))
 
 
 def violations_of(message: Message) -> tuple[Violation, ...]:

@@ -121,6 +121,13 @@ def test_a_request_id_is_sixteen_bytes(text: str) -> None:
     assert uuid.UUID(text).bytes == request_id(record(request_id=text))
 
 
+def test_what_two_look_at_is_named_once() -> None:
+    with pytest.raises(Invalid) as refused:
+        request_id(record(request_id="x"))
+
+    assert [each.field for each in refused.value.violations] == ["request_id"]
+
+
 @pytest.mark.parametrize("text", ["", "x", ID[:-1], ID + "0", "urn:uuid:" + ID, "g" + ID[1:]])
 def test_a_request_id_that_is_no_uuid_is_named_with_all_else(text: str) -> None:
     with pytest.raises(Invalid) as refused:
