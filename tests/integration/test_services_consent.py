@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,26 +18,14 @@ from rapport.consent.v1.consent_service_pb2_grpc import ConsentServiceStub
 from rapport.events.v1 import consent_pb2 as ev
 from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, CHANNEL_SMS
 from rapport.type.v1.as_of_pb2 import AsOf
+from tests.consent_calls import ids, server, stub
 from tests.refusals import fields_of, metadata_of, reason_of, refusal
-from tests.server import Serving, serving
+
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
 
 DAY = 86_400 * MICROSECONDS
 MARCH = 1_740_787_200_000_000
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> ConsentServiceStub:
-    return ConsentServiceStub(server.channel)
-
-
-def ids(customer_id: str = "c-1") -> dict[str, Any]:
-    return {"organization_id": "acme", "customer_id": customer_id, "request_id": str(uuid.uuid4())}
 
 
 def give(at: int | None = None, purposes: tuple[str, ...] = ("newsletter",), **more: Any) -> pb.GiveConsentRequest:

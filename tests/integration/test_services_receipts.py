@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,27 +25,16 @@ from rapport.events.v1 import consent_pb2 as ev
 from rapport.events.v1.contact_policy_pb2 import Purpose, PurposeRegistry, PurposesPublished
 from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, CHANNEL_SMS
 from rapport.events.v1.privacy_pb2 import ErasureStarted
+from tests.consent_calls import ids, server, stub
 from tests.receipt_acts import ACTS, CONSENT
 from tests.recording import put
 from tests.refusals import fields_of, reason_of, refusal
 from tests.server import Serving, serving
 
+__all__ = ["server", "stub"]
+"""Fixtures of all tests of the service; a test has them by their names."""
+
 STREAM = "acme/c-1"
-
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Serving]:
-    async with serving(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def stub(server: Serving) -> ConsentServiceStub:
-    return ConsentServiceStub(server.channel)
-
-
-def ids(customer_id: str = "c-1") -> dict[str, Any]:
-    return {"organization_id": "acme", "customer_id": customer_id, "request_id": str(uuid.uuid4())}
 
 
 async def give(stub: ConsentServiceStub, customer_id: str = "c-1", **consent: Any) -> int:
