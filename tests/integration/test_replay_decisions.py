@@ -49,9 +49,18 @@ class Run:
             return None
         return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=self.chance.randrange(1, 14 * 24 * 60))
 
+    async def begin(self) -> None:
+        """Have a yes that late news makes a no, and a no, of customers whom the random acts leave alone."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        consent, withdrawal = c.ConsentGiven(purposes=["marketing.direct"]), c.ConsentWithdrawn()
+        await self.client.give_consent(ORGANIZATION, "asked", consent, occur_time=now - timedelta(hours=2))
+        await self.client.decide(ORGANIZATION, "asked", question())
+        await self.client.withdraw_consent(ORGANIZATION, "asked", withdrawal, occur_time=now - timedelta(hours=1))
+        await self.client.decide(ORGANIZATION, "asked", question())
+
     async def step(self) -> None:
-        steps = [self.ask] * 6 + [self.consent] * 3 + [self.deny] * 2 + [self.talk] * 2
-        steps += [self.prefer, self.profile, self.link, self.publish, self.suppress]
+        steps = [self.ask] * 18 + [self.consent] * 15 + [self.deny] * 3 + [self.talk] * 6
+        steps += [self.prefer, self.profile, self.link, self.publish] * 3 + [self.suppress]
         # The run is random: customers may be linked already, a consent may come too late.
         with suppress(Refused, NotFound, RequestInvalid):
             await self.chance.choice(steps)()
@@ -132,6 +141,7 @@ async def server(tmp_path: Path, seed: int) -> AsyncIterator[Serving]:
     chance = random.Random(seed)
     async with serving(tmp_path) as running, Client(running.target) as client:
         run = Run(client, chance)
+        await run.begin()
         for _ in range(ACTS):
             await run.step()
     async with serving(tmp_path) as again:
