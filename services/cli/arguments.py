@@ -72,6 +72,17 @@ def add_view(parser: ArgumentParser) -> None:
     )
 
 
+def add_min_position(parser: ArgumentParser) -> None:
+    """Add how much of the log the answer must know, for commands whose answers may be some milliseconds behind it."""
+    parser.add_argument(
+        "--min-position",
+        metavar="POSITION",
+        type=position,
+        default=0,
+        help="wait until the answer knows the log up to there: the position that your own write printed",
+    )
+
+
 def add_relationship(parser: ArgumentParser) -> None:
     """Add the two ids of a relationship."""
     parser.add_argument("organization", metavar="ORGANIZATION", help="company side")

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Final
 
 from rapport.events.v1 import contact_pb2 as ev
-from services.cli.arguments import Commands, add_common, client_of, position
+from services.cli.arguments import Commands, add_common, add_min_position, client_of, position
 from services.cli.decision_tables import outcome_cell, reason_cell
 from services.cli.exits import OK
 from services.cli.output import Rows, print_json, print_pairs, time_cell
@@ -34,6 +34,7 @@ def add(commands: Commands) -> None:
     )
     find.add_argument("--after", metavar="CUSTOMER", default="", help="go on after this one (default: from the first)")
     find.add_argument("--limit", metavar="N", type=position, default=0, help="at most so many (default: all)")
+    add_min_position(find)
     add_common(find)
     find.set_defaults(run=run)
 
@@ -49,6 +50,7 @@ async def run(arguments: Namespace) -> int:
             question_of(arguments),
             outcomes=[_OUTCOMES[name] for name in arguments.outcome],  # type: ignore[misc]  # Numbers of the enum.
             after_customer_id=arguments.after,
+            min_position=arguments.min_position,
         )
         async for frame in frames:
             if rows is None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rapport.report.v1 import report_service_pb2 as messages
-from services.cli.arguments import Commands, add_common, add_view, client_of, count, view_of
+from services.cli.arguments import Commands, add_common, add_min_position, add_view, client_of, count, view_of
 from services.cli.exits import OK, UsageFault
 from services.cli.output import print_json, warn
 from services.cli.programme_tables import SHOW
@@ -58,6 +58,7 @@ def add(commands: Commands) -> None:
     _add_choices(report)
     add_span(report, "who joined, or what was delivered,")
     add_view(report)
+    add_min_position(report)
     add_common(report)
     report.set_defaults(run=run, timeout=TIMEOUT_S)
 
@@ -120,11 +121,11 @@ async def _run_consistency(arguments: Namespace, client: Client) -> int:
 
 
 async def _all(client: Client, arguments: Namespace) -> list[messages.Inconsistency]:
-    return [each async for each in client.consistency_report(arguments.organization, as_of=view_of(arguments))]
+    return [each async for each in client.consistency_report(arguments.organization, **_seen(arguments))]
 
 
 def _ask(arguments: Namespace, client: Client) -> Awaitable[Any]:
-    organization, seen = arguments.organization, view_of(arguments)
+    organization, seen = arguments.organization, _seen(arguments)
     asks: dict[str, Callable[[], Awaitable[Any]]] = {
         "returns": lambda: client.get_return_rate(
             organization,
@@ -134,23 +135,28 @@ def _ask(arguments: Namespace, client: Client) -> Awaitable[Any]:
             until_days=arguments.days[1],
             by_month=arguments.by == "month",
             from_first_act=arguments.first_act,
-            as_of=seen,
+            **seen,
         ),
         "solicitations": lambda: client.get_solicitation_report(
             organization,
             grouping=_GROUPINGS.get(arguments.by, messages.SOLICITATION_GROUPING_UNSPECIFIED),
             delivered=span_of(arguments),
             campaign=arguments.campaign,
-            as_of=seen,
+            **seen,
         ),
         "visits": lambda: client.get_visit_report(
-            organization, within_days=arguments.within, purchases_only=arguments.purchases, as_of=seen
+            organization, within_days=arguments.within, purchases_only=arguments.purchases, **seen
         ),
-        "pressure": lambda: client.get_pressure_report(organization, as_of=seen),
-        "maturity": lambda: client.get_maturity_report(organization, as_of=seen),
-        "standing": lambda: client.get_standing_report(organization, as_of=seen),
+        "pressure": lambda: client.get_pressure_report(organization, **seen),
+        "maturity": lambda: client.get_maturity_report(organization, **seen),
+        "standing": lambda: client.get_standing_report(organization, **seen),
     }
     return asks[arguments.report]()
+
+
+def _seen(arguments: Namespace) -> dict[str, Any]:
+    """Return from where, and with how much of the log, every report is seen."""
+    return {"as_of": view_of(arguments), "min_position": arguments.min_position}
 
 
 def _refuse_what_is_of_others(arguments: Namespace) -> None:

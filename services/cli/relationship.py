@@ -9,7 +9,16 @@ from rapport.consent.v1.consent_cell_pb2 import CellStatus
 from rapport.events.v1 import consent_pb2, exchange_pb2, interaction_pb2
 from rapport.relationship.v1 import relationship_service_pb2 as messages
 from services.cli import policy_types, relationship_explain, relationship_report
-from services.cli.arguments import Commands, add_common, add_relationship, add_view, client_of, position, view_of
+from services.cli.arguments import (
+    Commands,
+    add_common,
+    add_min_position,
+    add_relationship,
+    add_view,
+    client_of,
+    position,
+    view_of,
+)
 from services.cli.balance_filter import HEADINGS, ORDERS, add_balance_filter, by_balance, cells, fill
 from services.cli.measure_options import add_measures, add_scope, add_under, measures_of, scope_of, under_of
 from services.cli.measure_tables import show_measures
@@ -60,6 +69,7 @@ def add(commands: Commands) -> None:
     add_standing_filter(listing)
     add_balance_filter(listing)
     add_view(listing)
+    add_min_position(listing)
     add_common(listing)
     listing.set_defaults(run=run_list)
     relationship_explain.add(verbs)
@@ -99,6 +109,7 @@ async def run_list(arguments: Namespace) -> int:
             filter=_filter(arguments),
             order_by=_ORDERS[arguments.order],
             as_of=view_of(arguments),
+            min_position=arguments.min_position,
             page_size=min(arguments.limit, 500) or 500,
         )
         left = arguments.limit

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Final
 
 from rapport.change.v1 import change_pb2
-from services.cli.arguments import Commands, add_common, client_of, position
+from services.cli.arguments import Commands, add_common, add_min_position, client_of, position
 from services.cli.exits import UsageFault
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
 
@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
     listing.add_argument("--after", metavar="N", type=position, default=0, help="only later ones (default: all)")
     listing.add_argument("--limit", metavar="N", type=position, default=0, help="at most so many (default: all)")
     _add_selection(listing)
+    add_min_position(listing)
     add_common(listing)
     listing.set_defaults(run=run_list)
     status = verbs.add_parser("status", help="how far changes are found, and what is due")
@@ -83,6 +84,7 @@ async def run_list(arguments: Namespace) -> int:
                 subject_ids=arguments.subject,
                 kinds=kinds,
                 after_number=arguments.after,
+                min_position=arguments.min_position,
                 page_size=500,
                 page_token=token,
             )

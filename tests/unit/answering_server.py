@@ -16,12 +16,21 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from rapport.change.v1 import change_service_pb2
 from rapport.consent.v1 import consent_service_pb2
 from rapport.contact.v1 import contact_service_pb2
 from rapport.customer.v1 import customer_service_pb2
+from rapport.relationship.v1 import relationship_service_pb2
 from rapport.report.v1 import report_service_pb2
 
-_FILES: tuple[Any, ...] = (consent_service_pb2, contact_service_pb2, customer_service_pb2, report_service_pb2)
+_FILES: tuple[Any, ...] = (
+    change_service_pb2,
+    consent_service_pb2,
+    contact_service_pb2,
+    customer_service_pb2,
+    relationship_service_pb2,
+    report_service_pb2,
+)
 
 
 @dataclass
@@ -47,7 +56,7 @@ class AnsweringServer:
 
 @asynccontextmanager
 async def answering_server() -> AsyncIterator[AnsweringServer]:
-    """Serve every rpc about consents, customers and contacts, and every report, on a free port."""
+    """Serve every rpc about consents, customers, contacts, relationships and changes, and every report."""
     answering = AnsweringServer()
     server = grpc.aio.server()
     for module in _FILES:
