@@ -27,7 +27,8 @@ from rapport.events.v1 import privacy_pb2
 from rapport.events.v1.attribute_pb2 import DisclosureRecorded
 from rapport.events.v1.metadata_pb2 import EventMetadata
 from rapport.type.v1.amount_pb2 import Amount
-from tests.oracles.contact_brute import DAY, MINUTE, SECOND, Case, Event
+from tests.oracles.contact_case import Case, Event
+from tests.oracles.contact_clock import DAY, MINUTE, SECOND
 
 PURPOSES = {purpose.slug: purpose for purpose in BUILT_IN_PURPOSES.purposes}
 HOUR = 60 * MINUTE

@@ -17,7 +17,10 @@ from ledger.contact.decision import decide
 from rapport.events.v1 import contact_pb2 as d
 from tests.oracles import contact_brute as brute
 from tests.oracles.consent_brute import FOR_EVER
-from tests.oracles.contact_brute import DAY, MINUTE, QUARTER, SECOND, Answer, Case
+from tests.oracles.contact_brute import Answer
+from tests.oracles.contact_case import Case
+from tests.oracles.contact_clock import DAY, MINUTE, QUARTER, SECOND, is_in, micros, on_the_wall
+from tests.oracles.contact_gates import PASS
 from tests.random_customers import RandomCustomer, picture_of
 
 CUSTOMERS = int(os.environ.get("RAPPORT_TEST_DECISIONS", "150"))
@@ -36,7 +39,7 @@ def told(decided: d.ContactDecided) -> Answer:
         decided.decisive_reason,
         tuple(decided.gate_results),
         tuple(reasons.get(gate, 0) for gate in range(1, 13)),  # type: ignore[call-overload]
-        brute.micros(decided.defer_until) if decided.HasField("defer_until") else None,
+        micros(decided.defer_until) if decided.HasField("defer_until") else None,
     )
 
 
@@ -46,14 +49,14 @@ def named(answer: Answer) -> str:
         f"{d.Gate.Name(gate).removeprefix('GATE_')} {d.GateResult.Name(result).removeprefix('GATE_RESULT_')} "  # type: ignore[arg-type]
         f"{d.DecisionReason.Name(why).removeprefix('DECISION_REASON_')}"  # type: ignore[arg-type]
         for gate, (result, why) in enumerate(zip(answer.results, answer.reasons, strict=True), 1)
-        if result != brute.PASS
+        if result != PASS
     ]
     why = d.DecisionReason.Name(answer.reason).removeprefix("DECISION_REASON_")  # type: ignore[arg-type]
     return f"{d.DecisionOutcome.Name(answer.outcome)} {why} until {answer.defer_until}: {trace}"  # type: ignore[arg-type]
 
 
 def next_change(decided: d.ContactDecided) -> int:
-    return brute.micros(decided.next_change_time) if decided.HasField("next_change_time") else FOR_EVER
+    return micros(decided.next_change_time) if decided.HasField("next_change_time") else FOR_EVER
 
 
 def customers(seed: int, at_least: int = 0) -> Iterator[tuple[int, RandomCustomer]]:
@@ -73,14 +76,14 @@ def turns(case: Case, start: int, end: int) -> set[int]:
     found, windows = set(), list(walls(case))
     before: list[bool] | None = None
     for minute in range(start - start % MINUTE, end, MINUTE) if windows else ():
-        now = [brute.is_in(window, minute, name) for _, window, name in windows]
+        now = [is_in(window, minute, name) for _, window, name in windows]
         if before is not None and now != before:
             found.add(minute)
         before = now
     days = dict.fromkeys(case.zones, 0)
     for quarter in range(start - start % QUARTER, end, QUARTER):
         for name in case.zones:
-            day = brute.on_the_wall(quarter, name).day
+            day = on_the_wall(quarter, name).day
             if day != days[name]:
                 found.add(quarter)
             days[name] = day
@@ -150,12 +153,12 @@ def test_a_permit_ends_with_its_seconds_or_at_the_first_instant_that_is_no_permi
         picture = picture_of(case)
         decided = decide(picture, case.question, at)
         if decided.outcome == brute.POSTPONE:
-            until = brute.micros(decided.defer_until)
+            until = micros(decided.defer_until)
             if brute.decide(case, until).outcome != brute.PERMIT:
                 wrong.append(f"{seed}/{number}: no permit at {until}, until when it was deferred")
         if decided.outcome != brute.PERMIT:
             continue
-        limit, ends = at + case.policy.permit_seconds * SECOND, brute.micros(decided.permit_expires_time)
+        limit, ends = at + case.policy.permit_seconds * SECOND, micros(decided.permit_expires_time)
         others = (t for t in moments(case, at, limit) if brute.decide(case, t).outcome != brute.PERMIT)
         expected = min(limit, next(others, limit))
         ended_early += expected < limit

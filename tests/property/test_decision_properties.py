@@ -10,17 +10,8 @@ from collections.abc import Iterator
 from ledger.contact.decision import decide, evaluate
 from ledger.domain.times import microseconds
 from rapport.events.v1 import contact_pb2 as d
-from tests.contact_histories import (
-    DAY,
-    START,
-    Draw,
-    History,
-    did,
-    erased,
-    question,
-    random_history,
-    stream,
-)
+from tests.contact_histories import DAY, History, did, erased, question, stream
+from tests.random_contact_histories import START, Draw, random_history
 
 HISTORIES = 300
 PERMIT, DENY, DEFER = (

@@ -9,9 +9,10 @@ from ledger.measure.measured import Measured
 from ledger.measure.outlook import outlook_of
 from ledger.measure.penalties import events
 from ledger.measure.record import Record
-from tests.contact_histories import START as CONTACTS_START
-from tests.contact_histories import random_history, stream
+from tests.contact_histories import stream
 from tests.measured_histories import MeasuredDraw, MeasuredHistory
+from tests.random_contact_histories import START as CONTACTS_START
+from tests.random_contact_histories import random_history
 
 
 def drawn(seed: int, events: int) -> tuple[MeasuredHistory, int]:
