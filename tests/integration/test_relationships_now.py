@@ -6,15 +6,11 @@ somebody pass them, as over PostgreSQL.
 """
 
 import asyncio
-import random
 import threading
 from collections import Counter
-from contextlib import AsyncExitStack
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import pytest
 
@@ -23,12 +19,9 @@ from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import PolicyState
 from ledger.ledger import Ledger
 from ledger.log.reading import facts
-from ledger.log.recorders import open_store
 from ledger.log.store import EventRow, Head, Store
 from ledger.measure.record import Record
-from ledger.opening import open_ledger
 from rapport.errors.v1 import error_reason_pb2 as reasons
-from rapport.events.v1.privacy_pb2 import ErasureStarted
 from rapport.events.v1.relationship_types_pb2 import TypeCatalogue, TypesPublished
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.relationship.measuring import Asked, Measuring, Sight
@@ -42,7 +35,6 @@ NOW_ASKED = Asked(AsOf())
 POLICIES = policy_stream("acme")
 
 another = test_ledger_races.another
-keys_in = test_ledger_races.keys_in
 ledger = test_ledger_races.ledger
 threaded = test_ledger_races.threaded
 
@@ -446,75 +438,3 @@ async def test_a_damaged_event_is_told_every_time_it_is_in_the_way(another: Open
         with pytest.raises(LogDamaged):
             await seen.see()
     assert 0 == seen.records.pieces
-
-
-# --- Everything at once -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("pieces_max", [1, 100_000])
-async def test_every_answer_is_what_the_log_held_at_its_position(
-    threaded: Ledger, another: Opener, seed: int, pieces_max: int
-) -> None:
-    await Mingling(random.Random(seed), [threaded, await another()], pieces_max).go()
-
-
-@pytest.mark.postgres
-async def test_every_answer_is_what_the_log_held_at_its_position_over_postgresql(
-    tmp_path: Path, postgres_url: str
-) -> None:
-    ledgers = []
-    async with AsyncExitStack() as stack:
-        for _ in range(2):
-            opened = await open_ledger(
-                open_store(postgres_url), keys_in(tmp_path), new_log_id=str(uuid4()), clock=lambda: NOW
-            )
-            stack.push_async_callback(opened.close)
-            ledgers.append(opened)
-        await Mingling(random.Random(1), ledgers, pieces_max=100_000).go()
-
-
-class Mingling:
-    """Some who write through several ledgers over one log, and some who look."""
-
-    def __init__(self, chance: random.Random, ledgers: list[Ledger], pieces_max: int) -> None:
-        self.chance = chance
-        self.ledgers = ledgers
-        self.readers = [reader(each, pieces_max=pieces_max) for each in ledgers]
-        self.numbers = count(1)
-        self.acknowledged = 0
-
-    async def go(self) -> None:
-        await register_assets(self.ledgers[0])
-        for each in (ANNA, BERT):
-            await self.ledgers[0].execute(request(), [visit(each)])
-        await asyncio.gather(self.write(), self.write(), self.look(), self.look(), self.look())
-
-    async def write(self) -> None:
-        for number in range(30):
-            steps = [self.step(erasing=number > 25) for _ in range(self.chance.randrange(1, 4))]
-            receipt = await self.chance.choice(self.ledgers).execute(request(), steps)
-            self.acknowledged = max(self.acknowledged, receipt.position)
-            await self.pause()
-
-    def step(self, *, erasing: bool) -> Any:
-        name = self.chance.choice([ANNA, BERT])
-        return self.chance.choice(
-            [
-                visit(name),
-                purchase(f"x-{next(self.numbers)}", stream_id=name),
-                publish(next(self.numbers)),
-                Bare(name, "privacy.erasure_started.v1", ErasureStarted(), NOW) if erasing else visit(COLD),
-            ]
-        )
-
-    async def look(self) -> None:
-        for _ in range(40):
-            stream_id, wanted = self.chance.choice([ANNA, BERT]), self.acknowledged
-            sight = await self.chance.choice(self.readers).see(stream_id, self.chance.choice([0, wanted]))
-            assert sight.look.view.position >= wanted
-            check(sight, self.ledgers[0].store, stream_id)
-            await self.pause()
-
-    async def pause(self) -> None:
-        await asyncio.sleep(self.chance.choice([0, 0, 0.001]))
