@@ -12,11 +12,12 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
+from ledger.change.checkpoint import NOTHING, checkpoint
 from ledger.change.table import Progress, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
 from ledger.projections.database import Database, Session
 
-__all__ = ["POLL_S", "Changes", "Last", "Next", "Page", "StoredChange"]
+__all__ = ["POLL_S", "Changes", "Last", "Next", "Page", "StoredChange", "last_of"]
 
 POLL_S: Final = 0.25
 """Seconds that silence is trusted, at most."""
@@ -38,6 +39,8 @@ class Last(NamedTuple):
     """The log's own time there: what is due before it was looked at. Microseconds."""
     past: int
     """Of which past the numbers are: in another one they name other changes (`Progress.past`)."""
+    checkpoint: str
+    """What the log was up to the position (`checkpoint.py`)."""
 
 
 class Next(NamedTuple):
@@ -47,6 +50,8 @@ class Next(NamedTuple):
     """In order, of all organizations, without a hole."""
     past: int
     """Of which past they are; where there are none, the past that was seen."""
+    checkpoint: str
+    """What the log was when they were found, or later."""
 
 
 class Page(NamedTuple):
@@ -75,6 +80,8 @@ class Changes:
         table.create(database)
         self._seen = (0, 0)
         """Past and number of the last change, as last seen."""
+        self._checkpoint = NOTHING
+        """What the log was then, or later."""
         self._recent: list[StoredChange] = []
         """The last changes up to `_seen`, without a hole; empty: what was last seen was not told with its changes."""
         self._moved = asyncio.Event()
@@ -142,9 +149,9 @@ class Changes:
         recent = self._recent
         if recent and number >= recent[0].number - 1 and not self._closed:
             start = number + 1 - recent[0].number
-            return Next(recent[start : start + limit], self._seen[0])
+            return Next(recent[start : start + limit], self._seen[0], self._checkpoint)
         page = await self.read(partial(self.page, number, limit))
-        return Next(page.changes, page.last.past)
+        return Next(page.changes, page.last.past, page.last.checkpoint)
 
     async def wait_beyond(self, number: int, timeout_s: float, past: int | None = None) -> bool:
         """Return True once there is a change of a greater number; False when there was none in time.
@@ -173,12 +180,12 @@ class Changes:
         """
         if self._loop is not None and not self._closed:
             with suppress(RuntimeError):  # The loop may be closed while a thread still finds changes.
-                self._loop.call_soon_threadsafe(self._hear, progress.past, progress.number, found)
+                self._loop.call_soon_threadsafe(self._hear, last_of(progress), found)
 
     async def close(self) -> None:
         """Let readers go, and the threads; the database stays open. Calling it twice is the same as calling it once."""
         self._closed = True
-        self._see(*self._seen)
+        self._wake()
         if self._looking is not None:
             self._looking.cancel()
         await asyncio.to_thread(self._executor.shutdown)
@@ -186,33 +193,41 @@ class Changes:
     async def _look(self) -> None:
         """Look at the table once, and rest: whoever still waits then begins anew."""
         with suppress(StoreFailed):
-            last = await self.read(self.last)
-            self._see(last.past, last.number)
+            self._see(await self.read(self.last))
         await asyncio.sleep(POLL_S)
-        self._see(*self._seen)
+        self._wake()
 
     def _is_beyond(self, number: int, past: int | None) -> bool:
         seen_past, seen_number = self._seen
         return seen_number > number or (past is not None and seen_past > past)
 
-    def _hear(self, past: int, number: int, found: Sequence[StoredChange]) -> None:
+    def _hear(self, last: Last, found: Sequence[StoredChange]) -> None:
         """Take what was told in, and keep it where it follows what is kept; `_see` drops what is of another past."""
-        if (past, number) > self._seen:
+        if (last.past, last.number) > self._seen:
             follows = self._recent and found and found[0].number == self._seen[1] + 1
             kept = [*self._recent[-_RECENT_MAX:], *found] if follows else [*found]
-            self._recent = kept if kept and kept[-1].number == number else []
-        self._see(past, number)
+            self._recent = kept if kept and kept[-1].number == last.number else []
+        self._see(last)
 
-    def _see(self, past: int, number: int) -> None:
+    def _see(self, last: Last) -> None:
         # A look may end after what was told since it began; of a later past the numbers are smaller.
-        seen = max(self._seen, (past, number))
-        if self._recent and (seen[0] != self._seen[0] or seen[1] != self._recent[-1].number):
-            self._recent = []
-        self._seen = seen
+        seen = (last.past, last.number)
+        if seen > self._seen:
+            if self._recent and (seen[0] != self._seen[0] or seen[1] != self._recent[-1].number):
+                self._recent = []
+            self._seen, self._checkpoint = seen, last.checkpoint
+        self._wake()
+
+    def _wake(self) -> None:
         self._moved.set()
         self._moved.clear()
 
 
 def _last(session: Session) -> Last:
-    progress = table.progress(session)
-    return Last(progress.number, progress.position, progress.log_time, progress.past)
+    return last_of(table.progress(session))
+
+
+def last_of(progress: Progress) -> Last:
+    """Return how far changes are found."""
+    seen = checkpoint(progress.position, progress.leaf)
+    return Last(progress.number, progress.position, progress.log_time, progress.past, seen)

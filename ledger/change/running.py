@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
+from ledger.change.checkpoint import leaf_of
 from ledger.change.finding import EVENTS_MAX, TIMERS_MAX, Finder
 from ledger.change.kept import KeptInTables
 from ledger.change.marks import Marks, believed
@@ -23,9 +24,8 @@ from ledger.change.table import Dues, Progress, ProgressMoved, StoredChange
 from ledger.change.verifying import Verification
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import MICROSECONDS
-from ledger.log.entries import entry_bytes, leaf_hash
 from ledger.log.following import Follower
-from ledger.log.store import EventRow, Store
+from ledger.log.store import Store
 from ledger.projections.database import Database, Lock
 from rapport.errors.v1 import error_reason_pb2 as reasons
 
@@ -293,14 +293,11 @@ class Runner:
         self._count()
 
     def _is_of_this_past(self, progress: Progress) -> bool:
-        """Tell whether the last event looked at is still the one of its position.
-
-        Each event has random bytes of its own, so one that is the same stands on the same events as then.
-        """
+        """Tell whether the last event looked at is still the one of its position: then it stands on the same events."""
         if not progress.position:
             return True
         row = self._store.get(progress.position)
-        return row is not None and progress.leaf in ("", _leaf(row))
+        return row is not None and progress.leaf in ("", leaf_of(row))
 
     def _find(self) -> None:
         found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)
@@ -311,7 +308,7 @@ class Runner:
             return
         after = found.progress
         if found.last is not None:
-            after = after._replace(leaf=_leaf(found.last))
+            after = after._replace(leaf=leaf_of(found.last))
         try:
             self._kept.store(self.progress, after, found.changes, found.watched, found.aggregates)
         except ProgressMoved:
@@ -419,10 +416,6 @@ class Runner:
         if self._closed:
             raise StoreClosed("changes are found no more")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
-
-
-def _leaf(row: EventRow) -> str:
-    return leaf_hash(entry_bytes(row)).hex()
 
 
 def standing(database: Database, head: int, *, running: bool) -> Standing:

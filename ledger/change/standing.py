@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ledger.change import table
 from ledger.change.balancing import imbalanced
-from ledger.change.reading import Last
+from ledger.change.reading import Last, last_of
 from ledger.change.reporting import KeptLevels, kept_levels
 from ledger.change.table import NEVER
 from ledger.measure import personae
@@ -240,5 +240,4 @@ def _crossing(m: Measured) -> int | None:
 
 
 def _last(session: Session) -> Last:
-    progress = table.progress(session)
-    return Last(progress.number, progress.position, progress.log_time, progress.past)
+    return last_of(table.progress(session))

@@ -49,6 +49,8 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_KNOWN_AT_IN_FUTURE: "ask for a position up to the head, see `rapport log head`",
     reasons.ERROR_REASON_KNOWN_AT_INSIDE_BATCH: "ask for the batch's last position",
     reasons.ERROR_REASON_POSITION_BEYOND_HEAD: "find out which log this is: it went backwards, or it is another one",
+    reasons.ERROR_REASON_CHANGE_IN_FUTURE: "see `rapport changes status` for the last number, and which log this is",
+    reasons.ERROR_REASON_CHANGES_BEGUN_ANEW: "start over with --after 0; a change_id that you know is the same change",
     reasons.ERROR_REASON_PROJECTION_BEHIND: "try again, or allow more time with --timeout",
     reasons.ERROR_REASON_LOG_DAMAGED: "stop writing and restore; see the operating guide",
     reasons.ERROR_REASON_PROJECTION_UNKNOWN: "use one of the names of `rapport projection list`",

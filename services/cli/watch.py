@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ def add(commands: Commands) -> None:
     watch.add_argument(
         "--after", metavar="N", type=position, help="begin after this number, 0: with the first (default: now)"
     )
+    _add_checkpoint(watch)
     _add_selection(watch)
     add_common(watch)
     watch.set_defaults(run=run_watch)
@@ -35,6 +37,7 @@ def add(commands: Commands) -> None:
     listing.add_argument("organization", metavar="ORGANIZATION", help="company side")
     listing.add_argument("--after", metavar="N", type=position, default=0, help="only later ones (default: all)")
     listing.add_argument("--limit", metavar="N", type=position, default=0, help="at most so many (default: all)")
+    _add_checkpoint(listing)
     _add_selection(listing)
     add_min_position(listing)
     add_common(listing)
@@ -45,6 +48,15 @@ def add(commands: Commands) -> None:
     verify = verbs.add_parser("verify", help="find all changes anew and compare them with those announced")
     add_common(verify)
     verify.set_defaults(run=run_verify)
+
+
+def _add_checkpoint(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint",
+        metavar="TEXT",
+        default="",
+        help="what was told with the number of --after: refuse it if the log was put back since",
+    )
 
 
 def _add_selection(parser: ArgumentParser) -> None:
@@ -61,15 +73,24 @@ def _add_selection(parser: ArgumentParser) -> None:
 
 
 async def run_watch(arguments: Namespace) -> int:
-    """Print changes as they are found, for ever."""
+    """Print changes as they are found, for ever; who interrupts that is told how to go on."""
     kinds = _kinds(arguments)
     async with client_of(arguments) as client:
         watch = client.watch_relationships(
-            arguments.organization, after_number=arguments.after, subject_ids=arguments.subject, kinds=kinds
+            arguments.organization,
+            after_number=arguments.after,
+            checkpoint=arguments.checkpoint,
+            subject_ids=arguments.subject,
+            kinds=kinds,
         )
         rows = None if arguments.json else Rows(*_COLUMNS, live=True)
-        async for change in watch:
-            _print(change, rows)
+        try:
+            async for change in watch:
+                _print(change, rows)
+        except asyncio.CancelledError:
+            if watch.checkpoint:
+                warn(f"go on with --after {watch.number} --checkpoint {watch.checkpoint}")
+            raise
     return 0
 
 
@@ -84,6 +105,7 @@ async def run_list(arguments: Namespace) -> int:
                 subject_ids=arguments.subject,
                 kinds=kinds,
                 after_number=arguments.after,
+                checkpoint=arguments.checkpoint,
                 min_position=arguments.min_position,
                 page_size=500,
                 page_token=token,
@@ -111,6 +133,7 @@ async def run_status(arguments: Namespace) -> int:
             ("found up to", f"{detector.position} of {detector.head_position}"),
             ("log's time", time_cell(detector.horizon_time)),
             ("changes", detector.last_number),
+            ("checkpoint", detector.checkpoint),
             ("relationships", detector.relationship_count),
             ("due by clock", detector.due_count),
             ("next due", time_cell(detector.next_due_time)),

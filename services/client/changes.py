@@ -30,6 +30,7 @@ class Changes(Subject):
         subject_ids: Iterable[str] = (),
         kinds: Iterable[ChangeKind.ValueType] = (),
         after_number: int = 0,
+        checkpoint: str = "",
         min_position: int = 0,
         page_size: int = 0,
         page_token: str = "",
@@ -37,13 +38,16 @@ class Changes(Subject):
     ) -> messages.ListChangesResponse:
         """Return one page of changes, oldest first.
 
+        `checkpoint`: the one told with `after_number`, so that it is not taken for a number of another past.
+
         Raises:
-            RapportError: PAGE_TOKEN_INVALID, PROJECTION_BEHIND.
+            RapportError: PAGE_TOKEN_INVALID, PROJECTION_BEHIND, CHANGES_BEGUN_ANEW.
         """
         request = messages.ListChangesRequest(
             organization_id=organization_id,
             filter=messages.ChangeFilter(subject_ids=subject_ids, kinds=kinds),
             after_number=after_number,
+            checkpoint=checkpoint,
             min_position=min_position,
             page_size=page_size,
             page_token=page_token,
@@ -55,12 +59,18 @@ class Changes(Subject):
         organization_id: str,
         *,
         after_number: int | None = None,
+        checkpoint: str = "",
         subject_ids: Iterable[str] = (),
         kinds: Iterable[ChangeKind.ValueType] = (),
     ) -> Watch:
-        """Return a watch over changes: those after a number, then what is found, without end. None: from now on."""
+        """Return a watch over changes: those after a number, then what is found, without end. None: from now on.
+
+        `checkpoint`: the one told with `after_number`, so that it is not taken for a number of another past.
+        """
         request = messages.WatchRelationshipsRequest(
-            organization_id=organization_id, filter=messages.ChangeFilter(subject_ids=subject_ids, kinds=kinds)
+            organization_id=organization_id,
+            filter=messages.ChangeFilter(subject_ids=subject_ids, kinds=kinds),
+            checkpoint=checkpoint,
         )
         if after_number is None:
             request.from_now = True

@@ -26,8 +26,8 @@ class Watch:
     """A watch: iterate over it for the changes, now and as they are found, for as long as you like.
 
     It begins again after the last number whenever the stream breaks or the server closes it, for ever: a server that is
-    away is waited for. Each change comes once, in order; keep `number` beside what you did with it, in one transaction,
-    to go on in another process.
+    away is waited for. Each change comes once, in order; keep `number` and `checkpoint` beside what you did with it, in
+    one transaction, to go on in another process.
     """
 
     def __init__(self, calls: Calls, request: messages.WatchRelationshipsRequest) -> None:
@@ -35,6 +35,8 @@ class Watch:
         self._request = request
         self.number = request.after_number
         """The last number handed out, or passed because nothing there was wanted. Resume after it."""
+        self.checkpoint = request.checkpoint
+        """What the log was when that number was told, or later: were it put back, resuming with it is refused."""
         self.caught_up = False
         """True while changes come as they are found; False while older ones are read, and after a break."""
 
@@ -42,7 +44,7 @@ class Watch:
         """Yield the changes in order of their numbers.
 
         Raises:
-            RapportError: CHANGE_IN_FUTURE, and others that waiting does not mend.
+            RapportError: CHANGE_IN_FUTURE, CHANGES_BEGUN_ANEW, and others that waiting does not mend.
         """
         async with aclosing(self.frames()) as frames:
             async for frame in frames:
@@ -65,6 +67,7 @@ class Watch:
                 async with aclosing(read_frames(call, IDLE_TIMEOUT_S)) as frames:
                     async for frame in frames:
                         attempts.succeeded()
+                        self._keep(frame.checkpoint)
                         yield frame
                         self._note(frame)
                         closing = frame.closing if frame.HasField("closing") else None
@@ -96,6 +99,11 @@ class Watch:
                 self._pass(frame.closing.resume_after)
             case _:
                 pass
+
+    def _keep(self, checkpoint: str) -> None:
+        """Keep what the log is now, before anything of a frame is handed out: it holds for earlier numbers as well."""
+        if checkpoint:
+            self.checkpoint = self._request.checkpoint = checkpoint
 
     def _pass(self, number: int) -> None:
         # From now on a number is named, also where none was: after a break "now" would be later than it was.

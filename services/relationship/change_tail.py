@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Final, NamedTuple
 
-from ledger.change.reading import Changes, Last, StoredChange
+from ledger.change.checkpoint import NOTHING
+from ledger.change.reading import Changes, Last, Next, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
 
 QUEUE_MAX: Final = 1_000
@@ -99,6 +99,8 @@ class ChangeTail:
         """Of the last change handed out."""
         self.past = 0
         """Of which past that is (`Progress.past`)."""
+        self.checkpoint = NOTHING
+        """What the log was when that was found, or later."""
         self._ready = asyncio.Event()
         self._every: defaultdict[str, set[Watcher]] = defaultdict(set)
         """Watchers of all subjects, by organization."""
@@ -149,7 +151,7 @@ class ChangeTail:
                 if await self._changes.wait_beyond(self.number, _WAIT_S, self.past):
                     found = await self._changes.next(self.number, _PAGE)
                     if found.past == self.past:
-                        self._hand_out(found.changes)
+                        self._hand_out(found)
                     else:
                         self._begin(await self._read_last())
             except StoreClosed:
@@ -159,7 +161,7 @@ class ChangeTail:
 
     def _begin(self, last: Last) -> None:
         """Hand out what comes after a change; let go of who watched another past."""
-        self.past, self.number = last.past, last.number
+        self.past, self.number, self.checkpoint = last.past, last.number, last.checkpoint
         for groups in (self._every.values(), self._some.values()):
             for watcher in chain.from_iterable(groups):
                 watcher.outlive()
@@ -171,8 +173,9 @@ class ChangeTail:
             except StoreFailed:
                 await asyncio.sleep(_RETRY_S)
 
-    def _hand_out(self, changes: Sequence[StoredChange]) -> None:
-        for change in changes:
+    def _hand_out(self, found: Next) -> None:
+        self.checkpoint = found.checkpoint
+        for change in found.changes:
             self.number = change.number
             for watchers in (
                 self._every.get(change.organization_id, ()),

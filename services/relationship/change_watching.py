@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 
+from ledger.change.checkpoint import NOTHING, prove
 from ledger.change.reading import Changes, Page, StoredChange
 from ledger.domain.errors import Rejected
 from ledger.domain.times import timestamp
@@ -60,12 +61,14 @@ class Watches:
         """Return where a watch begins.
 
         Raises:
-            Rejected: CHANGE_IN_FUTURE.
+            Rejected: CHANGE_IN_FUTURE, CHANGES_BEGUN_ANEW.
         """
         last = await self._changes.read(self._changes.last)
         if request.WhichOneof("start") != "after_number":
             return Begin(last.number, last.past)
-        if request.after_number > last.number:
+        proven = await proven_position(self._ledger, request)
+        # Where changes are found again after their table was lost, a number may not be there again yet.
+        if request.after_number > last.number and proven <= last.position:
             raise Rejected(
                 reasons.ERROR_REASON_CHANGE_IN_FUTURE,
                 "the number lies beyond the last change; start from one that was answered before",
@@ -94,26 +97,26 @@ class Watches:
                     past = _same_past(page.last.past, past, number)
                     moved, number = page.examined > number, page.examined
                     if page.changes:
-                        yield batch(page.changes)
+                        yield batch(page.changes, self._checkpoint(live, number))
                     elif not moved:
-                        yield await self._heartbeat(number)
+                        yield await self._heartbeat(live, number)
                         await live.wait(_REST_S)
                     if self._is_over(ends_at):
                         break
                 else:
                     if not live.outlived:
                         number = max(number, live.since)
-                        yield await self._caught_up(number)
+                        yield await self._caught_up(live, number)
                         async for frame, told in self._live(live, number, ends_at):
                             yield frame
                             number = told
                 if live.fell_behind:
-                    yield await self._fell_behind(number)
+                    yield self._fell_behind(live, number)
                 if live.ended:
                     self._close(live)
                     live = await self._open(selection)
                     past = _same_past(live.past, past, number)
-            yield self._closing(number)
+            yield self._closing(live, number)
         finally:
             self._close(live)
 
@@ -144,11 +147,11 @@ class Watches:
             taken = [change for change in live.take() if change.number > number]
             if taken:
                 number, heard_at = taken[-1].number, monotonic()
-                yield batch(taken), number
+                yield batch(taken, self._checkpoint(live, number)), number
             elif monotonic() >= heard_at + HEARTBEAT_S and not live.ended:
                 # What was handed out meanwhile was not for this watcher.
                 number, heard_at = max(number, self._tail.number), monotonic()
-                yield await self._heartbeat(number), number
+                yield await self._heartbeat(live, number), number
 
     async def _open(self, selection: Selection) -> Watcher:
         watcher = await self._tail.open(selection)
@@ -162,22 +165,31 @@ class Watches:
     def _is_over(self, ends_at: float) -> bool:
         return self._stopping.is_set() or monotonic() >= ends_at
 
-    async def _caught_up(self, number: int) -> bytes:
+    async def _caught_up(self, live: Watcher, number: int) -> bytes:
         last = await self._changes.read(self._changes.last)
-        return _frame(caught_up=pb.WatchCaughtUp(number=number, position=last.position))
+        frame = pb.WatchCaughtUp(number=number, position=last.position)
+        return _frame(self._checkpoint(live, number), caught_up=frame)
 
-    async def _heartbeat(self, number: int) -> bytes:
+    async def _heartbeat(self, live: Watcher, number: int) -> bytes:
         last = await self._changes.read(self._changes.last)
         server_time = timestamp(self._ledger.clock())
-        return _frame(heartbeat=pb.WatchHeartbeat(number=number, position=last.position, server_time=server_time))
+        frame = pb.WatchHeartbeat(number=number, position=last.position, server_time=server_time)
+        return _frame(self._checkpoint(live, number), heartbeat=frame)
 
-    async def _fell_behind(self, number: int) -> bytes:
-        return _frame(fell_behind=pb.WatchFellBehind(number=number, last_number=self._tail.number))
+    def _fell_behind(self, live: Watcher, number: int) -> bytes:
+        frame = pb.WatchFellBehind(number=number, last_number=self._tail.number)
+        return _frame(self._checkpoint(live, number), fell_behind=frame)
 
-    def _closing(self, number: int) -> bytes:
+    def _closing(self, live: Watcher, number: int) -> bytes:
         draining = self._stopping.is_set()
         retry_after = Duration(seconds=DRAINING_RETRY_AFTER_S if draining else 0)
-        return _frame(closing=pb.WatchClosing(resume_after=number, draining=draining, retry_after=retry_after))
+        frame = pb.WatchClosing(resume_after=number, draining=draining, retry_after=retry_after)
+        return _frame(self._checkpoint(live, number), closing=frame)
+
+    def _checkpoint(self, live: Watcher, number: int) -> str:
+        """Return what the log was when a number was given, or later; NOTHING where that is not known here."""
+        known = not live.outlived and number <= self._tail.number
+        return self._tail.checkpoint if known else NOTHING
 
     def _watch_for_the_end(self) -> None:
         if self._watch is None:
@@ -206,9 +218,22 @@ def _same_past(seen: int, past: int, number: int) -> int:
     return max(seen, past)
 
 
-def batch(changes: Sequence[StoredChange]) -> bytes:
+async def proven_position(ledger: Ledger, request: pb.WatchRelationshipsRequest | pb.ListChangesRequest) -> int:
+    """Return the position up to which the log is the one that a request's number was told of; 0: that is not known.
+
+    Raises:
+        Rejected: CHANGES_BEGUN_ANEW.
+        StoreFailed, StoreClosed: storage does not answer.
+    """
+    if not request.after_number or request.checkpoint == NOTHING:
+        return 0  # Number 0 is the same in every past.
+    return await ledger.follower.reads(prove, ledger.store, request.checkpoint)
+
+
+def batch(changes: Sequence[StoredChange], checkpoint: str) -> bytes:
     """Return a frame of changes, serialised: their stored bytes joined, in field 1 of field 1."""
-    return _field(b"".join(_field(change.body) for change in changes))
+    frame = _field(b"".join(_field(change.body) for change in changes))
+    return frame + _frame(checkpoint)
 
 
 def _field(content: bytes) -> bytes:
@@ -222,6 +247,7 @@ def _field(content: bytes) -> bytes:
 
 
 def _frame(
+    checkpoint: str,
     *,
     caught_up: pb.WatchCaughtUp | None = None,
     heartbeat: pb.WatchHeartbeat | None = None,
@@ -229,5 +255,5 @@ def _frame(
     closing: pb.WatchClosing | None = None,
 ) -> bytes:
     return pb.WatchRelationshipsResponse(
-        caught_up=caught_up, heartbeat=heartbeat, fell_behind=fell_behind, closing=closing
+        caught_up=caught_up, heartbeat=heartbeat, fell_behind=fell_behind, closing=closing, checkpoint=checkpoint
     ).SerializeToString()

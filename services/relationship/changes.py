@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import grpc
 
-from ledger.change.reading import StoredChange
+from ledger.change.reading import StoredChange, last_of
 from ledger.change.verifying import Verification
 from ledger.domain.errors import StoreClosed
 from ledger.domain.times import timestamp
@@ -18,7 +18,7 @@ from rapport.change.v1 import change_service_pb2 as pb
 from rapport.change.v1.change_pb2 import RelationshipChange
 from services.relationship import page_tokens
 from services.relationship.change_tail import ChangeTail
-from services.relationship.change_watching import Watches
+from services.relationship.change_watching import Watches, proven_position
 from services.relationship.measure_translate import set_time
 from services.relationship.translate import PAGE_SIZE_DEFAULT
 from services.runtime.app import App
@@ -62,6 +62,7 @@ class ChangeServicer:
         after, size = request.after_number, request.page_size or PAGE_SIZE_DEFAULT
         if request.page_token:
             (after,) = cast("list[int]", page_tokens.read(request, int))
+        await proven_position(self._ledger, request)
         if request.min_position:
             await self._runner.wait_for(request.min_position, WAIT_S)
         chosen = request.filter
@@ -76,7 +77,9 @@ class ChangeServicer:
             )
         )
         response = pb.ListChangesResponse(
-            changes=[told(each) for each in page.changes[:size]], position=page.last.position
+            changes=[told(each) for each in page.changes[:size]],
+            position=page.last.position,
+            checkpoint=page.last.checkpoint,
         )
         if len(page.changes) > size:
             response.next_page_token = page_tokens.write(request, page.changes[size - 1].number)
@@ -94,6 +97,7 @@ class ChangeServicer:
             relationship_count=standing.dues.relationships,
             due_count=standing.dues.due,
             running=standing.running,
+            checkpoint=last_of(standing.progress).checkpoint,
         )
         set_time(response.next_due_time, standing.dues.next_due)
         return response

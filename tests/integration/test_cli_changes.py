@@ -12,7 +12,7 @@ import pytest
 from rapport.events.v1.consent_pb2 import ConsentGiven
 from services.cli import exits
 from services.cli.__main__ import parser
-from services.client import Client
+from services.client import Client, RapportError
 from tests.server import Serving, serving
 
 
@@ -67,10 +67,28 @@ async def test_a_watch_prints_at_once(server: Serving, capsys: pytest.CaptureFix
     assert "opted_in" not in out
 
 
+async def test_who_interrupts_a_watch_is_told_how_to_go_on(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
+    watching = asyncio.create_task(run(server, "watch acme --after 0"))
+    async with asyncio.timeout(20):
+        while "opted_out" not in capsys.readouterr().out:  # noqa: ASYNC110  # Nobody tells of output.
+            await asyncio.sleep(0.02)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    told = capsys.readouterr().err
+    resume = told.partition("go on with ")[2].strip()
+
+    assert "--after 2 --checkpoint 3-" in told
+    assert await run(server, f"changes list acme {resume}") == 0
+    with pytest.raises(RapportError, match="the log was put back"):
+        await run(server, f"changes list acme {resume[:-4]}0000")
+
+
 async def test_the_status_and_a_verification_are_told(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(server, "changes status") == 0
     told = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert told["changes"].strip() == "2"
+    assert told["checkpoint"].strip().startswith("3-")
     assert told["found by"].strip() == "this server"
     assert await run(server, "changes verify") == 0
     assert capsys.readouterr().out == "2 changes made anew from 3 events: all are the same\n"

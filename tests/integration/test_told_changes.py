@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger.change import reading, table
-from ledger.change.reading import Changes, Next, Page
+from ledger.change.reading import Changes, Next, Page, last_of
 from ledger.change.table import Progress, StoredChange
 from ledger.projections.database import Database
 from ledger.projections.sqlite_database import SqliteDatabase
@@ -44,7 +44,8 @@ class Told:
         """Store some changes; return them."""
         before = self.progress
         found = [change(before.number + 1 + each) for each in range(count)]
-        self.progress = before._replace(number=before.number + count, events=before.events + 1)
+        number = before.number + count
+        self.progress = before._replace(position=number, leaf="leaf", number=number, events=before.events + 1)
         table.store(self._database, before, self.progress, found, [], [])
         return found
 
@@ -85,19 +86,19 @@ async def test_what_was_told_is_not_read_again(told: Told, monkeypatch: pytest.M
     await told.tell(told.progress, more)
     reads_nothing(told.changes, monkeypatch)
 
-    assert Next([*first, *more], 0) == await told.changes.next(0, 10)
-    assert Next([first[2], more[0]], 0) == await told.changes.next(2, 2)
-    assert Next([], 0) == await told.changes.next(5, 10)
+    assert Next([*first, *more], 0, "5-leaf") == await told.changes.next(0, 10)
+    assert Next([first[2], more[0]], 0, "5-leaf") == await told.changes.next(2, 2)
+    assert Next([], 0, "5-leaf") == await told.changes.next(5, 10)
 
 
 async def test_what_was_not_told_is_read(told: Told) -> None:
     silent, after = told.grow(3), told.progress
     await told.tell(after)
-    assert Next(silent, 0) == await told.changes.next(0, 10)
+    assert Next(silent, 0, "3-leaf") == await told.changes.next(0, 10)
 
     last = told.grow(1)
     await told.tell(told.progress, last)
-    assert Next([*silent, *last], 0) == await told.changes.next(0, 10), "what comes before is not in memory"
+    assert Next([*silent, *last], 0, "4-leaf") == await told.changes.next(0, 10), "what comes before is not in memory"
 
 
 async def test_numbers_of_another_past_are_not_taken_for_those_of_this_one(told: Told) -> None:
@@ -106,7 +107,7 @@ async def test_numbers_of_another_past_are_not_taken_for_those_of_this_one(told:
     told.begin_anew()
     await told.tell(told.progress)
 
-    assert Next([], 1) == await told.changes.next(2, 10)
+    assert Next([], 1, "") == await told.changes.next(2, 10)
 
 
 async def test_memory_holds_the_last_ones_only(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,14 +135,15 @@ async def test_whatever_is_told_and_seen_the_answer_is_what_the_table_has(told: 
                 told.begin_anew()
                 late.append((told.progress, []))
             case _:
-                told.changes._see(told.progress.past, told.progress.number)
+                told.changes._see(last_of(told.progress))
         number, limit = draw.randrange(max(told.progress.number, 1)), draw.randrange(1, 6)
 
-        found, past = await told.changes.next(number, limit)
+        found, past, checkpoint = await told.changes.next(number, limit)
 
         if past == told.progress.past:
             assert found == told.stored(number)[: len(found)], "in order, and without a hole"
             assert found or told.changes._seen <= (past, number), "what is known to be there is found"
+            assert not found or int(checkpoint.removesuffix("-leaf")) >= found[-1].number, "it holds for all of them"
 
 
 async def test_a_runner_tells_what_it_finds(place: Place) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from ledger.change import table
-from ledger.change.reading import Changes
+from ledger.change.reading import Changes, Last
 from ledger.change.table import Progress, StoredChange
 from ledger.domain.errors import Rejected
 from ledger.ledger import Ledger
@@ -23,7 +23,7 @@ from rapport.change.v1.change_pb2 import RelationshipChange
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from services.relationship import change_watching
 from services.relationship.change_tail import ChangeTail
-from services.relationship.change_watching import Watches
+from services.relationship.change_watching import Begin, Watches
 
 LOG_ID = "22222222-2222-4222-8222-222222222222"
 
@@ -49,7 +49,10 @@ class Place:
         before, first = self.progress, self.progress.number + 1
         found = [change(number, past) for number in range(first, first + count)]
         self.progress = before._replace(
-            position=before.position + count, number=before.number + count, events=before.events + 1
+            position=before.position + count,
+            number=before.number + count,
+            events=before.events + 1,
+            leaf=f"{past}leaf",
         )
         table.store(self.database, before, self.progress, found, [], [])
         self.changes.tell(self.progress)
@@ -63,6 +66,11 @@ class Place:
 
     def watch(self, after: int) -> Watch:
         return Watch(self.watches, pb.WatchRelationshipsRequest(organization_id="acme", after_number=after))
+
+    def frames(self, after: int) -> AsyncIterator[bytes]:
+        """Return the frames of a watch that goes on after a number, whether the table has it or not."""
+        request = pb.WatchRelationshipsRequest(organization_id="acme", after_number=after)
+        return self.watches.frames(request, Begin(after, self.progress.past))
 
 
 class Watch:
@@ -105,8 +113,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def placed(folder: Path) -> AsyncIterator[Place]:
+async def placed(folder: Path, found: int = 0) -> AsyncIterator[Place]:
     place = Place(folder)
+    if found:
+        place.find(found)
     following = asyncio.create_task(place.tail.run(place.stop))
     yield place
     place.stop.set()
@@ -189,3 +199,42 @@ async def test_changes_that_were_lost_and_are_found_again_are_the_same(
     assert ids(1, 7) == await watch.until(7)
     assert ids(2, 7) == await other.until(6)
     assert watch.refused is other.refused is None
+
+
+async def test_frames_say_what_the_log_was_when_their_numbers_were_given(tmp_path: Path) -> None:
+    async with placed(tmp_path, found=2) as place:
+        frames = place.frames(1)
+        told, caught_up = [pb.WatchRelationshipsResponse.FromString(await anext(frames)) for _ in range(2)]
+        place.find(1)
+        later = pb.WatchRelationshipsResponse.FromString(await anext(frames))
+
+    assert ["2"] == [each.change_id for each in told.batch.changes]
+    assert ["3"] == [each.change_id for each in later.batch.changes]
+    assert ["2-leaf", "2-leaf", "3-leaf"] == [told.checkpoint, caught_up.checkpoint, later.checkpoint]
+
+
+async def test_of_a_number_that_is_not_found_here_nothing_is_said(place: Place) -> None:
+    place.find(2)
+    async with asyncio.timeout(10):
+        while place.tail.number < 2:  # noqa: ASYNC110  # It tells watchers, and no others.
+            await asyncio.sleep(0.005)
+    beyond = pb.WatchRelationshipsResponse.FromString(await anext(place.frames(4)))
+
+    assert (4, "") == (beyond.caught_up.number, beyond.checkpoint)
+
+
+async def test_a_number_of_one_past_is_never_told_with_the_checkpoint_of_another(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.find(2)
+    await anext(place.frames(2))  # The tail follows.
+
+    def last_meanwhile() -> Last:
+        place.tail._begin(Last(9, 9, 0, place.progress.past + 1, "9-other"))
+        return Last(2, 2, 0, place.progress.past, "2-leaf")
+
+    frames = place.frames(2)
+    monkeypatch.setattr(place.changes, "last", last_meanwhile)
+    frame = pb.WatchRelationshipsResponse.FromString(await anext(frames))
+
+    assert (2, "") == (frame.caught_up.number, frame.checkpoint)

@@ -29,7 +29,7 @@ from rapport.annotations.v1 import data_class_pb2 as rapport_dot_annotations_dot
 from rapport.change.v1 import change_pb2 as rapport_dot_change_dot_v1_dot_change__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/change/v1/change_service.proto\x12\x11rapport.change.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1erapport/change/v1/change.proto\"|\n\x0c\x43hangeFilter\x12+\n\x0bsubject_ids\x18\x01 \x03(\tB\x16\xbaH\x0f\x92\x01\x0c\x10\xe8\x07\"\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12?\n\x05kinds\x18\x02 \x03(\x0e\x32\x1d.rapport.change.v1.ChangeKindB\x11\xbaH\x0e\x92\x01\x0b\x10@\"\x07\x82\x01\x04\x10\x01 \x00\"\xc0\x01\n\x19WatchRelationshipsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x16\n\x0c\x61\x66ter_number\x18\x02 \x01(\x04H\x00\x12\x12\n\x08\x66rom_now\x18\x03 \x01(\x08H\x00\x12/\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1f.rapport.change.v1.ChangeFilterB\x07\n\x05start\"\xb4\x02\n\x1aWatchRelationshipsResponse\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1e.rapport.change.v1.ChangeBatchH\x00\x12\x35\n\tcaught_up\x18\x02 \x01(\x0b\x32 .rapport.change.v1.WatchCaughtUpH\x00\x12\x36\n\theartbeat\x18\x03 \x01(\x0b\x32!.rapport.change.v1.WatchHeartbeatH\x00\x12\x32\n\x07\x63losing\x18\x04 \x01(\x0b\x32\x1f.rapport.change.v1.WatchClosingH\x00\x12\x39\n\x0b\x66\x65ll_behind\x18\x05 \x01(\x0b\x32\".rapport.change.v1.WatchFellBehindH\x00\x42\x07\n\x05\x66rame\"E\n\x0b\x43hangeBatch\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.rapport.change.v1.RelationshipChange\"1\n\rWatchCaughtUp\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x04\"c\n\x0eWatchHeartbeat\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x04\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x0fWatchFellBehind\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x13\n\x0blast_number\x18\x02 \x01(\x04\"f\n\x0cWatchClosing\x12\x14\n\x0cresume_after\x18\x01 \x01(\x04\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xef\x01\n\x12ListChangesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.rapport.change.v1.ChangeFilter\x12\x14\n\x0c\x61\x66ter_number\x18\x03 \x01(\x04\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\x12\x1b\n\tpage_size\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x10\x88\xb5\x18\x02\"~\n\x13ListChangesResponse\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.rapport.change.v1.RelationshipChange\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x10\n\x08position\x18\x03 \x01(\x04\"\x14\n\x12GetDetectorRequest\"\xf8\x01\n\x13GetDetectorResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x15\n\rhead_position\x18\x02 \x01(\x04\x12\x13\n\x0blast_number\x18\x03 \x01(\x04\x12\x30\n\x0chorizon_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12relationship_count\x18\x05 \x01(\x04\x12\x11\n\tdue_count\x18\x06 \x01(\x04\x12\x31\n\rnext_due_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07running\x18\x08 \x01(\x08\"\x16\n\x14VerifyChangesRequest\"h\n\x15VerifyChangesResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x15\n\rhead_position\x18\x02 \x01(\x04\x12\x14\n\x0c\x63hange_count\x18\x03 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x32\xa6\x03\n\rChangeService\x12s\n\x12WatchRelationships\x12,.rapport.change.v1.WatchRelationshipsRequest\x1a-.rapport.change.v1.WatchRelationshipsResponse0\x01\x12\\\n\x0bListChanges\x12%.rapport.change.v1.ListChangesRequest\x1a&.rapport.change.v1.ListChangesResponse\x12\\\n\x0bGetDetector\x12%.rapport.change.v1.GetDetectorRequest\x1a&.rapport.change.v1.GetDetectorResponse\x12\x64\n\rVerifyChanges\x12\'.rapport.change.v1.VerifyChangesRequest\x1a(.rapport.change.v1.VerifyChangesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rapport/change/v1/change_service.proto\x12\x11rapport.change.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'rapport/annotations/v1/data_class.proto\x1a\x1erapport/change/v1/change.proto\"|\n\x0c\x43hangeFilter\x12+\n\x0bsubject_ids\x18\x01 \x03(\tB\x16\xbaH\x0f\x92\x01\x0c\x10\xe8\x07\"\x07r\x05\x10\x01\x18\x80\x01\x88\xb5\x18\x02\x12?\n\x05kinds\x18\x02 \x03(\x0e\x32\x1d.rapport.change.v1.ChangeKindB\x11\xbaH\x0e\x92\x01\x0b\x10@\"\x07\x82\x01\x04\x10\x01 \x00\"\x83\x02\n\x19WatchRelationshipsRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12\x16\n\x0c\x61\x66ter_number\x18\x02 \x01(\x04H\x00\x12\x12\n\x08\x66rom_now\x18\x03 \x01(\x08H\x00\x12/\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x1f.rapport.change.v1.ChangeFilter\x12\x41\n\ncheckpoint\x18\x05 \x01(\tB-\xbaH&r$2\"^([1-9][0-9]{0,17}-[0-9a-f]{64})?$\x88\xb5\x18\x01\x42\x07\n\x05start\"\xce\x02\n\x1aWatchRelationshipsResponse\x12/\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1e.rapport.change.v1.ChangeBatchH\x00\x12\x35\n\tcaught_up\x18\x02 \x01(\x0b\x32 .rapport.change.v1.WatchCaughtUpH\x00\x12\x36\n\theartbeat\x18\x03 \x01(\x0b\x32!.rapport.change.v1.WatchHeartbeatH\x00\x12\x32\n\x07\x63losing\x18\x04 \x01(\x0b\x32\x1f.rapport.change.v1.WatchClosingH\x00\x12\x39\n\x0b\x66\x65ll_behind\x18\x05 \x01(\x0b\x32\".rapport.change.v1.WatchFellBehindH\x00\x12\x18\n\ncheckpoint\x18\x06 \x01(\tB\x04\x88\xb5\x18\x01\x42\x07\n\x05\x66rame\"E\n\x0b\x43hangeBatch\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.rapport.change.v1.RelationshipChange\"1\n\rWatchCaughtUp\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x04\"c\n\x0eWatchHeartbeat\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x10\n\x08position\x18\x02 \x01(\x04\x12/\n\x0bserver_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x0fWatchFellBehind\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x13\n\x0blast_number\x18\x02 \x01(\x04\"f\n\x0cWatchClosing\x12\x14\n\x0cresume_after\x18\x01 \x01(\x04\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb2\x02\n\x12ListChangesRequest\x12=\n\x0forganization_id\x18\x01 \x01(\tB$\xbaH\x1dr\x1b\x32\x19^[a-z0-9][a-z0-9-]{0,62}$\x88\xb5\x18\x02\x12/\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1f.rapport.change.v1.ChangeFilter\x12\x14\n\x0c\x61\x66ter_number\x18\x03 \x01(\x04\x12\x14\n\x0cmin_position\x18\x04 \x01(\x04\x12\x1b\n\tpage_size\x18\x05 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12 \n\npage_token\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\x80\x10\x88\xb5\x18\x02\x12\x41\n\ncheckpoint\x18\x07 \x01(\tB-\xbaH&r$2\"^([1-9][0-9]{0,17}-[0-9a-f]{64})?$\x88\xb5\x18\x01\"\x98\x01\n\x13ListChangesResponse\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.rapport.change.v1.RelationshipChange\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\xb5\x18\x02\x12\x10\n\x08position\x18\x03 \x01(\x04\x12\x18\n\ncheckpoint\x18\x04 \x01(\tB\x04\x88\xb5\x18\x01\"\x14\n\x12GetDetectorRequest\"\x92\x02\n\x13GetDetectorResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x15\n\rhead_position\x18\x02 \x01(\x04\x12\x13\n\x0blast_number\x18\x03 \x01(\x04\x12\x30\n\x0chorizon_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12relationship_count\x18\x05 \x01(\x04\x12\x11\n\tdue_count\x18\x06 \x01(\x04\x12\x31\n\rnext_due_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07running\x18\x08 \x01(\x08\x12\x18\n\ncheckpoint\x18\t \x01(\tB\x04\x88\xb5\x18\x01\"\x16\n\x14VerifyChangesRequest\"h\n\x15VerifyChangesResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x15\n\rhead_position\x18\x02 \x01(\x04\x12\x14\n\x0c\x63hange_count\x18\x03 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x32\xa6\x03\n\rChangeService\x12s\n\x12WatchRelationships\x12,.rapport.change.v1.WatchRelationshipsRequest\x1a-.rapport.change.v1.WatchRelationshipsResponse0\x01\x12\\\n\x0bListChanges\x12%.rapport.change.v1.ListChangesRequest\x1a&.rapport.change.v1.ListChangesResponse\x12\\\n\x0bGetDetector\x12%.rapport.change.v1.GetDetectorRequest\x1a&.rapport.change.v1.GetDetectorResponse\x12\x64\n\rVerifyChanges\x12\'.rapport.change.v1.VerifyChangesRequest\x1a(.rapport.change.v1.VerifyChangesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,42 +42,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGEFILTER'].fields_by_name['kinds']._serialized_options = b'\272H\016\222\001\013\020@\"\007\202\001\004\020\001 \000'
   _globals['_WATCHRELATIONSHIPSREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_WATCHRELATIONSHIPSREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
+  _globals['_WATCHRELATIONSHIPSREQUEST'].fields_by_name['checkpoint']._loaded_options = None
+  _globals['_WATCHRELATIONSHIPSREQUEST'].fields_by_name['checkpoint']._serialized_options = b'\272H&r$2\"^([1-9][0-9]{0,17}-[0-9a-f]{64})?$\210\265\030\001'
+  _globals['_WATCHRELATIONSHIPSRESPONSE'].fields_by_name['checkpoint']._loaded_options = None
+  _globals['_WATCHRELATIONSHIPSRESPONSE'].fields_by_name['checkpoint']._serialized_options = b'\210\265\030\001'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\035r\0332\031^[a-z0-9][a-z0-9-]{0,62}$\210\265\030\002'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCHANGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\020\210\265\030\002'
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['checkpoint']._loaded_options = None
+  _globals['_LISTCHANGESREQUEST'].fields_by_name['checkpoint']._serialized_options = b'\272H&r$2\"^([1-9][0-9]{0,17}-[0-9a-f]{64})?$\210\265\030\001'
   _globals['_LISTCHANGESRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
   _globals['_LISTCHANGESRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\210\265\030\002'
+  _globals['_LISTCHANGESRESPONSE'].fields_by_name['checkpoint']._loaded_options = None
+  _globals['_LISTCHANGESRESPONSE'].fields_by_name['checkpoint']._serialized_options = b'\210\265\030\001'
+  _globals['_GETDETECTORRESPONSE'].fields_by_name['checkpoint']._loaded_options = None
+  _globals['_GETDETECTORRESPONSE'].fields_by_name['checkpoint']._serialized_options = b'\210\265\030\001'
   _globals['_CHANGEFILTER']._serialized_start=228
   _globals['_CHANGEFILTER']._serialized_end=352
   _globals['_WATCHRELATIONSHIPSREQUEST']._serialized_start=355
-  _globals['_WATCHRELATIONSHIPSREQUEST']._serialized_end=547
-  _globals['_WATCHRELATIONSHIPSRESPONSE']._serialized_start=550
-  _globals['_WATCHRELATIONSHIPSRESPONSE']._serialized_end=858
-  _globals['_CHANGEBATCH']._serialized_start=860
-  _globals['_CHANGEBATCH']._serialized_end=929
-  _globals['_WATCHCAUGHTUP']._serialized_start=931
-  _globals['_WATCHCAUGHTUP']._serialized_end=980
-  _globals['_WATCHHEARTBEAT']._serialized_start=982
-  _globals['_WATCHHEARTBEAT']._serialized_end=1081
-  _globals['_WATCHFELLBEHIND']._serialized_start=1083
-  _globals['_WATCHFELLBEHIND']._serialized_end=1137
-  _globals['_WATCHCLOSING']._serialized_start=1139
-  _globals['_WATCHCLOSING']._serialized_end=1241
-  _globals['_LISTCHANGESREQUEST']._serialized_start=1244
-  _globals['_LISTCHANGESREQUEST']._serialized_end=1483
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=1485
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=1611
-  _globals['_GETDETECTORREQUEST']._serialized_start=1613
-  _globals['_GETDETECTORREQUEST']._serialized_end=1633
-  _globals['_GETDETECTORRESPONSE']._serialized_start=1636
-  _globals['_GETDETECTORRESPONSE']._serialized_end=1884
-  _globals['_VERIFYCHANGESREQUEST']._serialized_start=1886
-  _globals['_VERIFYCHANGESREQUEST']._serialized_end=1908
-  _globals['_VERIFYCHANGESRESPONSE']._serialized_start=1910
-  _globals['_VERIFYCHANGESRESPONSE']._serialized_end=2014
-  _globals['_CHANGESERVICE']._serialized_start=2017
-  _globals['_CHANGESERVICE']._serialized_end=2439
+  _globals['_WATCHRELATIONSHIPSREQUEST']._serialized_end=614
+  _globals['_WATCHRELATIONSHIPSRESPONSE']._serialized_start=617
+  _globals['_WATCHRELATIONSHIPSRESPONSE']._serialized_end=951
+  _globals['_CHANGEBATCH']._serialized_start=953
+  _globals['_CHANGEBATCH']._serialized_end=1022
+  _globals['_WATCHCAUGHTUP']._serialized_start=1024
+  _globals['_WATCHCAUGHTUP']._serialized_end=1073
+  _globals['_WATCHHEARTBEAT']._serialized_start=1075
+  _globals['_WATCHHEARTBEAT']._serialized_end=1174
+  _globals['_WATCHFELLBEHIND']._serialized_start=1176
+  _globals['_WATCHFELLBEHIND']._serialized_end=1230
+  _globals['_WATCHCLOSING']._serialized_start=1232
+  _globals['_WATCHCLOSING']._serialized_end=1334
+  _globals['_LISTCHANGESREQUEST']._serialized_start=1337
+  _globals['_LISTCHANGESREQUEST']._serialized_end=1643
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=1646
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=1798
+  _globals['_GETDETECTORREQUEST']._serialized_start=1800
+  _globals['_GETDETECTORREQUEST']._serialized_end=1820
+  _globals['_GETDETECTORRESPONSE']._serialized_start=1823
+  _globals['_GETDETECTORRESPONSE']._serialized_end=2097
+  _globals['_VERIFYCHANGESREQUEST']._serialized_start=2099
+  _globals['_VERIFYCHANGESREQUEST']._serialized_end=2121
+  _globals['_VERIFYCHANGESRESPONSE']._serialized_start=2123
+  _globals['_VERIFYCHANGESRESPONSE']._serialized_end=2227
+  _globals['_CHANGESERVICE']._serialized_start=2230
+  _globals['_CHANGESERVICE']._serialized_end=2652
 # @@protoc_insertion_point(module_scope)

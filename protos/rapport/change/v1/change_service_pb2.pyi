@@ -61,12 +61,18 @@ class WatchRelationshipsRequest(_message.Message):
     AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     FROM_NOW_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
     after_number: _builtins.int
     """After this change; 0: from the first."""
     from_now: _builtins.bool
     """True: only what is found from now on."""
+    checkpoint: _builtins.str
+    """The last `checkpoint` told with or before `after_number`: if the log was put back since to before what it names, the
+    watch is refused with CHANGES_BEGUN_ANEW, for the number may name another change now. Default: empty, that is not
+    looked at.
+    """
     @_builtins.property
     def filter(self) -> Global___ChangeFilter:
         """Which changes. Default: all of the organization."""
@@ -78,10 +84,11 @@ class WatchRelationshipsRequest(_message.Message):
         after_number: _builtins.int = ...,
         from_now: _builtins.bool = ...,
         filter: Global___ChangeFilter | None = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "filter", b"filter", "from_now", b"from_now", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "filter", b"filter", "from_now", b"from_now", "organization_id", b"organization_id", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "checkpoint", b"checkpoint", "filter", b"filter", "from_now", b"from_now", "organization_id", b"organization_id", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["after_number", "from_now"]  # noqa: Y015
     _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
@@ -100,6 +107,11 @@ class WatchRelationshipsResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     CLOSING_FIELD_NUMBER: _builtins.int
     FELL_BEHIND_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    checkpoint: _builtins.str
+    """What the log was when the numbers in this frame and all before it were given: keep it with the number that you resume
+    after. Format: opaque, at most 83 characters. Empty: keep the one before.
+    """
     @_builtins.property
     def batch(self) -> Global___ChangeBatch:
         """Changes."""
@@ -128,10 +140,11 @@ class WatchRelationshipsResponse(_message.Message):
         heartbeat: Global___WatchHeartbeat | None = ...,
         closing: Global___WatchClosing | None = ...,
         fell_behind: Global___WatchFellBehind | None = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "caught_up", b"caught_up", "closing", b"closing", "fell_behind", b"fell_behind", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "caught_up", b"caught_up", "closing", b"closing", "fell_behind", b"fell_behind", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "caught_up", b"caught_up", "checkpoint", b"checkpoint", "closing", b"closing", "fell_behind", b"fell_behind", "frame", b"frame", "heartbeat", b"heartbeat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["batch", "caught_up", "heartbeat", "closing", "fell_behind"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
@@ -291,6 +304,7 @@ class ListChangesRequest(_message.Message):
     MIN_POSITION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Company side of the relationship. Format: `[a-z0-9][a-z0-9-]{0,62}`."""
     after_number: _builtins.int
@@ -302,6 +316,10 @@ class ListChangesRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before, from a request that is equal in everything else but page_size. Default: first
     page.
+    """
+    checkpoint: _builtins.str
+    """The `checkpoint` told with `after_number`: if the log was put back since to before what it names, the list is refused
+    with CHANGES_BEGUN_ANEW. Default: empty, that is not looked at.
     """
     @_builtins.property
     def filter(self) -> Global___ChangeFilter:
@@ -316,10 +334,11 @@ class ListChangesRequest(_message.Message):
         min_position: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "filter", b"filter", "min_position", b"min_position", "organization_id", b"organization_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "checkpoint", b"checkpoint", "filter", b"filter", "min_position", b"min_position", "organization_id", b"organization_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,10 +353,15 @@ class ListChangesResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Where the next page begins. Empty: this was the last."""
     position: _builtins.int
     """Log position that the answer reflects."""
+    checkpoint: _builtins.str
+    """What the log was when the numbers here were given: keep it with the number that you go on after. Empty: there was no
+    event.
+    """
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.RelationshipChange]:
         """One page, by number."""
@@ -348,10 +372,11 @@ class ListChangesResponse(_message.Message):
         changes: _abc.Iterable[_change_pb2.RelationshipChange] | None = ...,
         next_page_token: _builtins.str = ...,
         position: _builtins.int = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "checkpoint", b"checkpoint", "next_page_token", b"next_page_token", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -388,6 +413,7 @@ class GetDetectorResponse(_message.Message):
     DUE_COUNT_FIELD_NUMBER: _builtins.int
     NEXT_DUE_TIME_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Log position up to which changes are found."""
     head_position: _builtins.int
@@ -400,6 +426,8 @@ class GetDetectorResponse(_message.Message):
     """Of those, how many the clock will look at again."""
     running: _builtins.bool
     """Whether this process finds changes; false: another one does."""
+    checkpoint: _builtins.str
+    """What the log was when `last_number` was given, to be given back with it. Empty: there was no event."""
     @_builtins.property
     def horizon_time(self) -> _timestamp_pb2.Timestamp:
         """The log's own time: what is due before it has been looked at. UTC."""
@@ -419,10 +447,11 @@ class GetDetectorResponse(_message.Message):
         due_count: _builtins.int = ...,
         next_due_time: _timestamp_pb2.Timestamp | None = ...,
         running: _builtins.bool = ...,
+        checkpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["horizon_time", b"horizon_time", "next_due_time", b"next_due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_count", b"due_count", "head_position", b"head_position", "horizon_time", b"horizon_time", "last_number", b"last_number", "next_due_time", b"next_due_time", "position", b"position", "relationship_count", b"relationship_count", "running", b"running"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "due_count", b"due_count", "head_position", b"head_position", "horizon_time", b"horizon_time", "last_number", b"last_number", "next_due_time", b"next_due_time", "position", b"position", "relationship_count", b"relationship_count", "running", b"running"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,7 +71,7 @@ class ChangeServiceServicer:
 
     def ListChanges(self, request, context):
         """Lists changes in pages, oldest first.
-        Errors: REQUEST_INVALID, PAGE_TOKEN_INVALID, PROJECTION_BEHIND.
+        Errors: REQUEST_INVALID, PAGE_TOKEN_INVALID, PROJECTION_BEHIND, CHANGES_BEGUN_ANEW.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

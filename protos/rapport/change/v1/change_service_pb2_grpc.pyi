@@ -22,7 +22,7 @@ class ChangeServiceStub:
     """
     ListChanges: _aio.UnaryUnaryMultiCallable[_change_service_pb2.ListChangesRequest, _change_service_pb2.ListChangesResponse]
     """Lists changes in pages, oldest first.
-    Errors: REQUEST_INVALID, PAGE_TOKEN_INVALID, PROJECTION_BEHIND.
+    Errors: REQUEST_INVALID, PAGE_TOKEN_INVALID, PROJECTION_BEHIND, CHANGES_BEGUN_ANEW.
     """
     GetDetector: _aio.UnaryUnaryMultiCallable[_change_service_pb2.GetDetectorRequest, _change_service_pb2.GetDetectorResponse]
     """Says how far changes are found, and what is due.
@@ -54,7 +54,7 @@ class ChangeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_change_service_pb2.ListChangesRequest, _abc.Awaitable[_change_service_pb2.ListChangesResponse]],
     ) -> _abc.Awaitable[_change_service_pb2.ListChangesResponse]:
         """Lists changes in pages, oldest first.
-        Errors: REQUEST_INVALID, PAGE_TOKEN_INVALID, PROJECTION_BEHIND.
+        Errors: REQUEST_INVALID, PAGE_TOKEN_INVALID, PROJECTION_BEHIND, CHANGES_BEGUN_ANEW.
         """
 
     @_abc_1.abstractmethod

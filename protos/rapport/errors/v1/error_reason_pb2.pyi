@@ -486,8 +486,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Client action: start from a number that was answered before.
     """
     ERROR_REASON_CHANGES_BEGUN_ANEW: _ErrorReason.ValueType  # 110
-    """Cause: the log was put back and grew to another past, or is another log, so that changes are found anew while this
-    was watched: numbers of before name other changes now. Metadata: number.
+    """Cause: the log was put back, or is another log, so that changes are found anew: numbers of before name other changes
+    now. Told while one watches, or by the checkpoint that one gave. Metadata: number; or the checkpoint's position.
     Client action: start over after number 0; a change that is the same as before has the same change_id.
     """
 
@@ -955,8 +955,8 @@ ERROR_REASON_CHANGE_IN_FUTURE: ErrorReason.ValueType  # 109
 Client action: start from a number that was answered before.
 """
 ERROR_REASON_CHANGES_BEGUN_ANEW: ErrorReason.ValueType  # 110
-"""Cause: the log was put back and grew to another past, or is another log, so that changes are found anew while this
-was watched: numbers of before name other changes now. Metadata: number.
+"""Cause: the log was put back, or is another log, so that changes are found anew: numbers of before name other changes
+now. Told while one watches, or by the checkpoint that one gave. Metadata: number; or the checkpoint's position.
 Client action: start over after number 0; a change that is the same as before has the same change_id.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
