@@ -10,12 +10,11 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from ledger.domain.attribute_catalogue import AttributeCatalogues, Catalogue
 from ledger.domain.consent_scope import lineage
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Decision, Fact
 from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.interaction import InteractionState
-from ledger.domain.recording import new_fact
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import disclosure_pb2

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.decider import Occurrence, Setting, occurrence
+from ledger.domain.decider import Occurrence, Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected
 from ledger.domain.exchange_deciding import (
     ALREADY_APPLIED,
@@ -148,14 +148,7 @@ class RecordExchange:
             event.CopyFrom(self.event)
             for leg_no, (exchange_id, grant_leg_no, units) in uses:
                 event.lot_uses.add(leg_no=leg_no, exchange_id=exchange_id, grant_leg_no=grant_leg_no, units=units)
-        return NewFact(
-            topic=EXCHANGE_RECORDED,
-            event=event,
-            occur_time=when.time,
-            defaulted=when.defaulted,
-            clamped=when.clamped,
-            context=self.context,
-        )
+        return new_fact(EXCHANGE_RECORDED, event, when, self.context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

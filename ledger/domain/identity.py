@@ -7,12 +7,11 @@ worked out by those who read, so that without it everything is as if it had neve
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Protocol
 
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Decision, Fact
 from ledger.domain.identifiers import customer_of
 from ledger.domain.profile import ProfileState, is_void
-from ledger.domain.recording import new_fact
 from ledger.domain.times import END_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.identity_pb2 import IdentityLinked, IdentityUnlinked

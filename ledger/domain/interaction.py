@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar, Final, NamedTuple, Protocol
 
-from ledger.domain.decider import Occurrence, Setting, occurrence
+from ledger.domain.decider import Occurrence, Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected
-from ledger.domain.fact import Decision, Fact, NewFact
+from ledger.domain.fact import Decision, Fact
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1 import interaction_pb2
@@ -55,7 +55,7 @@ class RecordInteraction:
             Rejected: OCCUR_TIME_IN_FUTURE.
         """
         when = occurrence(self.occur_time, setting)
-        return Decision((_new_fact(RECORDED, self.interaction, when, self.context),))
+        return Decision((new_fact(RECORDED, self.interaction, when, self.context),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class CorrectInteraction:
             when = Occurrence(original_time)
         else:
             when = occurrence(self.occur_time, setting)
-        return Decision((_new_fact(CORRECTED, self.correction, when, self.context),))
+        return Decision((new_fact(CORRECTED, self.correction, when, self.context),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class RetractInteraction:
             Rejected: INTERACTION_UNKNOWN; INTERACTION_RETRACTED, naming the first retraction.
         """
         state.interactions.require(self.retraction.original_position)
-        return Decision((_new_fact(RETRACTED, self.retraction, occurrence(None, setting), self.context),))
+        return Decision((new_fact(RETRACTED, self.retraction, occurrence(None, setting), self.context),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,19 +393,3 @@ class _Correction(NamedTuple):
 
 def _latest(times: Mapping[int, int], *directions: int) -> int | None:
     return max((times[direction] for direction in directions if direction in times), default=None)
-
-
-def _new_fact(
-    topic: str,
-    event: InteractionRecorded | InteractionCorrected | InteractionRetracted,
-    when: Occurrence,
-    context: EventContext | None,
-) -> NewFact:
-    return NewFact(
-        topic=topic,
-        event=event,
-        occur_time=when.time,
-        defaulted=when.defaulted,
-        clamped=when.clamped,
-        context=context,
-    )

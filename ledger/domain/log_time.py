@@ -7,10 +7,9 @@ writes, a mark is that event. It says that nothing else happened up to its recor
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.fact import Decision, Fact
 from ledger.domain.identifiers import LEDGER_STREAM
-from ledger.domain.recording import new_fact
 from ledger.domain.times import END_OF_TIME, START_OF_TIME
 from rapport.events.v1.ledger_pb2 import TimeMarked
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ledger.domain.amounts import INT64_MAX
-from ledger.domain.decider import Occurrence, Setting, occurrence
+from ledger.domain.decider import Occurrence, Setting, new_fact, occurrence
 from ledger.domain.exchange_deciding import (
     ALREADY_APPLIED,
     Relationship,
@@ -27,7 +27,7 @@ from ledger.domain.exchange_deciding import (
 from ledger.domain.exchange_known import Known
 from ledger.domain.exchange_rules import PlainLeg, check_posting, plain_legs
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_VOIDED, ExchangeState
-from ledger.domain.fact import Decision, NewFact
+from ledger.domain.fact import Decision
 from ledger.domain.fields import field_path, first_difference
 from ledger.domain.legs import account
 from ledger.domain.times import text
@@ -77,7 +77,7 @@ class PostExchange:
         when = _occurrence(self.occur_time, at, setting)
         check_version(self.expected_version, state.version)
         self._refuse_overflow(legs, units, exchanges)
-        return Decision((_fact(EXCHANGE_POSTED, full, when, self.context),))
+        return Decision((new_fact(EXCHANGE_POSTED, full, when, self.context),))
 
     def _is_same(self, known: Known, full: ExchangePosted, setting: Setting) -> bool:
         return is_same_time(known, self.occur_time, setting) and first_difference(known.posting(), full) is None
@@ -130,7 +130,7 @@ class VoidExchange:
         at = _while_pending(original, ends, self.occur_time, setting, self.path)
         when = _occurrence(self.occur_time, at, setting)
         check_version(self.expected_version, state.version)
-        return Decision((_fact(EXCHANGE_VOIDED, event, when, self.context),))
+        return Decision((new_fact(EXCHANGE_VOIDED, event, when, self.context),))
 
     def _is_same(self, known: Known, setting: Setting) -> bool:
         return is_same_time(known, self.occur_time, setting) and first_difference(known.voiding(), self.event) is None
@@ -170,16 +170,3 @@ def _while_pending(original: Known, ends: int, occur_time: int | None, setting: 
 
 def _occurrence(occur_time: int | None, at: int, setting: Setting) -> Occurrence:
     return occurrence(occur_time, setting)._replace(time=at)
-
-
-def _fact(
-    topic: str, event: ExchangePosted | ExchangeVoided, when: Occurrence, context: EventContext | None
-) -> NewFact:
-    return NewFact(
-        topic=topic,
-        event=event,
-        occur_time=when.time,
-        defaulted=when.defaulted,
-        clamped=when.clamped,
-        context=context,
-    )

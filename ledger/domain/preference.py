@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.fact import Decision, Fact
-from ledger.domain.recording import new_fact
 from ledger.domain.times import END_OF_TIME
 from rapport.events.v1 import preference_pb2
 from rapport.events.v1.preference_pb2 import PreferenceCleared, PreferenceDeclared

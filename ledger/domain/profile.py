@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, Final, NamedTuple, Protocol
 
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Decision, Fact
-from ledger.domain.recording import new_fact
 from ledger.domain.times import END_OF_TIME, from_datetime
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.identity_pb2 import IdentifierRevoked, IdentifierVerified, ProfileDeclared

@@ -11,13 +11,12 @@ from struct import Struct
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from ledger.domain.amounts import half_even
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, Fact
 from ledger.domain.identifiers import organization_of, policy_stream
 from ledger.domain.interaction import HasInteractions
 from ledger.domain.moments import Moments
-from ledger.domain.recording import new_fact
 from ledger.domain.relationship_policy import RelationshipPolicies
 from ledger.domain.times import END_OF_TIME, MICROSECONDS
 from rapport.errors.v1 import error_reason_pb2 as reasons

@@ -6,10 +6,9 @@ Each records one fact. Where it names the interaction in which something was sai
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.fact import Decision
 from ledger.domain.interaction import HasInteractions
-from ledger.domain.recording import new_fact
 from rapport.type.v1.event_context_pb2 import EventContext
 
 

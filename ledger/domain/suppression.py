@@ -7,7 +7,7 @@ are matched where the addresses are, so an import writes one event into each mat
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Protocol
 
-from ledger.domain.decider import Setting, occurrence
+from ledger.domain.decider import Setting, new_fact, occurrence
 from ledger.domain.errors import Rejected
 from ledger.domain.fact import Decision, Fact, NewFact
 from ledger.domain.times import END_OF_TIME
@@ -85,15 +85,7 @@ class LiftSuppression:
                 added_position=position,
             )
         when = occurrence(self.occur_time, setting)
-        fact = NewFact(
-            topic=SUPPRESSION_LIFTED,
-            event=self.lift,
-            occur_time=when.time,
-            defaulted=when.defaulted,
-            clamped=when.clamped,
-            context=self.context,
-        )
-        return Decision((fact,))
+        return Decision((new_fact(SUPPRESSION_LIFTED, self.lift, when, self.context),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +113,7 @@ class ImportSuppression:
 def _added(
     suppression: SuppressionAdded, occur_time: int | None, context: EventContext | None, setting: Setting
 ) -> NewFact:
-    when = occurrence(occur_time, setting)
-    return NewFact(
-        topic=SUPPRESSION_ADDED,
-        event=suppression,
-        occur_time=when.time,
-        defaulted=when.defaulted,
-        clamped=when.clamped,
-        context=context,
-    )
+    return new_fact(SUPPRESSION_ADDED, suppression, occurrence(occur_time, setting), context)
 
 
 class Suppression(NamedTuple):
