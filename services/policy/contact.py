@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from ledger.domain.contact_policy import Published
 from ledger.domain.contact_policy_rules import unsourced
 from ledger.domain.decider import Step
 from ledger.domain.errors import Violation
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import PolicyState
+from ledger.domain.policy_versions import PolicyVersions, Published
 from ledger.domain.publishing import CONTACT, PublishContactPolicy, checked
 from ledger.domain.times import timestamp
 from ledger.domain.valuation_policy import BYTES_MAX
-from ledger.policy.valuation import unknown
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy
 from rapport.policy.v1 import contact_policies_pb2 as pb
-from services.policy.rpcs import Context, Rpcs, stands_at
+from services.policy.rpcs import Context, Rpcs, is_in_force, stands_at, version_asked
 from services.runtime.errors import SENT
 from services.runtime.validation import check, violations_of
 
@@ -64,12 +63,13 @@ class ContactPolicies(Rpcs):
         if request.built_in and request.version:
             check(request, Violation("version", "must be unset where `built_in` is true"))
         look = await self._look(request)
-        found = _found(request, look.state, look.view.occur_time)
+        state: PolicyState = look.state
+        found = version_asked(request, state.contact, CONTACT, look.view.occur_time)
         return pb.GetContactPolicyResponse(
             policy=found.policy,
             published_position=found.position,
             record_time=timestamp(found.record_time) if found.version else None,
-            in_force=_in_force(found, look.state, look.view.occur_time),
+            in_force=is_in_force(found, state.contact, look.view.occur_time),
             position=look.view.position,
         )
 
@@ -81,7 +81,7 @@ class ContactPolicies(Rpcs):
         """Return the versions of the contact policy, without what is in them."""
         look = await self._look(request)
         state: PolicyState = look.state
-        policies = [_summary(each, state, look.view.occur_time) for each in state.contact.versions]
+        policies = [_summary(each, state.contact, look.view.occur_time) for each in state.contact.versions]
         return pb.ListContactPoliciesResponse(policies=policies, position=look.view.position)
 
 
@@ -121,24 +121,13 @@ def _told(fault: Violation) -> pb.ContactPolicyFault:
     )
 
 
-def _found(request: pb.GetContactPolicyRequest, state: PolicyState, at: int) -> Published:
-    if not (request.version or request.built_in):
-        return state.contact.in_force(at)
-    found = state.contact.version(request.version)
-    if found is None:
-        raise unknown(CONTACT, request.version)
-    return found
-
-
-def _in_force(found: Published, state: PolicyState, at: int) -> bool:
-    return state.contact.in_force(at).version == found.version
-
-
-def _summary(found: Published, state: PolicyState, at: int) -> pb.ContactPolicySummary:
+def _summary(
+    found: Published[ContactPolicy], versions: PolicyVersions[ContactPolicy], at: int
+) -> pb.ContactPolicySummary:
     return pb.ContactPolicySummary(
         version=found.version,
         effective_from_time=timestamp(found.effective_from),
         published_position=found.position,
         record_time=timestamp(found.record_time),
-        in_force=_in_force(found, state, at),
+        in_force=is_in_force(found, versions, at),
     )

@@ -10,13 +10,13 @@ from ledger.domain.decider import Step
 from ledger.domain.errors import Violation
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import PolicyState
-from ledger.domain.relationship_policy import RELATIONSHIP, Published
+from ledger.domain.policy_versions import PolicyVersions, Published
+from ledger.domain.relationship_policy import RELATIONSHIP
 from ledger.domain.relationship_publishing import PublishRelationshipPolicy, checked
 from ledger.domain.times import timestamp
-from ledger.policy.valuation import unknown
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
 from rapport.policy.v1 import relationship_policies_pb2 as pb
-from services.policy.rpcs import Context, Rpcs, stands_at
+from services.policy.rpcs import Context, Rpcs, is_in_force, stands_at, version_asked
 from services.runtime.errors import SENT
 from services.runtime.validation import check, violations_of
 
@@ -62,12 +62,13 @@ class RelationshipPolicies(Rpcs):
         if request.built_in and request.version:
             check(request, Violation("version", "must be unset where `built_in` is true"))
         look = await self._look(request)
-        found = _found(request, look.state, look.view.occur_time)
+        state: PolicyState = look.state
+        found = version_asked(request, state.relationship, RELATIONSHIP, look.view.occur_time)
         return pb.GetRelationshipPolicyResponse(
             policy=found.policy,
             published_position=found.position,
             record_time=timestamp(found.record_time) if found.version else None,
-            in_force=_in_force(found, look.state, look.view.occur_time),
+            in_force=is_in_force(found, state.relationship, look.view.occur_time),
             position=look.view.position,
         )
 
@@ -79,7 +80,7 @@ class RelationshipPolicies(Rpcs):
         """Return the versions of the relationship policy, without what is in them."""
         look = await self._look(request)
         state: PolicyState = look.state
-        policies = [_summary(each, state, look.view.occur_time) for each in state.relationship.versions]
+        policies = [_summary(each, state.relationship, look.view.occur_time) for each in state.relationship.versions]
         return pb.ListRelationshipPoliciesResponse(policies=policies, position=look.view.position)
 
 
@@ -113,24 +114,13 @@ def _told(fault: Violation) -> pb.RelationshipPolicyFault:
     )
 
 
-def _found(request: pb.GetRelationshipPolicyRequest, state: PolicyState, at: int) -> Published:
-    if not (request.version or request.built_in):
-        return state.relationship.in_force(at)
-    found = state.relationship.version(request.version)
-    if found is None:
-        raise unknown(RELATIONSHIP, request.version)
-    return found
-
-
-def _in_force(found: Published, state: PolicyState, at: int) -> bool:
-    return state.relationship.in_force(at).version == found.version
-
-
-def _summary(found: Published, state: PolicyState, at: int) -> pb.RelationshipPolicySummary:
+def _summary(
+    found: Published[RelationshipPolicy], versions: PolicyVersions[RelationshipPolicy], at: int
+) -> pb.RelationshipPolicySummary:
     return pb.RelationshipPolicySummary(
         version=found.version,
         effective_from_time=timestamp(found.effective_from),
         published_position=found.position,
         record_time=timestamp(found.record_time),
-        in_force=_in_force(found, state, at),
+        in_force=is_in_force(found, versions, at),
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 
 from ledger.domain.decider import Step
 from ledger.domain.identifiers import policy_stream
 from ledger.domain.policy import PolicyState, noted_version
+from ledger.domain.policy_versions import PolicyVersions, Published
 from ledger.domain.times import END_OF_TIME
+from ledger.policy.valuation import unknown
 from ledger.requests import Receipt, Request
 from ledger.views import Look, View
+from rapport.events.v1.contact_policy_pb2 import ContactPolicy
+from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy
 from rapport.policy.v1 import contact_policies_pb2 as contacts
 from rapport.policy.v1 import policy_service_pb2 as pb
 from rapport.policy.v1 import relationship_policies_pb2 as relationships
@@ -49,6 +53,8 @@ Query = (
 )
 """Requests with a point of view."""
 
+P = TypeVar("P", ContactPolicy, RelationshipPolicy)
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -77,3 +83,27 @@ def stands_at(receipt: Receipt) -> int:
     """Return the version in the policy stream of the event that says what was asked, whether or not it is new."""
     (step,) = receipt.steps
     return step.places[0].version if step.places else noted_version(step.note)
+
+
+def version_asked(
+    request: contacts.GetContactPolicyRequest | relationships.GetRelationshipPolicyRequest,
+    versions: PolicyVersions[P],
+    policy_id: str,
+    at: int,
+) -> Published[P]:
+    """Return the version that a request names, or the one in force at a time, in microseconds, where it names none.
+
+    Raises:
+        Rejected: POLICY_UNKNOWN.
+    """
+    if not (request.version or request.built_in):
+        return versions.in_force(at)
+    found = versions.version(request.version)
+    if found is None:
+        raise unknown(policy_id, request.version)
+    return found
+
+
+def is_in_force(found: Published[P], versions: PolicyVersions[P], at: int) -> bool:
+    """Tell whether a version is the one in force at a time, in microseconds."""
+    return versions.in_force(at).version == found.version
