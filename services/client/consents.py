@@ -1,4 +1,4 @@
-"""Consents: given, refused, withdrawn, looked up, attested, loaded in bulk."""
+"""Consents: given, refused, withdrawn, looked up, loaded in bulk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rapport.consent.v1 import consent_acts_pb2 as act_messages
 from rapport.consent.v1 import consent_service_pb2 as messages
-from rapport.consent.v1 import receipt_pb2 as receipt_messages
 from services.client.calls import request_id_or_new
 from services.client.consent_acts import ConsentActs
 from services.client.ingest import IngestStream
@@ -145,35 +144,6 @@ class Consents(ConsentActs):
             organization_id=organization_id, customer_id=customer_id, as_of=as_of, min_position=min_position
         )
         return await self._calls.call(self._consents.GetConsentHistory, request, timeout_s)
-
-    async def issue_receipt(
-        self,
-        organization_id: str,
-        customer_id: str,
-        consent_position: int,
-        *,
-        min_position: int = 0,
-        timeout_s: float | None = None,
-    ) -> receipt_messages.IssueReceiptResponse:
-        """Return the receipt of a consent, a denial or an objection; the same act gives the same receipt for ever.
-
-        Raises:
-            RapportError: CONSENT_UNKNOWN, RELATIONSHIP_UNKNOWN, or what any call may meet.
-        """
-        request = receipt_messages.IssueReceiptRequest(
-            organization_id=organization_id,
-            customer_id=customer_id,
-            consent_position=consent_position,
-            min_position=min_position,
-        )
-        return await self._calls.call(self._consents.IssueReceipt, request, timeout_s)
-
-    async def verify_receipt(
-        self, receipt: bytes, *, timeout_s: float | None = None
-    ) -> receipt_messages.VerifyReceiptResponse:
-        """Return whether a receipt is what the log attests, and what holds now."""
-        request = receipt_messages.VerifyReceiptRequest(receipt=receipt)
-        return await self._calls.call(self._consents.VerifyReceipt, request, timeout_s)
 
     def ingest_consents(
         self, organization_id: str, *, window: int = 4, timeout_s: float | None = None
