@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import grpc
 from grpc import aio
@@ -14,13 +14,21 @@ from services.client.retry import Attempts, RetryPolicy, Throttle
 from services.client.targets import parse_targets, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from services.client.errors import RapportError
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Stub = TypeVar("Stub")
+
+
+class _Page(Protocol):
+    next_page_token: str
+    """Empty: it is the last."""
+
+
+Page = TypeVar("Page", bound=_Page)
 
 _CHANNEL_OPTIONS: Final = (
     # Ours know the reasons and keep the request_id; gRPC's own know neither.
@@ -104,6 +112,17 @@ class Calls:
             else:
                 attempts.succeeded()
                 return response
+
+    async def pages(
+        self, method: aio.UnaryUnaryMultiCallable[Any, Page], request: Any, timeout_s: float | None = None
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the pages that answer a request, fetching the next once it is wanted; raises as `call`."""
+        while True:
+            page = await self.call(method, request, timeout_s)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     async def wait_or_raise(self, error: RapportError, attempts: Attempts) -> None:
         """Wait until the next attempt may be made, or raise the error where there is none."""

@@ -114,13 +114,9 @@ class Relationships(Subject):
             order_by=order_by,
             page_size=page_size,
         )
-        while True:
-            page = await self._calls.call(self._relationships.ListRelationships, request, timeout_s)
+        async for page in self._calls.pages(self._relationships.ListRelationships, request, timeout_s):
             for relationship in page.relationships:
                 yield relationship
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def timeline(
         self,
@@ -144,13 +140,9 @@ class Relationships(Subject):
             min_position=min_position,
             page_size=page_size,
         )
-        while True:
-            page = await self._calls.call(self._relationships.ListTimeline, request, timeout_s)
+        async for page in self._calls.pages(self._relationships.ListTimeline, request, timeout_s):
             for entry in page.entries:
                 yield entry
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     @property
     def _relationships(self) -> RelationshipServiceStub:

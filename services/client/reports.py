@@ -135,13 +135,9 @@ class Reports(Subject):
         request = messages.GetConsistencyReportRequest(
             organization_id=organization_id, as_of=as_of, min_position=min_position, page_size=page_size
         )
-        while True:
-            page = await self._calls.call(self._reports.GetConsistencyReport, request, timeout_s)
+        async for page in self._calls.pages(self._reports.GetConsistencyReport, request, timeout_s):
             for each in page.relationships:
                 yield each
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def get_standing_report(
         self,
