@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
 from rapport.relationship.v1 import relationship_service_pb2 as messages
 from rapport.relationship.v1.balance_pb2 import Trailer
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
-from services.client.calls import Subject, ended_early, protocol_broken
-from services.client.errors import RapportError
-from services.client.frames import read_frames
+from services.client.calls import Subject, protocol_broken
+from services.client.frames import EXPLANATION_IDLE_S, explained, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from rapport.relationship.v1.balance_pb2 import Balance, Entry, ViewRef
     from rapport.relationship.v1.statement_pb2 import Statement
     from services.client.calls import Calls
-
-EXPLANATION_IDLE_S: Final = 60.0
-"""Seconds without any message after which an explanation is taken for broken; the first comes once all is checked."""
 
 
 class Explanation:
@@ -42,23 +38,13 @@ class Explanation:
         self.trailer: Trailer | None = None
         """The last part, once it came and was found to fit."""
 
-    async def __aiter__(self) -> AsyncIterator[messages.ExplainBalanceResponse]:
+    def __aiter__(self) -> AsyncIterator[messages.ExplainBalanceResponse]:
         """Yield the balance, the entries, exclusions, lots and drivers, and the trailer.
 
         Raises:
             RapportError: As `get_balance`; the stream breaks time and again, or what came does not add up.
         """
-        attempts = self._calls.attempts()
-        while self.trailer is None:
-            try:
-                async with aclosing(self._frames()) as frames:
-                    async for part in frames:
-                        attempts.succeeded()
-                        yield part
-                if self.trailer is None:
-                    raise ended_early("explanation")
-            except RapportError as error:
-                await self._calls.wait_or_raise(error, attempts)
+        return explained(self._calls, self._frames, lambda: self.trailer is not None)
 
     async def _frames(self) -> AsyncGenerator[messages.ExplainBalanceResponse, None]:
         """Open the stream once, after what came before, and yield the parts that are new."""
@@ -243,12 +229,8 @@ class Balances(Subject):
             time_zone=time_zone,
             page_size=page_size,
         )
-        while True:
-            page = await self._calls.call(self._balances.GetStatement, request, timeout_s)
+        async for page in self._calls.pages(self._balances.GetStatement, request, timeout_s):
             yield page.statement
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     @property
     def _balances(self) -> RelationshipServiceStub:

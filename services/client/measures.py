@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rapport.relationship.v1 import explaining_pb2 as messages
 from rapport.relationship.v1.relationship_service_pb2_grpc import RelationshipServiceStub
 from rapport.type.v1.levels_pb2 import VIEW_SCOPE_UNSPECIFIED, ViewScope
-from services.client.calls import Subject, ended_early, protocol_broken
-from services.client.errors import RapportError
-from services.client.frames import read_frames
+from services.client.calls import Subject, protocol_broken
+from services.client.frames import EXPLANATION_IDLE_S, explained, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from rapport.relationship.v1.measures_pb2 import Contribution
     from rapport.type.v1.as_of_pb2 import AsOf
     from services.client.calls import Calls
-
-EXPLANATION_IDLE_S: Final = 60.0
-"""Seconds without any message after which an explanation is taken for broken; the first comes once all is checked."""
 
 
 def under_policy(policy: RelationshipPolicy | int | None) -> messages.UnderPolicy | None:
@@ -59,23 +55,13 @@ class RelationshipExplanation:
         self.trailer: messages.ExplanationTrailer | None = None
         """The last part, once it came and was found to fit."""
 
-    async def __aiter__(self) -> AsyncIterator[messages.ExplainRelationshipResponse]:
+    def __aiter__(self) -> AsyncIterator[messages.ExplainRelationshipResponse]:
         """Yield the header, evidence by measure, each line of the strength with its shares, and the trailer.
 
         Raises:
             RapportError: As `get_relationship`; the stream breaks time and again, or what came does not add up.
         """
-        attempts = self._calls.attempts()
-        while self.trailer is None:
-            try:
-                async with aclosing(self._frames()) as frames:
-                    async for part in frames:
-                        attempts.succeeded()
-                        yield part
-                if self.trailer is None:
-                    raise ended_early("explanation")
-            except RapportError as error:
-                await self._calls.wait_or_raise(error, attempts)
+        return explained(self._calls, self._frames, lambda: self.trailer is not None)
 
     async def _frames(self) -> AsyncGenerator[messages.ExplainRelationshipResponse, None]:
         """Open the stream once, and yield the parts that are new."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -13,14 +12,15 @@ from rapport.audit.v1 import recorded_event_pb2 as recorded
 from rapport.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from services.client.calls import Subject, ended_early
 from services.client.errors import RapportError
-from services.client.frames import read_frames
+from services.client.frames import Endless, read_frames
 from services.client.values import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
     from datetime import datetime
 
     from google.protobuf.timestamp_pb2 import Timestamp
+    from grpc import aio
 
     from rapport.audit.v1.recorded_event_pb2 import RecordedEvent
     from services.client.calls import Calls
@@ -98,7 +98,7 @@ class EventReader:
         return request
 
 
-class Subscription:
+class Subscription(Endless[messages.SubscribeResponse]):
     """A subscription: iterate over it for the events, now and as they commit, for as long as you like.
 
     It begins again after the last position whenever the stream breaks or the server closes it, for ever: a server that
@@ -106,7 +106,7 @@ class Subscription:
     """
 
     def __init__(self, calls: Calls, request: messages.SubscribeRequest) -> None:
-        self._calls = calls
+        super().__init__(calls, "subscription", 3.0 * request.heartbeat.seconds + 5.0)
         self._request = request
         self.position = request.after_position
         """The last position handed out, or passed because nothing there matched. Resume after it."""
@@ -128,38 +128,13 @@ class Subscription:
                         self.position = event.position
                         yield event
 
-    async def frames(self) -> AsyncGenerator[messages.SubscribeResponse, None]:
-        """Yield every frame, signs of life included, for programs that act on silence as well.
+    def _open(self) -> aio.UnaryStreamCall[Any, messages.SubscribeResponse]:
+        return self._calls.stub(AuditServiceStub).Subscribe(self._request)
 
-        Raises:
-            RapportError: As when iterating over the events.
-        """
-        attempts = self._calls.attempts()
-        idle_timeout_s = 3.0 * self._request.heartbeat.seconds + 5.0
-        while True:
-            closing: messages.Closing | None = None
-            try:
-                call = self._calls.stub(AuditServiceStub).Subscribe(self._request)
-                async with aclosing(read_frames(call, idle_timeout_s)) as frames:
-                    async for frame in frames:
-                        attempts.succeeded()
-                        yield frame
-                        self._note(frame)
-                        closing = frame.closing if frame.HasField("closing") else None
-                if closing is None:
-                    raise ended_early("subscription")
-                pause_s = closing.retry_after.seconds + closing.retry_after.nanos / 1e9
-            except RapportError as error:
-                if not error.retryable:
-                    raise
-                # For ever: nobody can call back a subscription that was given up, so the count only spaces attempts.
-                pause_s = attempts.endless_delay_s(error)
-                self._calls.tell(error, pause_s)
-            self.caught_up = False
-            await asyncio.sleep(pause_s)
+    def _before(self, frame: messages.SubscribeResponse) -> Duration | None:
+        return frame.closing.retry_after if frame.HasField("closing") else None
 
     def _note(self, frame: messages.SubscribeResponse) -> None:
-        """Move on past a frame that was handed out."""
         match frame.WhichOneof("frame"):
             case "batch":
                 self._pass(frame.batch.events[-1].position)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rapport.change.v1 import change_service_pb2 as messages
 from rapport.change.v1.change_service_pb2_grpc import ChangeServiceStub
-from services.client.calls import ended_early
-from services.client.errors import RapportError
-from services.client.frames import read_frames
+from services.client.frames import Endless
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
+
+    from google.protobuf.duration_pb2 import Duration
+    from grpc import aio
 
     from rapport.change.v1.change_pb2 import RelationshipChange
     from services.client.calls import Calls
@@ -22,7 +22,7 @@ IDLE_TIMEOUT_S: Final = 35.0
 """Seconds without any frame after which a watch is taken for broken; the server sends a heartbeat every 10."""
 
 
-class Watch:
+class Watch(Endless[messages.WatchRelationshipsResponse]):
     """A watch: iterate over it for the changes, now and as they are found, for as long as you like.
 
     It begins again after the last number whenever the stream breaks or the server closes it, for ever: a server that is
@@ -31,7 +31,7 @@ class Watch:
     """
 
     def __init__(self, calls: Calls, request: messages.WatchRelationshipsRequest) -> None:
-        self._calls = calls
+        super().__init__(calls, "watch", IDLE_TIMEOUT_S)
         self._request = request
         self.number = request.after_number
         """The last number handed out, or passed because nothing there was wanted. Resume after it."""
@@ -53,38 +53,14 @@ class Watch:
                         self._pass(change.number)
                         yield change
 
-    async def frames(self) -> AsyncGenerator[messages.WatchRelationshipsResponse, None]:
-        """Yield every frame, signs of life included, for programs that act on silence as well.
+    def _open(self) -> aio.UnaryStreamCall[Any, messages.WatchRelationshipsResponse]:
+        return self._calls.stub(ChangeServiceStub).WatchRelationships(self._request)
 
-        Raises:
-            RapportError: As when iterating over the changes.
-        """
-        attempts = self._calls.attempts()
-        while True:
-            closing: messages.WatchClosing | None = None
-            try:
-                call = self._calls.stub(ChangeServiceStub).WatchRelationships(self._request)
-                async with aclosing(read_frames(call, IDLE_TIMEOUT_S)) as frames:
-                    async for frame in frames:
-                        attempts.succeeded()
-                        self._keep(frame.checkpoint)
-                        yield frame
-                        self._note(frame)
-                        closing = frame.closing if frame.HasField("closing") else None
-                if closing is None:
-                    raise ended_early("watch")
-                pause_s = closing.retry_after.seconds + closing.retry_after.nanos / 1e9
-            except RapportError as error:
-                if not error.retryable:
-                    raise
-                # For ever: nobody can call back a watch that was given up, so the count only spaces attempts.
-                pause_s = attempts.endless_delay_s(error)
-                self._calls.tell(error, pause_s)
-            self.caught_up = False
-            await asyncio.sleep(pause_s)
+    def _before(self, frame: messages.WatchRelationshipsResponse) -> Duration | None:
+        self._keep(frame.checkpoint)
+        return frame.closing.retry_after if frame.HasField("closing") else None
 
     def _note(self, frame: messages.WatchRelationshipsResponse) -> None:
-        """Move on past a frame that was handed out."""
         match frame.WhichOneof("frame"):
             case "batch":
                 self._pass(frame.batch.changes[-1].number)
