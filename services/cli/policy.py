@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION, Category, Party
 from rapport.events.v1.policy_pb2 import AssetKind
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, Side, ValuationMethod, ValuationPolicy, ValuationRule
 from services.cli import exits, policy_contact, policy_persona, policy_registries, policy_relationship, policy_types
-from services.cli.arguments import Commands, Parser, add_common, add_view, client_of, count, view_of
+from services.cli.arguments import Commands, add_view, client_of, count, view_of
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
-from services.cli.policy_file import PolicyFile, per_whole_unit, read_policy, units_of_account
+from services.cli.policy_file import per_whole_unit, read_policy, units_of_account
+from services.cli.publishing import add_command, add_file, tell_found, told_faults
 from services.client import Client, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rapport.policy.v1.policy_service_pb2 import PolicyFault, PublishedValuationPolicy, RegisteredAsset
+    from rapport.policy.v1.policy_service_pb2 import PublishedValuationPolicy, RegisteredAsset
 
 _COLUMNS: Final = (
     ("CUSTOMER GIVES", PARTY_CUSTOMER, SIDE_GIVE),
@@ -34,13 +34,15 @@ def add(commands: Commands) -> None:
     kinds = nouns.add_subparsers(metavar="KIND", required=True)
     valuation = kinds.add_parser("valuation", help="valuation policies: what exchanges are worth, and to whom")
     verbs = valuation.add_subparsers(metavar="COMMAND", required=True)
-    _add_file(verbs, "publish", "publish the policy in a file").set_defaults(run=run_publish)
-    _add_file(verbs, "check", "say what publishing a file would say, and publish nothing").set_defaults(run=run_check)
-    listing = _add_command(verbs, "list", "list versions of policies")
+    page = "docs/concepts/valuation-policy.md"
+    add_file(verbs, "publish", "publish the policy in a file", page).set_defaults(run=run_publish)
+    check = add_file(verbs, "check", "say what publishing a file would say, and publish nothing", page)
+    check.set_defaults(run=run_check)
+    listing = add_command(verbs, "list", "list versions of policies")
     listing.add_argument("policy", metavar="POLICY_ID", nargs="?", default="", help="only versions of this one")
     add_view(listing)
     listing.set_defaults(run=run_list)
-    show = _add_command(verbs, "show", "show a version with its rules")
+    show = add_command(verbs, "show", "show a version with its rules")
     show.add_argument("policy", metavar="POLICY_ID", nargs="?", default="", help="default: the one published first")
     show.add_argument("--version", metavar="N", type=count, default=0, help="default: the one in force")
     add_view(show)
@@ -52,23 +54,10 @@ def add(commands: Commands) -> None:
     policy_persona.add(kinds)
 
 
-def _add_command(verbs: Commands, name: str, text: str) -> Parser:
-    command: Parser = verbs.add_parser(name, help=text)
-    command.add_argument("organization", metavar="ORGANIZATION", help="company side")
-    add_common(command)
-    return command
-
-
-def _add_file(verbs: Commands, name: str, text: str) -> Parser:
-    command = _add_command(verbs, name, text)
-    command.add_argument("file", metavar="FILE.toml", type=Path, help="see docs/concepts/valuation-policy.md")
-    return command
-
-
 async def run_publish(arguments: Namespace) -> int:
     """Publish the policy in a file; print what is in force now."""
     file = read_policy(arguments.file)
-    if _told_faults(file):
+    if told_faults(file):
         return exits.USAGE
     async with client_of(arguments) as client:
         try:
@@ -78,7 +67,7 @@ async def run_publish(arguments: Namespace) -> int:
             checked = await client.check_valuation_policy(arguments.organization, file.policy)
             if not checked.faults:
                 raise
-            _tell(file, checked.faults)
+            tell_found(file, checked.faults)
             warn(f"{file.name} is not published: {refusal}")
             return exits.REFUSED
         listed = await client.list_valuation_policies(
@@ -96,7 +85,7 @@ async def run_publish(arguments: Namespace) -> int:
 async def run_check(arguments: Namespace) -> int:
     """Print what publishing the policy in a file would say, and which registered assets it values."""
     file = read_policy(arguments.file)
-    if _told_faults(file):
+    if told_faults(file):
         return exits.USAGE
     async with client_of(arguments) as client:
         answer = await client.check_valuation_policy(arguments.organization, file.policy)
@@ -105,7 +94,7 @@ async def run_check(arguments: Namespace) -> int:
     if arguments.json:
         print_json(answer)
     else:
-        _tell(file, answer.faults)
+        tell_found(file, answer.faults)
         if not answer.faults:
             stands = any(each.policy.digest == answer.policy.digest for each in published.policies)
             how = "is published already" if stands else "would be published"
@@ -174,19 +163,6 @@ async def _default_policy(client: Client, organization: str) -> str:
         if each.is_default:
             return each.policy.policy_id
     raise exits.UsageFault(f"{organization} has published no valuation policy; `rapport policy valuation publish` does")
-
-
-def _told_faults(file: PolicyFile) -> bool:
-    """Tell every fault of a file, if there are any."""
-    for fault in file.faults:
-        warn(file.told(fault))
-    return bool(file.faults)
-
-
-def _tell(file: PolicyFile, faults: Iterable[PolicyFault]) -> None:
-    for each in faults:
-        reason = "" if each.reason == "REQUEST_INVALID" else f" [{each.reason}]"
-        warn(file.told(file.fault_of(each.field, each.description)) + reason)
 
 
 def _version_pairs(published: PublishedValuationPolicy) -> list[tuple[str, object]]:

@@ -11,8 +11,8 @@ from services.cli import exits
 from services.cli.arguments import Commands, add_view, client_of, count, view_of
 from services.cli.contact_policy_file import read_message
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
-from services.cli.policy_contact import add_command, add_file, told_faults
 from services.cli.policy_registries import published, refused
+from services.cli.publishing import add_command, add_file, told_faults
 from services.client import Refused
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add(kinds: Commands) -> None:
     """Add the commands below `rapport policy`."""
     personae = kinds.add_parser("persona", help="personae: who they are for is derived, and functions approve them")
     verbs = personae.add_subparsers(metavar="COMMAND", required=True)
-    page = "see docs/concepts/relationship-types.md"
+    page = "docs/concepts/relationship-types.md"
     define = add_file(verbs, "define", "define a version, which nobody has approved yet", page)
     define.set_defaults(run=run_define)
     approve = add_command(verbs, "approve", "approve a version for a function")

@@ -12,7 +12,7 @@ from services.cli import exits
 from services.cli.arguments import Commands, add_view, client_of, count, view_of
 from services.cli.contact_policy_file import MessageFile, read_message
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
-from services.cli.policy_contact import add_command, add_file, told_faults
+from services.cli.publishing import add_command, add_file, told_faults
 from services.client import Refused
 
 if TYPE_CHECKING:

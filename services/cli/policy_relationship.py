@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -12,16 +12,12 @@ from google.protobuf.message import Message
 from rapport.events.v1.interaction_pb2 import Channel, InteractionKind
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, TypeRule
 from services.cli import exits
-from services.cli.arguments import Commands, add_view, client_of, count, view_of
-from services.cli.contact_policy_file import MessageFile, read_message
-from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, warn
-from services.cli.policy_contact import add_command, add_file, told_faults
+from services.cli.arguments import Commands, client_of, view_of
+from services.cli.contact_policy_file import read_message
+from services.cli.output import Rows, enum_cell, print_json, print_pairs, warn
+from services.cli.policy_versions import add_versions, print_faultless, print_published, print_versions, version_pairs
+from services.cli.publishing import tell_found, told_faults
 from services.client import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from rapport.policy.v1.relationship_policies_pb2 import RelationshipPolicyFault
 
 _ABOVE = frozenset({"version", "effective_from_time"})
 """Fields that are told before the numbers."""
@@ -31,19 +27,8 @@ def add(kinds: Commands) -> None:
     """Add the commands below `rapport policy`."""
     policies = kinds.add_parser("relationship", help="relationship policies: how relationships are measured")
     verbs = policies.add_subparsers(metavar="COMMAND", required=True)
-    page = "see docs/concepts/relationship-policy.md"
-    add_file(verbs, "publish", "publish the policy in a file", page).set_defaults(run=run_publish)
-    check = add_file(verbs, "check", "say what publishing a file would say, and publish nothing", page)
-    check.set_defaults(run=run_check)
-    listing = add_command(verbs, "list", "list the versions")
-    add_view(listing)
-    listing.set_defaults(run=run_list)
-    show = add_command(verbs, "show", "show a version with every number")
-    which = show.add_mutually_exclusive_group()
-    which.add_argument("--version", metavar="N", type=count, default=0, help="default: the one in force")
-    which.add_argument("--built-in", action="store_true", help="the one that counts until one is published")
-    add_view(show)
-    show.set_defaults(run=run_show)
+    page = "docs/concepts/relationship-policy.md"
+    add_versions(verbs, page, "every number", run_publish, run_check, run_list, run_show)
 
 
 async def run_publish(arguments: Namespace) -> int:
@@ -59,23 +44,14 @@ async def run_publish(arguments: Namespace) -> int:
             checked = await client.check_relationship_policy(arguments.organization, file.message)
             if not checked.faults:
                 raise
-            _tell(file, checked.faults)
+            tell_found(file, checked.faults)
             warn(f"{file.name} is not published: {refusal}")
             return exits.REFUSED
         listed = await client.list_relationship_policies(arguments.organization, min_position=answer.position)
     if arguments.json:
         print_json(answer)
         return exits.OK
-    (found,) = [each for each in listed.policies if each.version == answer.version]
-    in_force = next((f"version {each.version}" for each in listed.policies if each.in_force), "the built-in policy")
-    print_pairs(
-        [
-            ("version", answer.version),
-            ("counts from", time_cell(found.effective_from_time)),
-            ("published", f"{time_cell(answer.record_time)} at position {found.published_position}"),
-            ("in force now", in_force),
-        ]
-    )
+    print_published(answer, listed.policies)
     return exits.OK
 
 
@@ -90,11 +66,9 @@ async def run_check(arguments: Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return exits.REFUSED if answer.faults else exits.OK
-    _tell(file, answer.faults)
+    tell_found(file, answer.faults)
     if not answer.faults:
-        version = answer.filled.version
-        stands = any(each.version == version for each in listed.policies)
-        print(f"{file.name} {'is published already' if stands else 'would be published'} as version {version}")
+        print_faultless(file.name, answer.filled.version, listed.policies)
     return exits.REFUSED if answer.faults else exits.OK
 
 
@@ -105,11 +79,7 @@ async def run_list(arguments: Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return exits.OK
-    rows = Rows("VERSION", "FROM", "IN FORCE", "PUBLISHED", "POSITION")
-    for each in answer.policies:
-        begins, published = time_cell(each.effective_from_time), time_cell(each.record_time)
-        rows.add(each.version, begins, "yes" if each.in_force else "", published, each.published_position)
-    rows.end()
+    print_versions(answer.policies)
     return exits.OK
 
 
@@ -122,18 +92,8 @@ async def run_show(arguments: Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return exits.OK
-    policy = answer.policy
-    published = f"{time_cell(answer.record_time)} at position {answer.published_position}"
-    print_pairs(
-        [
-            ("version", policy.version or "0, built in"),
-            ("counts from", time_cell(policy.effective_from_time)),
-            ("published", published if policy.version else ""),
-            ("in force", "yes" if answer.in_force else "no"),
-            *_numbers(policy),
-        ]
-    )
-    _print_tables(policy)
+    print_pairs([*version_pairs(answer), *_numbers(answer.policy)])
+    _print_tables(answer.policy)
     return exits.OK
 
 
@@ -183,9 +143,3 @@ def _one(field: FieldDescriptor, value: Any) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     return enum_cell(field.enum_type, value) if field.enum_type is not None else value
-
-
-def _tell(file: MessageFile[Any], faults: Iterable[RelationshipPolicyFault]) -> None:
-    for each in faults:
-        reason = "" if each.reason == "REQUEST_INVALID" else f" [{each.reason}]"
-        warn(file.told(file.fault_of(each.field, each.description)) + reason)

@@ -10,8 +10,8 @@ from services.cli import exits
 from services.cli.arguments import Commands, add_view, client_of, view_of
 from services.cli.contact_policy_file import read_message
 from services.cli.output import Rows, enum_cell, print_json, print_pairs
-from services.cli.policy_contact import add_command, add_file, told_faults
 from services.cli.policy_registries import published, refused
+from services.cli.publishing import add_command, add_file, told_faults
 from services.client import Refused
 
 
@@ -19,7 +19,7 @@ def add(kinds: Commands) -> None:
     """Add the commands below `rapport policy`."""
     types = kinds.add_parser("types", help="types of relationship: shipped ones, and an organization's own")
     verbs = types.add_subparsers(metavar="COMMAND", required=True)
-    publish = add_file(verbs, "publish", "publish the types in a file", "see docs/concepts/relationship-types.md")
+    publish = add_file(verbs, "publish", "publish the types in a file", "docs/concepts/relationship-types.md")
     publish.set_defaults(run=run_publish)
     add_list(verbs, "list", "list the types")
 
