@@ -12,9 +12,9 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
-from ledger.change.checkpoint import NOTHING, checkpoint
 from ledger.change.table import Progress, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
+from ledger.log.checkpoint import NOTHING, checkpoint
 from ledger.projections.database import Database, Session
 
 __all__ = ["POLL_S", "Changes", "Last", "Next", "Page", "StoredChange", "last_of"]
@@ -40,7 +40,7 @@ class Last(NamedTuple):
     past: int
     """Of which past the numbers are: in another one they name other changes (`Progress.past`)."""
     checkpoint: str
-    """What the log was up to the position (`checkpoint.py`)."""
+    """What the log was up to the position (`log/checkpoint.py`)."""
 
 
 class Next(NamedTuple):

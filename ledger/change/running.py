@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.change import table
-from ledger.change.checkpoint import leaf_of
 from ledger.change.finding import EVENTS_MAX, TIMERS_MAX, Finder
 from ledger.change.kept import KeptInTables
 from ledger.change.marks import Marks, believed
@@ -24,6 +23,7 @@ from ledger.change.table import Dues, Progress, ProgressMoved, StoredChange
 from ledger.change.verifying import Verification
 from ledger.domain.errors import Rejected, StoreClosed
 from ledger.domain.times import MICROSECONDS
+from ledger.log.checkpoint import checkpoint, holds, leaf_of
 from ledger.log.following import Follower
 from ledger.log.store import Store
 from ledger.projections.database import Database, Lock
@@ -294,10 +294,9 @@ class Runner:
 
     def _is_of_this_past(self, progress: Progress) -> bool:
         """Tell whether the last event looked at is still the one of its position: then it stands on the same events."""
-        if not progress.position:
-            return True
-        row = self._store.get(progress.position)
-        return row is not None and progress.leaf in ("", leaf_of(row))
+        if not progress.leaf:
+            return progress.position <= self._head
+        return holds(self._store, checkpoint(progress.position, progress.leaf))
 
     def _find(self) -> None:
         found = self._finder.find(self.progress, self._head, self._events_max, self._timers_max)

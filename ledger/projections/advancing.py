@@ -8,6 +8,7 @@ organization is changed a portion at a time, in the same transaction.
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol, Self, runtime_checkable
 
+from ledger.log.checkpoint import NOTHING, checkpoint_at
 from ledger.log.reading import pages
 from ledger.log.store import Store
 from ledger.projections.database import BUILDING, Database, Generation, KeptRows
@@ -69,12 +70,13 @@ def advance(
     if to <= generation.position:
         return generation
     folding = projection.begin(store, KeptRows(database, generation))
+    seen = NOTHING
     for page in pages(store, generation.position, to):
         folding.fold(page)
-        if folding.size >= BATCH_RELATIONSHIPS:
-            to = page[-1].position
+        if page[-1].position == to or folding.size >= BATCH_RELATIONSHIPS:
+            to, seen = page[-1].position, checkpoint_at(page[-1])
             break
-    return database.apply(projection, generation, to, folding.changes(store, to))
+    return database.apply(projection, generation, to, folding.changes(store, to), seen)
 
 
 def fill(
@@ -102,4 +104,5 @@ def fill(
         database.apply(projection, generation, 0, Changes(rows=portion.rows))
         events += portion.events
         on_events(events)
-    return database.apply(projection, generation, to, Changes())
+    last = store.get(to)
+    return database.apply(projection, generation, to, Changes(), NOTHING if last is None else checkpoint_at(last))

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from ledger.domain.amounts import INT64_MAX
+from ledger.log.checkpoint import NOTHING
 from ledger.projections.tables import OWNER, Changes, Column, Merge, Owner, Projection, Row, Rows, Table
 from ledger.testing.fault_points import reach
 
@@ -29,9 +30,13 @@ REGISTER: Final = """
     CREATE TABLE IF NOT EXISTS projections (
         name text NOT NULL, number bigint NOT NULL, fold_version bigint NOT NULL, log_id text NOT NULL,
         position bigint NOT NULL, ready_position bigint NOT NULL, built_time bigint NOT NULL, state text NOT NULL,
-        tables text NOT NULL, PRIMARY KEY (name, number)
+        tables text NOT NULL, checkpoint text NOT NULL DEFAULT '', PRIMARY KEY (name, number)
     )"""
-_GENERATION: Final = "name, number, fold_version, log_id, position, ready_position, built_time, state, tables"
+ADD_CHECKPOINT: Final = "ALTER TABLE projections ADD COLUMN checkpoint text NOT NULL DEFAULT ''"
+"""For a register of an earlier release, which has no such column."""
+_GENERATION: Final = (
+    "name, number, fold_version, log_id, position, ready_position, built_time, state, tables, checkpoint"
+)
 _THIS: Final = "name = ? AND number = ?"
 _OWNERS: Final = 500
 """Owners that one statement asks for, at most."""
@@ -54,6 +59,8 @@ class Generation(NamedTuple):
     state: str
     table_names: str
     """Of the tables, without number, parted by spaces: so that code which knows no such table can drop it."""
+    checkpoint: str = NOTHING
+    """What the log was at `position`, or at an earlier one (`log/checkpoint.py`)."""
 
     def table(self, name: str) -> str:
         """Return what a table is called in this generation."""
@@ -148,15 +155,19 @@ class Database(ABC):
                 projection.name, last + 1, projection.fold_version, log_id, 0, ready_position, built_time,
                 LIVE if live else BUILDING, " ".join(table.name for table in projection.tables),
             )  # fmt: skip
-            session.change(f"INSERT INTO projections ({_GENERATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", generation)
+            session.change(f"INSERT INTO projections ({_GENERATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", generation)
             for table in projection.tables:
                 session.change(self._create_table(generation.table(table.name), table))
                 if live:
                     self._create_indexes(session, generation, table)
         return generation
 
-    def apply(self, projection: Projection, generation: Generation, to: int, changes: Changes) -> Generation:
+    def apply(
+        self, projection: Projection, generation: Generation, to: int, changes: Changes, checkpoint: str = NOTHING
+    ) -> Generation:
         """Make the changes of the events up to `to`, and move the checkpoint there; return what is now.
+
+        `checkpoint`: what the log was there.
 
         Raises:
             CheckpointMoved: it is not at `generation.position` any more. Nothing was changed.
@@ -164,8 +175,9 @@ class Database(ABC):
         with self.writing() as session:
             # First, so that whoever comes second waits here, and then changes nothing.
             moved = session.change(
-                f"UPDATE projections SET position = ? WHERE {_THIS} AND position = ? AND state <> 'dropped'",
-                (to, generation.name, generation.number, generation.position),
+                f"UPDATE projections SET position = ?, checkpoint = ?"
+                f" WHERE {_THIS} AND position = ? AND state <> 'dropped'",
+                (to, checkpoint, generation.name, generation.number, generation.position),
             )
             if moved != 1:
                 raise CheckpointMoved
@@ -178,7 +190,7 @@ class Database(ABC):
                 self._merge_all(session, projection, generation, rows)
             reach("projection.before_commit")
         reach("projection.after_commit")
-        return generation._replace(position=to)
+        return generation._replace(position=to, checkpoint=checkpoint)
 
     def index(self, projection: Projection, generation: Generation) -> None:
         """Make the indexes of a generation that was filled without them."""

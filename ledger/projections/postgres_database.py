@@ -19,6 +19,7 @@ from psycopg.errors import UndefinedTable
 
 from ledger.domain.errors import StoreClosed, StoreFailed
 from ledger.projections.database import (
+    ADD_CHECKPOINT,
     REGISTER,
     Database,
     Generation,
@@ -44,6 +45,9 @@ _SETTINGS: Final = {
     "enable_seqscan": "off",
     "jit": "off",
 }
+_HAS_CHECKPOINT: Final = """
+    SELECT 1 FROM information_schema.columns
+    WHERE table_schema = ? AND table_name = 'projections' AND column_name = 'checkpoint'"""
 _PAGE_ROWS: Final = 1_000
 _IDLE_SESSIONS_MAX: Final = 4
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -71,6 +75,8 @@ class PostgresDatabase(Database):
             if not session.rows("SELECT 1 FROM pg_namespace WHERE nspname = ?", (SCHEMA,)):
                 session.change(f"CREATE SCHEMA {SCHEMA}")
             session.change(REGISTER)
+            if not session.rows(_HAS_CHECKPOINT, (SCHEMA,)):
+                session.change(ADD_CHECKPOINT)
 
     def read(self, projection: Projection, ask: Callable[[Query], T]) -> T | None:
         """Return what `ask` finds out; asked again where a swap took the tables away meanwhile."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from ledger.domain.errors import Rejected, StoreClosed
+from ledger.log.checkpoint import holds
 from ledger.log.following import Follower
 from ledger.log.store import Store
 from ledger.projections.advancing import BATCH_EVENTS, advance, afresh, fill
@@ -254,8 +255,7 @@ class Projector:
         # Read after them: another process may have folded beyond the head that was read before.
         self._head = self._store.head().position
         for generation in generations:
-            # A log that ends before its projection does was put back from a copy.
-            if generation.log_id != self._log_id or generation.position > self._head or self._is_half(generation):
+            if self._is_of_another_past(generation) or self._is_half(generation):
                 self._database.drop(generation)
         live = self._database.live(self.projection)
         if live is None:
@@ -264,6 +264,11 @@ class Projector:
             )
         self._drop_leftovers(live)
         return live
+
+    def _is_of_another_past(self, generation: Generation) -> bool:
+        """Tell whether it is of another log, or of one that was put back from a copy since."""
+        beyond = generation.log_id != self._log_id or generation.position > self._head
+        return beyond or not holds(self._store, generation.checkpoint)
 
     def _is_half(self, generation: Generation) -> bool:
         """Tell whether it was to be filled, and that did not end: it may have rows, which are no beginning."""

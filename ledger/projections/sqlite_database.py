@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from ledger.domain.errors import StoreClosed, StoreFailed
 from ledger.projections.database import (
+    ADD_CHECKPOINT,
     REGISTER,
     Database,
     Generation,
@@ -37,6 +38,7 @@ from ledger.projections.database import (
 )
 from ledger.projections.tables import Merge, Table
 
+_HAS_CHECKPOINT: Final = "SELECT 1 FROM pragma_table_info('projections') WHERE name = 'checkpoint'"
 _TIMEOUT_S: Final = 30.0
 """How long one who writes waits for another."""
 _WAL_BYTES_MAX: Final = 2 * 1024 * 1024
@@ -69,6 +71,8 @@ class SqliteDatabase(Database):
             with self._lock:
                 self._writer = self._connect("rwc")
                 self._writer.execute(REGISTER)
+                if not self._writer.execute(_HAS_CHECKPOINT).fetchone():
+                    self._writer.execute(ADD_CHECKPOINT)
         except (OSError, sqlite3.Error) as error:
             self._lock.close()
             raise StoreFailed(

@@ -14,9 +14,9 @@ from contextlib import suppress
 from itertools import chain
 from typing import Final, NamedTuple
 
-from ledger.change.checkpoint import NOTHING
 from ledger.change.reading import Changes, Last, Next, StoredChange
 from ledger.domain.errors import StoreClosed, StoreFailed
+from ledger.log.checkpoint import NOTHING
 
 QUEUE_MAX: Final = 1_000
 """Changes that wait for one watcher."""

@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 
-from ledger.change.checkpoint import NOTHING, prove
 from ledger.change.reading import Changes, Page, StoredChange
 from ledger.domain.errors import Rejected
 from ledger.domain.times import timestamp
 from ledger.ledger import Ledger
+from ledger.log.checkpoint import NOTHING, holds, position_of
 from rapport.change.v1 import change_service_pb2 as pb
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from services.relationship.change_tail import ChangeTail, Selection, Watcher
@@ -227,7 +227,14 @@ async def proven_position(ledger: Ledger, request: pb.WatchRelationshipsRequest 
     """
     if not request.after_number or request.checkpoint == NOTHING:
         return 0  # Number 0 is the same in every past.
-    return await ledger.follower.reads(prove, ledger.store, request.checkpoint)
+    position = position_of(request.checkpoint)
+    if not await ledger.follower.reads(holds, ledger.store, request.checkpoint):
+        raise Rejected(
+            reasons.ERROR_REASON_CHANGES_BEGUN_ANEW,
+            "the log was put back and has another past than when the number was told; start over after number 0",
+            position=position,
+        )
+    return position
 
 
 def batch(changes: Sequence[StoredChange], checkpoint: str) -> bytes:

@@ -63,6 +63,7 @@ def test_what_is_filled_is_what_batches_make(
     filled = fill(Programmes(), database, store, new(database, to, live=False), to, told.append)
 
     assert to == filled.position
+    assert batched.checkpoint == filled.checkpoint != ""
     assert rows_of(database, batched) == rows_of(database, filled)
     assert told == sorted(told)
     assert (len(told) > 2) == (portion_rows < 10_000)
