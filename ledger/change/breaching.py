@@ -9,8 +9,9 @@ from ledger.measure.measured import Measured
 from rapport.change.v1 import change_pb2 as pb
 from rapport.type.v1 import levels_pb2
 
+_TRUST: Final = "trust"
 _KINDS: Final = {
-    levels_pb2.STRENGTH_COMPONENT_TRUST_FRACTURED: ("trust", pb.CHANGE_KIND_TRUST_FRACTURED),
+    levels_pb2.STRENGTH_COMPONENT_TRUST_FRACTURED: (_TRUST, pb.CHANGE_KIND_TRUST_FRACTURED),
     levels_pb2.STRENGTH_COMPONENT_PREFERENCE_DISHONOURED: ("contact", pb.CHANGE_KIND_PREFERENCE_DISHONOURED),
 }
 _MEMO: Final = "breaches told"
@@ -25,13 +26,30 @@ def breaching(look: Look) -> Iterator[Draft]:
     if last == now and "promises" not in m.record.state.parts:
         return
     found = penalties.breaches(m, last.seen if last is not None and last.announced == now.announced else None)
-    known = set(told) if found else ()
+    known = {*told, *_broken_on(look, found)} if found or told else ()
     for event in found:
         measure, kind = _told_as(event)
         if measure not in known:
             told.append(measure)
             yield Draft(kind, measure, "", "", look.cause)
     m.record.memo[_MEMO] = now._replace(announced=len(told))
+
+
+def _broken_on(look: Look, found: list[penalties.PenaltyEvent]) -> list[str]:
+    """Return the measures of promises on topics on which trust is broken, and was said to be; forget other topics.
+
+    What breaks it is the second breach on a topic. Which one that is may change with what comes late, and that breaks
+    nothing anew; once there are fewer breaches, the next one does.
+    """
+    told, state = look.levels.told, look.measured.record.state
+    if not told or "promises" not in state.parts:
+        return []
+    topics = {f"{_TRUST}:{promise.position}": promise.message.topic for promise in state.promises.all()}
+    measures = {_told_as(event)[0] for event in found}
+    broken = {topics[measure] for measure in measures if measure in topics}
+    said = {topics[measure] for measure in told if measure in topics}
+    told[:] = [measure for measure in told if measure not in topics or topics[measure] in broken]
+    return [measure for measure in measures if topics.get(measure) in said]
 
 
 class _Told(NamedTuple):

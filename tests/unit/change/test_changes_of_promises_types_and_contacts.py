@@ -71,6 +71,28 @@ def test_the_second_breach_of_one_topic_fractures_trust() -> None:
     assert times(history.one("trust_fractured"))[0] == at("2026-05-10")
 
 
+def test_trust_in_a_topic_is_not_broken_anew_by_hearing_that_a_promise_was_kept() -> None:
+    history = promise("2026-05-01", "2026-05-01", "2026-05-01")
+    history.mark("2026-05-20")
+    history.add(kept(), "2026-05-07", recorded="2026-05-21")
+    history.mark("2026-06-01")
+
+    assert history.names(*PROMISES) == [*["promise_broken"] * 3, "trust_fractured", "promise_kept"]
+
+
+def test_trust_in_a_topic_is_broken_anew_once_fewer_breaches_were_left() -> None:
+    history = promise("2026-05-01", "2026-05-02")
+    history.mark("2026-05-20")
+    history.add(kept(1), "2026-05-07", recorded="2026-05-21")
+    history.add(promised("late", "news"), "2026-05-22")
+    history.add(identity_pb2.PromiseTriggered(promise_id="late"), "2026-06-01")
+    history.mark("2026-07-01")
+
+    first, second = history.changes("trust_fractured")
+
+    assert [times(first)[0], times(second)[0]] == [at("2026-05-09"), at("2026-06-08")]
+
+
 def test_a_disclosure_that_no_grant_covers_fractures_trust() -> None:
     history = ChangedHistory()
     disclosed = attribute_pb2.DisclosureRecorded(recipient="ads", purposes=["marketing"], fields=["contact"])
