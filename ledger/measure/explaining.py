@@ -16,6 +16,7 @@ from ledger.measure.results import Ratio
 from ledger.measure.strength import COMPONENTS
 from rapport.events.v1 import disclosure_pb2 as disclosure
 from rapport.events.v1 import interaction_pb2 as interaction
+from rapport.events.v1.exchange_pb2 import Party
 from rapport.relationship.v1.measures_pb2 import UnknownReason
 from rapport.type.v1 import levels_pb2 as levels
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 EVIDENCE_MAX: Final = 1_000
 """Most positions told of one measure."""
 _LEGS: Final = ("know", "common", "communicate")
+_OTHER_STATES: Final = {
+    levels.LIFECYCLE_STRANGER: "no act begun, no leg holds, no contact point is known",
+    levels.LIFECYCLE_ACQUAINTED: "no act begun, but a leg holds or a contact point is known",
+    levels.LIFECYCLE_ENDED: "ended, and no act since that reopens",
+    levels.LIFECYCLE_ERASED: "erasure was started",
+}
+"""Why a relationship stands where it does when it is not by the time since the last act."""
 
 
 class Explained(NamedTuple):
@@ -115,15 +123,19 @@ def _existence(m: Measured) -> Iterator[Explained]:
 def _lifecycle(m: Measured) -> Iterator[Explained]:
     found, rules = m.lifecycle, m.outlook.rules
     cadence, last = found.cadence // MICROSECONDS, found.last_time
-    factors = rules.at_risk_factor, rules.lapsed_factor
-    formula = "" if last is None else f"{text(m.at)} against {text(last)} + {factors[0]} and {factors[1]} * {cadence} s"
+    bounds = (
+        f"{text(last)} + {rules.at_risk_factor} and {rules.lapsed_factor} * {cadence} s" if last is not None else ""
+    )
+    formula = _OTHER_STATES.get(found.lifecycle, f"{text(m.at)} against {bounds}")
     yield _row("lifecycle.lifecycle", word(levels.Lifecycle, found.lifecycle), formula, found.evidence)
     if found.since is not None:
         yield _row("lifecycle.since", text(found.since))
     source = word(levels.CadenceSource, found.cadence_source)
     yield _row("lifecycle.cadence_seconds", cadence, f"{source} by {found.gaps} gaps of {found.sessions} sessions")
     silence = "" if last is None else f"{(m.at - last) // MICROSECONDS} s / {cadence} s"
-    yield _of_ratio("lifecycle.gap_ratio", found.gap_ratio, silence, found.evidence)
+    # Where something else than silence decides, the evidence of the state is of that.
+    acts = found.evidence if found.lifecycle not in _OTHER_STATES else () if last is None else (found.last_position,)
+    yield _of_ratio("lifecycle.gap_ratio", found.gap_ratio, silence, acts)
 
 
 def _strength(m: Measured) -> Iterator[Explained]:
@@ -187,11 +199,14 @@ def _types(m: Measured) -> Iterator[Explained]:
     types = m.types
     wish = (types.desired_position,) if types.desired_position else ()
     yield _row("types.desired_slug", types.desired_slug or "NOT_KNOWN", positions=wish)
-    assessed = tuple(sorted(each.position for each in types.assessed))
-    provenance = word(disclosure.Provenance, types.actual_provenance)
-    yield _row("types.actual_slug", types.actual_slug, provenance, assessed)
     clauses = " and ".join(f"{each.clause} {each.value}" for each in types.clauses)
     positions = sorted({position for each in types.clauses for position in each.evidence})
+    provenance = word(disclosure.Provenance, types.actual_provenance)
+    deciding = (types.actual_position,) if types.actual_position else positions
+    yield _row("types.actual_slug", types.actual_slug, provenance, deciding)
+    for function, slug, position in sorted((each.our_function, each.slug, each.position) for each in types.assessed):
+        name = word(interaction.OurFunction, function).lower() if function else "no_function"
+        yield _row(f"types.assessed.{name}", slug, positions=(position,))
     rule = f"rule {types.inferred_rule}: {clauses}" if types.inferred_rule else "no rule matches"
     yield _row("types.inferred_slug", types.inferred_slug, rule, positions)
     if types.mismatch_unknown is not None:
@@ -206,7 +221,8 @@ def _types(m: Measured) -> Iterator[Explained]:
 
 def _vectors(m: Measured) -> Iterator[Explained]:
     vectors = m.vectors
-    yield _of_ratio("vectors.open_count", vectors.open_count, "")
+    number = vectors.open_count
+    yield _row("vectors.open_count", number.n if number.unknown is None else told(number))
     for each in vectors.vectors:
         status = word(levels.VectorStatus, each.status)
         reason = f" for {each.next_reason}" if each.next_reason else ""
@@ -282,12 +298,14 @@ def _contacts(m: Measured) -> Iterator[Explained]:
     wanted = word(levels.ContactShape, found.wanted_shape) if found.wanted_shape else "NOT_KNOWN"
     yield _row("contacts.wanted_shape", wanted)
     squares = " + ".join(f"{edge.interactions}^2" for edge in found.edges)
-    concentration = f"({squares}) / {count}^2" if count else ""
+    listed = sum(edge.interactions for edge in found.edges) == count
+    concentration = f"({squares}) / {count}^2" if count and listed else _division(found.concentration)
     yield _of_ratio("contacts.concentration", found.concentration, concentration, found.evidence, count)
     yield _of_ratio("contacts.single_point", found.single_point, _division(found.single_point), found.evidence, count)
     for share in found.shares:
-        formula = f"{share.interactions} / {count}{', a risk' if share.risk else ''}"
-        yield _of_ratio(f"contacts.persons.{share.person_id or 'customer'}", share.share, formula)
+        side = word(Party, share.side).lower()
+        path = f"contacts.persons.{side}.{share.person_id}" if share.person_id else f"contacts.persons.{side}"
+        yield _of_ratio(path, share.share, f"{_division(share.share)}{', a risk' if share.risk else ''}")
 
 
 def _knowledge(m: Measured) -> Iterator[Explained]:

@@ -162,6 +162,8 @@ class Types(NamedTuple):
     actual_slug: str
     actual_provenance: int
     """A `Provenance`: ASSESSED or INFERRED."""
+    actual_position: int
+    """Of the judgement that it follows; 0: it is inferred."""
     assessed: tuple[AssessedType, ...]
     inferred_slug: str
     inferred_rule: int

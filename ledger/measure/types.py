@@ -76,6 +76,7 @@ def types(m: Measured) -> Types:
         # The latest judgement, whoever made it; that others differ is told beside it.
         actual_slug=live[-1].slug if live else inferred.slug,
         actual_provenance=PROVENANCE_ASSESSED if live else PROVENANCE_INFERRED,
+        actual_position=live[-1].position if live else 0,
         assessed=_assessed(live) if live else (),
         inferred_slug=inferred.slug,
         inferred_rule=inferred.rule,

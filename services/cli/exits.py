@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from rapport.errors.v1 import error_reason_pb2 as reasons
@@ -59,7 +60,7 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_RATE_OUT_OF_RANGE: "lower the rate or the limit",
     reasons.ERROR_REASON_POLICY_VERSION_TAKEN: "choose a version after the latest, or leave it out",
     reasons.ERROR_REASON_POLICY_UNIT_CHANGED: "publish under another policy_id",
-    reasons.ERROR_REASON_POLICY_UNKNOWN: "see `rapport policy valuation list` or `... contact list`, or publish it",
+    reasons.ERROR_REASON_POLICY_UNKNOWN: "see `rapport policy valuation list`, or that of its kind, or publish it",
     reasons.ERROR_REASON_WINDOW_INVALID: "let --from lie before --to, and --to not after --as-of",
     reasons.ERROR_REASON_HALF_LIFE_INVALID: "choose 1 to 3650 days, or leave --half-life out",
     reasons.ERROR_REASON_VIEW_TOKEN_INVALID: "give the token whole, with the relationship that it was told for",
@@ -118,8 +119,13 @@ def message(error: RapportError, target: str) -> str:
         )
     lines = [str(error)]
     lines += [f"  {each.field}: {each.description}" for each in error.violations if each.description not in str(error)]
-    lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items()) if value not in str(error)]
+    lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items()) if not _says(str(error), value)]
     advice = _ADVICE.get(error.reason)
     if advice is not None:
         lines.append(advice)
     return "\n".join(lines)
+
+
+def _says(text: str, value: str) -> bool:
+    """Tell whether a text has a value as a word of its own; the id `a` is in most texts, and said by few."""
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None

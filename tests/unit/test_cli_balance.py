@@ -263,6 +263,15 @@ async def test_what_the_server_refuses_is_raised_for_main_to_tell(server: FakeSe
     assert exits.REFUSED == exits.exit_code(refused.value)
 
 
+def test_what_a_refusal_names_is_told_though_its_letters_stand_in_the_message() -> None:
+    names = {"customer_id": "a", "organization_id": "acme", "version": "3"}
+    refused = RapportError("no version 3 is available in this view", code=grpc.StatusCode.NOT_FOUND, metadata=names)
+
+    told = exits.message(refused, "server")
+
+    assert ["  customer_id: a", "  organization_id: acme"] == told.splitlines()[1:]
+
+
 async def test_an_explanation_has_a_table_for_each_kind_of_part_and_ends_with_its_trailer(
     server: FakeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

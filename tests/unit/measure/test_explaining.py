@@ -8,9 +8,14 @@ from fractions import Fraction
 import pytest
 
 from ledger.domain.amounts import half_even
+from ledger.measure.contacts import LISTED_MAX
 from ledger.measure.differing import Change, Delta, changes, deltas
 from ledger.measure.explaining import EVIDENCE_MAX, Explained, evidence, told
 from ledger.measure.results import Ratio, unknown
+from rapport.events.v1 import exchange_pb2 as x
+from rapport.events.v1 import interaction_pb2 as i
+from rapport.events.v1 import relationship_pb2 as r
+from rapport.events.v1.identity_pb2 import IdentifierVerified
 from rapport.relationship.v1.measures_pb2 import UNKNOWN_REASON_TOO_FEW, Measures
 from rapport.type.v1 import levels_pb2 as levels
 from tests.contact_histories import DAY, did
@@ -137,3 +142,72 @@ def test_deltas_sum_to_the_difference_of_the_scores(seed: int) -> None:
 
     assert other.strength.score - one.strength.score == sum(each.ppm for each in found)
     assert all(each.ppm for each in found)
+
+
+# What decided, and not what was there beside it.
+
+
+def test_an_end_is_explained_as_such_and_the_silence_by_the_last_act() -> None:
+    history = MeasuredHistory()
+    act = history.add(acted("PURCHASE"), START)
+    end = history.add(r.RelationshipEnded(by=x.PARTY_CUSTOMER), START + DAY)
+
+    found = explained(history, START + 2 * DAY)
+
+    assert ("ENDED", "ended, and no act since that reopens", (end,)) == found["lifecycle.lifecycle"][1:4]
+    assert ("172800 s / 2592000 s", (act,)) == found["lifecycle.gap_ratio"][2:4]
+
+
+def test_who_is_only_known_has_no_silence_and_no_events_of_one() -> None:
+    history = MeasuredHistory()
+    known = history.add(IdentifierVerified(contact_point_id="cp", kind="email"), START)
+
+    found = explained(history, START + DAY)
+
+    assert ("ACQUAINTED", (known,)) == (found["lifecycle.lifecycle"].value, found["lifecycle.lifecycle"].positions)
+    assert found["lifecycle.lifecycle"].formula.startswith("no act begun")
+    assert () == found["lifecycle.gap_ratio"].positions
+
+
+def test_the_actual_type_names_the_judgement_that_it_follows_and_the_others_have_theirs() -> None:
+    history = MeasuredHistory()
+    sales, service = (
+        history.add(r.RelationshipTypeAssessed(slug=slug, assessor_id="eve", our_function=function), START + n)
+        for n, (slug, function) in enumerate(
+            [("hbr:fling", i.OUR_FUNCTION_SALES), ("hbr:buddies", i.OUR_FUNCTION_SERVICE)]
+        )
+    )
+
+    found = explained(history, START + DAY)
+
+    assert ("hbr:buddies", "ASSESSED", (service,)) == found["types.actual_slug"][1:4]
+    assert ("hbr:fling", (sales,)) == (found["types.assessed.sales"].value, found["types.assessed.sales"].positions)
+
+
+def test_shares_of_persons_come_to_their_formulas_and_sides_are_told_apart() -> None:
+    history = MeasuredHistory()
+    for ours in ("ben", "", "", ""):
+        history.add(said(customer_person_id="ben", point_of_contact_id=ours, our_function=i.OUR_FUNCTION_SALES), START)
+
+    found = explained(history, START)
+
+    assert ("1000000", "4 / 4") == found["contacts.persons.customer.ben"][1:3]
+    assert ("1000000", "1 / 1") == found["contacts.persons.organization.ben"][1:3]
+
+
+def test_concentration_of_more_edges_than_are_listed_still_comes_to_its_formula() -> None:
+    history = MeasuredHistory()
+    for person in range(LISTED_MAX + 1):
+        history.add(said(customer_person_id=f"p{person}", our_function=i.OUR_FUNCTION_SALES), START)
+
+    found = explained(history, START)["contacts.concentration"]
+
+    assert round(worth(found.formula) * 1_000_000) == int(found.value)
+
+
+def test_open_vectors_are_a_number() -> None:
+    history = MeasuredHistory()
+    for vector in ("v", "w"):
+        history.add(r.VectorOpened(vector_id=vector, goal="learn"), START)
+
+    assert "2" == explained(history, START)["vectors.open_count"].value
