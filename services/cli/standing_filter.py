@@ -28,7 +28,7 @@ _LEVELS: Final = {
 """Fields of the filter, and words, by argument."""
 _FLAGS: Final = {
     "exists": "whether there is a relationship",
-    "broadcast": "whether nobody listens to them",
+    "broadcast": "whether they are talked at, and say nothing",
     "imbalanced": "whether they give more than they get",
     "mismatched": "whether it differs from what they wish",
 }
