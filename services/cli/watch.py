@@ -14,7 +14,9 @@ from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_c
 if TYPE_CHECKING:
     from rapport.change.v1.change_pb2 import ChangeKind, RelationshipChange
 
-_COLUMNS: Final = ("NUMBER", "EFFECTIVE", "SUBJECT", "CHANGE", "FROM", "TO", "MEASURE", "BECAUSE")
+_COLUMNS: Final = (
+    "NUMBER", "EFFECTIVE", "FOUND", "SUBJECT", "CHANGE", "FROM", "TO", "MEASURE", "VALUE", "BECAUSE", "CORRECTS",
+)  # fmt: skip
 _KINDS: Final = {
     name.removeprefix("CHANGE_KIND_").lower(): number for name, number in change_pb2.ChangeKind.items() if number
 }
@@ -65,10 +67,10 @@ def _add_selection(parser: ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="only this customer or campaign; repeatable",
+        help="only this customer, campaign, or cohort as club/2026-05; repeatable",
     )
     parser.add_argument(
-        "--kind", metavar="KIND", action="append", default=[], help="only this kind, as lapsed; repeatable"
+        "--kind", metavar="KIND", action="append", default=[], help="only this kind, such as lapsed; repeatable"
     )
 
 
@@ -145,22 +147,25 @@ async def run_status(arguments: Namespace) -> int:
 
 async def run_verify(arguments: Namespace) -> int:
     """Have all changes made anew, and say whether they are the same."""
+    last = 0
     async with client_of(arguments) as client:
         async for progress in client.verify_changes():
             if arguments.json:
                 print_json(progress)
             elif progress.complete:
                 print(f"{progress.change_count} changes made anew from {progress.position} events: all are the same")
-            else:
-                warn(f"made anew up to {progress.position} of {progress.head_position}")
+            elif progress.position != last:  # The server tells it twice a second, moved or not.
+                last = progress.position
+                warn(f"made anew up to {last} of {progress.head_position}")
     return 0
 
 
 def _kinds(arguments: Namespace) -> list[ChangeKind.ValueType]:
-    unknown = [name for name in arguments.kind if name not in _KINDS]
+    names = {name: name.lower().removeprefix("change_kind_") for name in arguments.kind}
+    unknown = [name for name, plain in names.items() if plain not in _KINDS]
     if unknown:
         raise UsageFault(f"--kind {unknown[0]}: there is no such change; known are {', '.join(_KINDS)}")
-    return [_KINDS[name] for name in arguments.kind]
+    return [_KINDS[plain] for plain in names.values()]
 
 
 def _print(change: RelationshipChange, rows: Rows | None) -> None:
@@ -170,10 +175,13 @@ def _print(change: RelationshipChange, rows: Rows | None) -> None:
     rows.add(
         change.number,
         time_cell(change.effective_time),
+        time_cell(change.detected_time),
         change.subject_id,
         enum_cell(change_pb2.ChangeKind.DESCRIPTOR, change.kind).lower(),
         getattr(change, "from"),
         change.to,
         change.measure.name,
+        f"{change.measure.value_ppm:,}" if change.measure.HasField("value_ppm") else "",
         ", ".join(map(str, change.cause_positions)) or "the clock",
+        change.corrects_id,
     )

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rapport.events.v1.consent_pb2 import ConsentGiven
+from rapport.events.v1.interaction_pb2 import (
+    DIRECTION_MUTUAL,
+    INITIATOR_CUSTOMER,
+    INTERACTION_KIND_MEETING,
+    InteractionRecorded,
+)
 from services.cli import exits
 from services.cli.__main__ import parser
 from services.client import Client, RapportError
@@ -32,22 +39,44 @@ async def run(server: Serving, command: str) -> int:
 
 
 def cells(line: str) -> list[str]:
-    """Return a row without its time."""
-    number, _, *rest = line.split("\t")
+    """Return a row without its times."""
+    number, _, _, *rest = line.split("\t")
     return [number, *rest]
 
 
 async def test_a_list_is_a_table_or_json(server: Serving, capsys: pytest.CaptureFixture[str]) -> None:
     assert await run(server, "changes list acme") == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split("\t") == ["NUMBER", "EFFECTIVE", "SUBJECT", "CHANGE", "FROM", "TO", "MEASURE", "BECAUSE"]
+    assert head.split("\t") == [
+        "NUMBER", "EFFECTIVE", "FOUND", "SUBJECT", "CHANGE", "FROM", "TO", "MEASURE", "VALUE", "BECAUSE", "CORRECTS",
+    ]  # fmt: skip
     assert [cells(line) for line in lines] == [
-        ["1", "anna", "opted_in", "UNKNOWN", "GIVEN", "consent:marketing.direct", "2"],
-        ["2", "anna", "opted_out", "GIVEN", "WITHDRAWN", "consent:marketing.direct", "3"],
+        ["1", "anna", "opted_in", "UNKNOWN", "GIVEN", "consent:marketing.direct", "", "2", ""],
+        ["2", "anna", "opted_out", "GIVEN", "WITHDRAWN", "consent:marketing.direct", "", "3", ""],
     ]
-    assert await run(server, "changes list acme --kind opted_out --limit 1 --json") == 0
+    assert await run(server, "changes list acme --kind OPTED_OUT --limit 1 --json") == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["kind"] == "CHANGE_KIND_OPTED_OUT"
+
+
+async def test_a_table_says_by_how_much_when_it_was_found_and_what_it_takes_back(
+    server: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    met = InteractionRecorded(kind=INTERACTION_KIND_MEETING, direction=DIRECTION_MUTUAL, initiator=INITIATOR_CUSTOMER)
+    async with Client(server.target) as client:
+        position = 0
+        for days in (200, 90):  # Lapsed; then known to be at risk only, which takes that back.
+            day = datetime.now(UTC) - timedelta(days=days)
+            position = (await client.record_interaction("acme", "ben", met, occur_time=day)).position
+    await run(server, f"changes list acme --subject ben --min-position {position} --json")
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    await run(server, f"changes list acme --subject ben --min-position {position}")
+
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[-1] for row in rows] == [each.get("correctsId", "") for each in found]
+    assert found[0]["changeId"] in [row[-1] for row in rows]
+    assert [row[2] for row in rows] == [each["detectedTime"] for each in found]
 
 
 async def test_a_kind_that_is_none_is_told_with_those_that_are(
