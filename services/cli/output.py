@@ -6,6 +6,7 @@ line of proto3 JSON: an answer as the service gave it, a list or a stream item b
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from rapport.type.v1.as_of_pb2 import AsOf
 
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What would move the cursor, change colours or turn the writing round. Ids may have any characters."""
 ROWS_AT_ONCE: Final = 200
 """Rows that a table on a terminal is drawn from; longer lists become several tables."""
 
@@ -51,7 +54,7 @@ class Rows:
 
     def add(self, *cells: object) -> None:
         """Add a row."""
-        row = [str(cell) for cell in cells]
+        row = [without_controls(str(cell)) for cell in cells]
         if not self._drawn:
             print("\t".join(_one_line(cell) for cell in row), flush=self._live)
             return
@@ -77,7 +80,7 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
     shown = [(name, str(value)) for name, value in pairs if str(value)]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        print(f"{name:<{width}}  {_one_line(value)}")
+        print(f"{name:<{width}}  {_one_line(without_controls(value))}")
 
 
 def time_cell(time: Timestamp | None) -> str:
@@ -104,7 +107,12 @@ def view_text(as_of: AsOf) -> str:
 
 def warn(message: str) -> None:
     """Print a message for people, on standard error."""
-    print(f"rapport: {message}", file=sys.stderr)
+    print(f"rapport: {without_controls(message)}", file=sys.stderr)
+
+
+def without_controls(text: str) -> str:
+    """Return a text with a mark in place of each character that a terminal would obey instead of showing it."""
+    return text if text.isprintable() else _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _one_line(text: str) -> str:

@@ -20,6 +20,7 @@ from services.cli.arguments import (
     view_of,
 )
 from services.cli.balance_filter import HEADINGS, ORDERS, add_balance_filter, by_balance, cells, fill
+from services.cli.exits import UsageFault
 from services.cli.measure_options import add_measures, add_scope, add_under, measures_of, scope_of, under_of
 from services.cli.measure_tables import show_measures
 from services.cli.output import Rows, amount_cell, enum_cell, print_json, print_pairs, time_cell, view_text
@@ -97,6 +98,8 @@ async def run_get(arguments: Namespace) -> int:
 
 async def run_list(arguments: Namespace) -> int:
     """Print the relationships of an organization, page by page."""
+    if (arguments.order == "units") != bool(arguments.asset):
+        raise UsageFault("--order units and --asset go together: it orders by how much of one asset was given")
     headings: tuple[str, ...] = ("CUSTOMER", "FIRST", "LAST", "INTERACTIONS", "EXCHANGES", "CUSTOMER GAVE", "WE GAVE")
     if by_balance(arguments):
         headings = ("CUSTOMER", *HEADINGS, *headings[1:])

@@ -18,7 +18,7 @@ from services.cli.__main__ import NOUNS, main, parser
 from services.cli.arguments import Parser, known_at, time, view_of
 from services.cli.balance_view import window_start
 from services.cli.facts import summary
-from services.cli.output import Rows, print_json
+from services.cli.output import Rows, print_json, print_pairs, warn
 from services.cli.relationship import gave
 from services.client import RequestInvalid, Unavailable, Violation
 from tests.unit.command_line import parsed
@@ -168,6 +168,24 @@ def test_rows_are_parted_by_tabs_where_there_is_no_terminal(capsys: pytest.Captu
     rows.end()
 
     assert "A\tB\nx y\t1\n" == capsys.readouterr().out
+
+
+def test_an_id_cannot_make_a_terminal_do_anything(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Rows("A")
+    rows.add("red\x1b[31m")
+    print_pairs([("id", "\u202eback\x9b2J")])
+    warn("lines\nstay\x07")
+
+    told = capsys.readouterr()
+
+    assert "A\nred\ufffd[31m\nid  \ufffdback\ufffd2J\n" == told.out
+    assert "rapport: lines\nstay\ufffd\n" == told.err
+
+
+@pytest.mark.parametrize("options", ["--order units", "--asset EUR/2", "--order last --asset EUR/2"])
+def test_an_order_by_units_and_its_asset_are_given_together(options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits.USAGE == main(f"relationship list acme {options}".split())
+    assert "--order units" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
