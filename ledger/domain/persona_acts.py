@@ -152,14 +152,15 @@ def unknown_persona(persona_id: str, version: int) -> Rejected:
 
 def not_active(found: Persona, needed: int) -> Rejected:
     """Return the refusal of a persona that does not count, given how many functions the policy asks for."""
-    persona_id, approvals = found.message.persona_id, len(found.approvals)
+    persona_id, version, approvals = found.message.persona_id, found.message.version, len(found.approvals)
     why = (
         "is retired; define it anew" if found.retired else f"has {approvals} of {needed} approvals; have others approve"
     )
     return Rejected(
         reasons.ERROR_REASON_PERSONA_NOT_ACTIVE,
-        f"persona {persona_id!r} {why}",
+        f"version {version} of persona {persona_id!r} {why}",
         persona_id=persona_id,
+        version=version,
         approvals=approvals,
         needed=needed,
     )

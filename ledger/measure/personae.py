@@ -143,11 +143,11 @@ def _of_attribute(number: int, clause: Clause, m: Measured) -> Finding:
     shown = slot or _with_any_code(clause, m)
     holds = (slot is not None) != clause.negated
     if shown is None:
-        return Finding(number, holds, "not known", False, ())
+        return Finding(number, holds, f"{clause.key}: not known", False, ())
     value = shown.value
     assert value is not None, "an empty slot has no value"
     provenance = disclosure_pb2.Provenance.Name(shown.provenance).removeprefix("PROVENANCE_")  # type: ignore[arg-type]
-    told = f"{value.code or 'in words'} ({provenance})"
+    told = f"{clause.key}: {value.code or 'in words'} ({provenance})"
     return Finding(number, holds, told, shown.provenance == PROVENANCE_INFERRED, (shown.position,))
 
 
@@ -191,7 +191,7 @@ def _broadcast(m: Measured) -> _Level:
 def _axis(axis: str) -> Callable[[Measured], _Level]:
     def tell(m: Measured) -> _Level:
         level: int = getattr(m.axes, axis)
-        return _Level(level_name(axis, level) if level else "not known", m.axes.evidence.get(axis, ()))
+        return _Level(level_name(axis, level) if level else f"{axis}: not known", m.axes.evidence.get(axis, ()))
 
     return tell
 

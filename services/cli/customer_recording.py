@@ -65,4 +65,6 @@ def add_reason(parser: Parser, what: str = "why") -> None:
 
 def add_function(parser: Parser, what: str) -> None:
     """Add one of the organization's functions."""
-    parser.add_argument("--function", metavar="NAME", choices=FUNCTIONS, help=f"{what}: {', '.join(FUNCTIONS)}")
+    parser.add_argument(
+        "--function", metavar="NAME", type=str.lower, choices=FUNCTIONS, help=f"{what}: {', '.join(FUNCTIONS)}"
+    )

@@ -99,7 +99,7 @@ _ADVICE: Final = {
     reasons.ERROR_REASON_NOTICE_UNKNOWN: "name the position at which the notice was served",
     reasons.ERROR_REASON_TYPE_UNKNOWN: "see `rapport relationship types`; `rapport policy types publish` adds one",
     reasons.ERROR_REASON_PERSONA_UNKNOWN: "see `rapport policy persona list`",
-    reasons.ERROR_REASON_PERSONA_NOT_ACTIVE: "have other functions approve it, see `rapport policy persona approve`",
+    reasons.ERROR_REASON_PERSONA_NOT_ACTIVE: "see `rapport policy persona list`, and `... approve` or `... define`",
     reasons.ERROR_REASON_CONCURRENCY_CONFLICT: "run the command again: nothing was recorded",
     reasons.ERROR_REASON_INTERNAL: "report the correlation id",
 }

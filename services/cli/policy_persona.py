@@ -13,12 +13,13 @@ from services.cli.contact_policy_file import read_message
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell
 from services.cli.policy_registries import published, refused
 from services.cli.publishing import add_command, add_file, told_faults
+from services.cli.words import words_of
 from services.client import Refused
 
 if TYPE_CHECKING:
     from rapport.policy.v1.relationship_policies_pb2 import PersonaOnRecord
 
-_FUNCTIONS = {each.name.removeprefix("OUR_FUNCTION_"): each.number for each in OurFunction.DESCRIPTOR.values[1:]}
+_FUNCTIONS = tuple(words_of(OurFunction.DESCRIPTOR))
 
 
 def add(kinds: Commands) -> None:
@@ -31,7 +32,9 @@ def add(kinds: Commands) -> None:
     approve = add_command(verbs, "approve", "approve a version for a function")
     approve.add_argument("persona", metavar="PERSONA_ID", help="which persona")
     approve.add_argument("version", metavar="VERSION", type=count, help="the version that was read")
-    approve.add_argument("--function", metavar="NAME", choices=_FUNCTIONS, required=True, help="%(choices)s")
+    approve.add_argument(
+        "--function", metavar="NAME", type=str.lower, choices=_FUNCTIONS, required=True, help=", ".join(_FUNCTIONS)
+    )
     approve.add_argument("--approver", metavar="ID", required=True, help="who approves, an opaque id")
     approve.set_defaults(run=run_approve)
     retire = add_command(verbs, "retire", "use a persona no more")
@@ -58,7 +61,7 @@ async def run_define(arguments: Namespace) -> int:
 
 async def run_approve(arguments: Namespace) -> int:
     """Approve a version for a function; print whether the persona is active now."""
-    function = OurFunction.Value(f"OUR_FUNCTION_{arguments.function}")
+    function = OurFunction.Value(f"OUR_FUNCTION_{arguments.function.upper()}")
     async with client_of(arguments) as client:
         answer = await client.approve_persona(
             arguments.organization, arguments.persona, arguments.version, function, arguments.approver

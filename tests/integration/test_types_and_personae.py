@@ -105,12 +105,12 @@ async def test_a_persona_is_explained_once_it_is_approved_and_an_undone_clause_e
 
     assert grpc.StatusCode.FAILED_PRECONDITION.value[0] == early.code
     assert "PERSONA_NOT_ACTIVE" == reason_of(early)
-    assert {"persona_id": "regulars", "approvals": "1", "needed": "3"} == metadata_of(early)
+    assert {"persona_id": "regulars", "version": "1", "approvals": "1", "needed": "3"} == metadata_of(early)
     assert (1, True, list(APPROVERS)) == (found.version, found.member, list(found.approved_functions))
-    assert [(1, True, "green (DECLARED)"), (2, True, "ACTIVE")] == [
+    assert [(1, True, "tea: green (DECLARED)"), (2, True, "ACTIVE")] == [
         (each.number, each.holds, each.value) for each in found.clauses
     ]
     assert [disclosed] == list(found.clauses[0].evidence_positions)
     assert 0 == found.inferred_share.ppm
-    assert (False, "not known") == (after.member, after.clauses[0].value)
+    assert (False, "tea: not known") == (after.member, after.clauses[0].value)
     assert "PERSONA_UNKNOWN" == reason_of(await refusal(explained(stub, version=2)))

@@ -170,6 +170,18 @@ def test_rows_are_parted_by_tabs_where_there_is_no_terminal(capsys: pytest.Captu
     assert "A\tB\nx y\t1\n" == capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "policy persona approve acme regulars 1 --approver u-1 --function",
+        "customer type assess acme c-1 hbr:buddies --assessor ben --function",
+    ],
+)
+@pytest.mark.parametrize("name", ["service", "SERVICE"])
+def test_a_function_is_named_alike_wherever_it_is_asked_for(command: str, name: str) -> None:
+    assert "service" == parsed(*command.split(), name).function
+
+
 def test_an_id_cannot_make_a_terminal_do_anything(capsys: pytest.CaptureFixture[str]) -> None:
     rows = Rows("A")
     rows.add("red\x1b[31m")

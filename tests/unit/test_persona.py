@@ -93,7 +93,7 @@ def test_one_approval_of_three_is_a_failed_precondition() -> None:
     refused = refusal(stream.state)
 
     assert reasons.ERROR_REASON_PERSONA_NOT_ACTIVE == refused.reason
-    assert {"persona_id": "regulars", "approvals": "1", "needed": "3"} == refused.metadata
+    assert {"persona_id": "regulars", "version": "1", "approvals": "1", "needed": "3"} == refused.metadata
 
 
 def test_what_is_not_defined_is_not_approved_and_not_retired() -> None:
@@ -127,7 +127,8 @@ def test_a_new_version_needs_approvals_of_its_own_and_until_then_the_one_before_
     stream.do(persona(stands(exists=True)))
 
     assert [("regulars", 1)] == active(stream)
-    assert reasons.ERROR_REASON_PERSONA_NOT_ACTIVE == refusal(stream.state, version=2).reason
+    refused = refusal(stream.state, version=2)
+    assert (reasons.ERROR_REASON_PERSONA_NOT_ACTIVE, "2") == (refused.reason, refused.metadata["version"])
     assert 1 == required(stream.state, "regulars", 0, 3).message.version
 
     stream.approve(*APPROVERS, version=2)

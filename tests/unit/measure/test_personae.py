@@ -71,7 +71,7 @@ def test_a_value_that_the_customer_told_makes_a_clause_hold() -> None:
 
     (found,) = explained(history, has("tea", "green", "black")).findings
 
-    assert (1, True, "green (DECLARED)", False, (position,)) == tuple(found)
+    assert (1, True, "tea: green (DECLARED)", False, (position,)) == tuple(found)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_value_in_words_only_is_a_value_but_no_code() -> None:
     history.add(declared("tea", text="a strong one"), NOW - DAY)
 
     (found,) = explained(history, has("tea")).findings
-    assert (True, "in words (DECLARED)") == (found.holds, found.value)
+    assert (True, "tea: in words (DECLARED)") == (found.holds, found.value)
     assert not holds(history, has("tea", "green"))
 
 
@@ -122,7 +122,7 @@ def test_a_clause_rests_on_what_was_declared_where_that_is_enough() -> None:
 
     found = explained(history, has("tea", "green"))
 
-    assert ("green (DECLARED)", 0) == (found.findings[0].value, found.inferred_share.ppm)
+    assert ("tea: green (DECLARED)", 0) == (found.findings[0].value, found.inferred_share.ppm)
 
 
 def test_a_declared_value_does_not_hide_that_another_one_was_inferred() -> None:
@@ -131,7 +131,7 @@ def test_a_declared_value_does_not_hide_that_another_one_was_inferred() -> None:
     history.add(inferred("tea", "green"), NOW - DAY)
 
     (found,) = explained(history, has("tea", "green")).findings
-    assert (True, "green (INFERRED)", True) == (found.holds, found.value, found.inferred)
+    assert (True, "tea: green (INFERRED)", True) == (found.holds, found.value, found.inferred)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_an_observation_without_legal_basis_makes_nobody_belong() -> None:
     history.add(a.AttributeObserved(key="tea", code="green"), NOW - DAY)
 
     (found,) = explained(history, has("tea", "green")).findings
-    assert (False, "not known") == (found.holds, found.value)
+    assert (False, "tea: not known") == (found.holds, found.value)
 
 
 def test_a_value_is_used_no_longer_than_the_catalogue_keeps_it() -> None:
@@ -197,10 +197,10 @@ def test_levels_of_the_relationship_are_clauses_with_their_evidence() -> None:
         ({"exists": True}, "does not exist", False),
         ({"broadcast": True}, "broadcast", True),
         ({"broadcast": False}, "broadcast", False),
-        ({"valence": levels.VALENCE_POSITIVE}, "not known", False),
+        ({"valence": levels.VALENCE_POSITIVE}, "valence: not known", False),
         ({"closeness": levels.CLOSENESS_DISTANT}, "DISTANT", True),
         ({"closeness": levels.CLOSENESS_INTIMATE}, "DISTANT", False),
-        ({"intensity": levels.INTENSITY_WEAK}, "not known", False),
+        ({"intensity": levels.INTENSITY_WEAK}, "intensity: not known", False),
         ({"lifecycles": [levels.LIFECYCLE_ACTIVE], "exists": True}, "ACTIVE, does not exist", False),
         ({"lifecycles": [levels.LIFECYCLE_ACTIVE], "exists": False}, "ACTIVE, does not exist", True),
     ],

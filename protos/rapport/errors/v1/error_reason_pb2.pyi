@@ -473,8 +473,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PERSONA_NOT_ACTIVE: _ErrorReason.ValueType  # 107
     """Cause: fewer functions have approved the persona than the policy asks for, or it is retired. Metadata: persona_id,
-    approvals, needed.
-    Client action: have other functions approve it.
+    version, approvals, needed.
+    Client action: have other functions approve it, or define it anew.
     """
     ERROR_REASON_CHANGES_DIFFER: _ErrorReason.ValueType  # 108
     """Cause: changes made anew are not those that were announced. Nothing was rewritten. Metadata: number, stored_id,
@@ -942,8 +942,8 @@ Client action: list the personae.
 """
 ERROR_REASON_PERSONA_NOT_ACTIVE: ErrorReason.ValueType  # 107
 """Cause: fewer functions have approved the persona than the policy asks for, or it is retired. Metadata: persona_id,
-approvals, needed.
-Client action: have other functions approve it.
+version, approvals, needed.
+Client action: have other functions approve it, or define it anew.
 """
 ERROR_REASON_CHANGES_DIFFER: ErrorReason.ValueType  # 108
 """Cause: changes made anew are not those that were announced. Nothing was rewritten. Metadata: number, stored_id,
