@@ -163,7 +163,8 @@ def test_the_quick_look_says_yes_only_where_the_engine_does(request_class: type[
     chance = random.Random(seed)
     look = validation._look_of(request_class)
     seen: Counter[tuple[bool, bool]] = Counter()
-    for _ in range(300):
+    # Of some requests one in thirty passes: until one did, there is nothing to compare.
+    while seen.total() < 300 or (not seen[True, True] and seen.total() < 3_000):
         message = request_class()
         fill(message, chance)
         seen[look(message), engine_agrees(message)] += 1
