@@ -112,7 +112,7 @@ async def test_a_subscription_is_closed_with_where_to_resume_when_the_service_st
     assert 4 == frames[-1].closing.resume_after
     assert frames[-1].closing.retry_after.seconds > 0
     assert grpc.StatusCode.OK == await call.code()
-    assert time.perf_counter() - began < 1.5
+    assert time.perf_counter() - began < 4, "it was cut off when the grace ended"
 
 
 async def test_a_subscription_is_closed_when_it_is_too_old(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ async def test_readers_that_come_and_go_while_others_write_miss_nothing_and_get_
 
 @pytest.mark.timeout(60)
 async def test_a_reader_that_stalls_is_ended_with_where_to_resume_and_holds_up_nobody(tmp_path: Path) -> None:
-    async with auditing(tmp_path, write_timeout_s=1) as server:
+    async with auditing(tmp_path, write_timeout_s=3) as server:
         for _ in range(8):
             server.writer.append(customers(50), stored=state(text="x" * 60_000))
         stalled = server.audit.Subscribe(messages.SubscribeRequest())
@@ -187,7 +187,7 @@ async def test_a_reader_that_stalls_is_ended_with_where_to_resume_and_holds_up_n
         await caught_up(quick)
 
         delays = []
-        for _ in range(20):
+        for _ in range(40):
             began = time.perf_counter()
             server.writer.append(customers(1))
             await next_batch(quick)
@@ -204,7 +204,7 @@ async def test_a_reader_that_stalls_is_ended_with_where_to_resume_and_holds_up_n
         resume_after = int(refused.metadata["resume_after"])
         assert list(range(1, len(got) + 1)) == got
         assert resume_after <= got[-1], "what was written and not read is lost with the call"
-        assert max(delays) < 1
+        assert max(delays) < 2.5, "it was held up until the stalled one was let go"
         quick.cancel()
 
 

@@ -133,7 +133,10 @@ async def test_at_most_the_window_is_unanswered(server: FakeServer) -> None:
     server.ingest.before_frame = hold
     async with Client(server.target) as client, client.ingest_interactions("acme", window=2) as stream:
         sends = [asyncio.create_task(stream.send(items(3))) for _ in range(6)]
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(10):
+            while len(stream._sent) < 2:  # noqa: ASYNC110  # It tells nobody that it sent.
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         assert 2 == len(stream._sent)
         assert 4 == len(stream._waiting)
         gate.set()
@@ -150,7 +153,7 @@ async def test_a_server_that_goes_silent_is_left_and_tried_again(server: FakeSer
     server.ingest.before_frame = hang_once
     async with (
         Client(server.target, retry=QUICK) as client,
-        client.ingest_interactions("acme", timeout_s=0.2) as stream,
+        client.ingest_interactions("acme", timeout_s=1.0) as stream,
     ):
         outcomes = await stream.send(items(3))
 

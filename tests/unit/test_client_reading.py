@@ -97,7 +97,7 @@ async def test_a_replay_on_which_nothing_comes_is_begun_again(server: FakeServer
     server.audit.scripts = [[read(1), lambda: asyncio.sleep(30)], [read(2), END]]
 
     async with Client(server.target, retry=QUICK) as client:
-        positions = [event.position async for event in client.read_events(idle_timeout_s=0.2)]
+        positions = [event.position async for event in client.read_events(idle_timeout_s=1.0)]
 
     assert [1, 2] == positions
 
