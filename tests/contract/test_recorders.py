@@ -1,11 +1,11 @@
 """The store on SQLite: the library's recorder suites, the suite of every store, and what is SQLite's own."""
 
+import fcntl
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ledger.testing import fault_points
 from ledger.testing.recorder_contract import StoreContract
 from ledger.testing.store_samples import ALICE, NOON, append, event, fresh, key, put, whole_log
 from tests import library_suites as library
+from tests.server import eventually
 
 
 class TestSqliteStore(StoreContract):
@@ -312,6 +313,15 @@ def test_a_lock_that_another_process_keeps_ends_in_a_definite_error(path: Path) 
     store.close()
 
 
+def is_held(file: Path) -> bool:
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def test_who_waits_gets_the_lock_before_the_one_that_lets_go_of_it(path: Path) -> None:
     greedy, patient = WriterLock(str(path), 5.0), WriterLock(str(path), 5.0)
     order: list[str] = []
@@ -324,7 +334,7 @@ def test_who_waits_gets_the_lock_before_the_one_that_lets_go_of_it(path: Path) -
         with greedy:
             waiter = threading.Thread(target=wait)
             waiter.start()
-            time.sleep(0.02)  # It waits now, and looks again every two milliseconds.
+            eventually(lambda: is_held(path.with_name(f"{path.name}.turn")))  # It waits now.
         with greedy:
             order.append("greedy")
         waiter.join()

@@ -115,9 +115,13 @@ async def test_restarts_under_load_lose_nothing_that_was_acknowledged(tmp_path: 
 class Waiting(stubs.InteractionServiceServicer):
     """Holds a call for a moment, longer than it takes to stop."""
 
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
     async def RecordInteraction(self, request: Any, context: Any) -> Any:
         """Wait, then answer."""
-        await asyncio.sleep(1.0)
+        self.begun.set()
+        await asyncio.sleep(2.0)
         return pb.RecordInteractionResponse(position=7)
 
     async def BatchRecordInteractions(self, request: Any, context: Any) -> Any:
@@ -142,17 +146,21 @@ class Module:
 
     SERVICE = "rapport.interaction.v1.InteractionService"
 
+    def __init__(self) -> None:
+        self.servicer = Waiting()
+
     def mount(self, server: grpc.aio.Server, app: App) -> None:
         """Add the servicer."""
-        stubs.add_InteractionServiceServicer_to_server(Waiting(), server)
+        stubs.add_InteractionServiceServicer_to_server(self.servicer, server)
 
 
-@pytest.mark.parametrize("grace_s, outcome", [(5.0, "OK"), (0.0, "failed")])
+@pytest.mark.parametrize("grace_s, outcome", [(20.0, "OK"), (0.0, "failed")])
 async def test_calls_in_flight_end_within_the_grace_and_only_then(tmp_path: Path, grace_s: float, outcome: str) -> None:
     """The second row is the control: without grace the same call fails."""
-    async with serving(tmp_path, [Module()], shutdown_grace_s=grace_s) as server:
+    module = Module()
+    async with serving(tmp_path, [module], shutdown_grace_s=grace_s) as server:
         call = asyncio.ensure_future(stubs.InteractionServiceStub(server.channel).RecordInteraction(record(1)))
-        await asyncio.sleep(0.3)
+        await module.servicer.begun.wait()
         server.stop.set()
         (found,) = await asyncio.gather(call, return_exceptions=True)
         await server.task
