@@ -129,7 +129,7 @@ async def history(server: Serving, seed: int) -> int:
     bought: list[tuple[str, str]] = []
     await record(server, publication(10, kappa_nanos=10 * EURO), *[visit(f"c-{number:02}") for number in range(8)])
     # Chance leaves these alone: some who have an index, and one who has none.
-    await record(server, visit("visitor"), *[purchase(f"s-{number}", f"s-{number}", 1_000) for number in range(6)])
+    await record(server, visit("visitor"), *[purchase(f"s-{seed}-{number}", f"s-{number}", 500) for number in range(6)])
     for number in range(60):
         customer, at = f"c-{chance.randrange(25):02}", MARCH + chance.randrange(30) * DAY
         if chance.random() < 0.2 and bought:
