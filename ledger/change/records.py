@@ -3,7 +3,6 @@
 A record that is not there is folded from its stream. They are bounded by what they weigh, and the least used go first.
 """
 
-from collections import OrderedDict
 from typing import Final
 
 from ledger.domain.fact import Fact
@@ -12,6 +11,7 @@ from ledger.domain.relationship import RelationshipState
 from ledger.log import reading
 from ledger.log.store import Store
 from ledger.measure.record import Record
+from ledger.weighed import Weighed
 
 PIECES_MAX: Final = 200_000
 """Events folded into the records kept, and what counts like them: seen to take 300 to 800 bytes each."""
@@ -23,18 +23,20 @@ class Records:
 
     def __init__(self, store: Store, pieces_max: int = PIECES_MAX) -> None:
         self._store = store
-        self._pieces_max = pieces_max
-        self._kept: OrderedDict[str, Record] = OrderedDict()
-        self._counted: dict[str, int] = {}
-        self.pieces = 0
+        self._kept = Weighed[Record](pieces_max)
+
+    @property
+    def pieces(self) -> int:
         """For how many events the records count."""
+        return self._kept.weight
 
     def at(self, stream_id: str, position: int) -> Record:
         """Return the record of a stream with every event up to a position, which was looked through to."""
         record = self._kept.get(stream_id)
         if record is None:
             record = self._folded(stream_id, position)
-        self._keep(stream_id, record)
+        # Counted anew: it may have grown, and so may what measures remember.
+        self._kept.keep(stream_id, record, record.pieces)
         return record
 
     def after(self, stream_id: str, fact: Fact) -> Record:
@@ -43,14 +45,12 @@ class Records:
         if record is None:
             record = Record() if fact.version == 1 else self._folded(stream_id, fact.position - 1)
         record.evolve(fact)
-        self._keep(stream_id, record)
+        self._kept.keep(stream_id, record, record.pieces)
         return record
 
     def clear(self) -> None:
         """Forget everything: some of it may be ahead of what was stored."""
         self._kept.clear()
-        self._counted.clear()
-        self.pieces = 0
 
     def _folded(self, stream_id: str, position: int) -> Record:
         record, version = Record(), 0
@@ -61,17 +61,6 @@ class Records:
             if len(rows) < _PAGE_EVENTS:
                 break
         return record
-
-    def _keep(self, stream_id: str, record: Record) -> None:
-        """Keep a record, as the last used, and count it anew: it may have grown, and so may what measures remember."""
-        self._kept[stream_id] = record
-        self._kept.move_to_end(stream_id)
-        pieces = record.pieces
-        self.pieces += pieces - self._counted.get(stream_id, 0)
-        self._counted[stream_id] = pieces
-        while self.pieces > self._pieces_max and len(self._kept) > 1:
-            dropped, _ = self._kept.popitem(last=False)
-            self.pieces -= self._counted.pop(dropped)
 
 
 class Linked:

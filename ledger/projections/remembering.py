@@ -5,7 +5,6 @@ batch came to nothing, the next one begins elsewhere and starts an empty one. It
 was touched least lately goes first.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
@@ -13,6 +12,7 @@ from ledger.log.reading import facts
 from ledger.log.store import EventRow, Store
 from ledger.projections.histories import STREAMS, histories
 from ledger.report.remembered import Remembered
+from ledger.weighed import Weighed
 
 PIECES_MAX: Final = 100_000
 """Events and rows in memory, about, and what counts like them: a few hundred bytes each."""
@@ -28,10 +28,7 @@ class Memory(Generic[_B]):
         """Everything up to here is in it, as far as it is kept."""
         self.bases: dict[str, _B] = {}
         """By organization."""
-        self._pieces_max = pieces_max
-        self._kept: OrderedDict[str, Remembered] = OrderedDict()
-        self._counted: dict[str, int] = {}
-        self._pieces = 0
+        self._kept = Weighed[Remembered](pieces_max)
 
     def feed(self, stream_id: str, rows: list[EventRow]) -> None:
         """Fold the next events of a stream, where what came before them is in memory; at least one."""
@@ -41,10 +38,10 @@ class Memory(Generic[_B]):
         if known is None:
             return
         if known.version + 1 != rows[0].version:
-            self._drop(stream_id)
+            self._kept.drop(stream_id)
             return
         known.feed(facts(rows), rows[-1].version)
-        self._keep(stream_id, known)
+        self._kept.keep(stream_id, known, known.pieces)
 
     def each(self, store: Store, stream_ids: list[str], to: int) -> Iterator[tuple[str, Remembered]]:
         """Yield some relationships as they are at a position, up to which those in memory were fed; in any order.
@@ -62,25 +59,12 @@ class Memory(Generic[_B]):
             for stream_id, pages in histories(store, missing, to) if missing else ():
                 known = _folded(pages)
                 yield stream_id, known
-                self._keep(stream_id, known)
+                self._kept.keep(stream_id, known, known.pieces)
 
     def forget(self, stream_ids: Iterable[str]) -> None:
         """Let some relationships go."""
         for stream_id in stream_ids:
-            self._drop(stream_id)
-
-    def _keep(self, stream_id: str, known: Remembered) -> None:
-        self._kept[stream_id] = known
-        self._kept.move_to_end(stream_id)
-        pieces = known.pieces
-        self._pieces += pieces - self._counted.get(stream_id, 0)
-        self._counted[stream_id] = pieces
-        while self._pieces > self._pieces_max and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, stream_id: str) -> None:
-        if self._kept.pop(stream_id, None) is not None:
-            self._pieces -= self._counted.pop(stream_id)
+            self._kept.drop(stream_id)
 
 
 def _folded(pages: Iterable[list[EventRow]]) -> Remembered:

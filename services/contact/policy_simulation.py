@@ -9,7 +9,7 @@ each time.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from ledger.ledger import Ledger
 from ledger.log.reading import fact
 from ledger.log.scanning import Selection, scan
 from ledger.views import View
+from ledger.weighed import Weighed
 from rapport.contact.v1 import contact_service_pb2 as pb
 from rapport.events.v1.contact_pb2 import ContactDecided
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy
@@ -187,17 +188,11 @@ class _Kept:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._walks: OrderedDict[str, _Walk] = OrderedDict()
-        self._events = 0
+        self._walks = Weighed[_Walk](_KEPT_EVENTS)
 
     async def up_to(self, stream_id: str, position: int) -> _Walk:
         """Return a relationship with what was recorded before a position; positions asked for must not fall."""
-        walk = self._walks.pop(stream_id, None) or _Walk()
-        before = walk.state.version
-        await self._ledger.feed(stream_id, View(END_OF_TIME, position - 1), walk.evolve, before)
-        self._walks[stream_id] = walk
-        self._events += walk.state.version - before
-        while self._events > _KEPT_EVENTS and len(self._walks) > 1:
-            _, dropped = self._walks.popitem(last=False)
-            self._events -= dropped.state.version
+        walk = self._walks.drop(stream_id) or _Walk()  # Not kept meanwhile: it may be left half fed.
+        await self._ledger.feed(stream_id, View(END_OF_TIME, position - 1), walk.evolve, walk.state.version)
+        self._walks.keep(stream_id, walk, walk.state.version)
         return walk

@@ -26,5 +26,5 @@ class Books(Folds[Book]):
         book = self._glance(stream_id)
         if book is None or book.exchange_version != exchange_version:
             return None
-        self._kept.move_to_end(stream_id)
+        self._kept.touch(stream_id)
         return book

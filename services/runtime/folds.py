@@ -12,7 +12,6 @@ lacks. Who has a view already, of which the ledger told the version, has it by `
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
@@ -24,6 +23,7 @@ from ledger.log.reading import facts
 from ledger.log.store import Head
 from ledger.tails import Known, Tail
 from ledger.views import View
+from ledger.weighed import Weighed
 
 
 class Fold(Protocol):
@@ -60,7 +60,7 @@ class Now(NamedTuple, Generic[F]):
 class _Kept(Generic[F]):
     """A fold, how far it goes, and the right to continue it."""
 
-    __slots__ = ("broken", "counted", "fold", "head", "lock", "position", "version")
+    __slots__ = ("broken", "fold", "head", "lock", "position", "version")
 
     def __init__(self, fold: F) -> None:
         self.fold = fold
@@ -72,8 +72,6 @@ class _Kept(Generic[F]):
         """An end of the log up to which nothing was missing from it."""
         self.broken = False
         """A fact may be half in it: it is kept no more, and to be used by nobody."""
-        self.counted = 0
-        """Pieces for which it counts against the bound."""
         self.lock = asyncio.Lock()
 
 
@@ -87,13 +85,15 @@ class Folds(Generic[F]):
         """`make` returns an empty fold of everything recorded. The least used are dropped beyond `pieces_max`."""
         self._ledger = ledger
         self._make: Final = make
-        self._pieces_max = pieces_max
-        self._kept: OrderedDict[str, _Kept[F]] = OrderedDict()
-        self.pieces = 0
-        """For how many pieces the folds kept count."""
+        self._kept = Weighed[_Kept[F]](pieces_max)
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    @property
+    def pieces(self) -> int:
+        """For how many pieces the folds kept count."""
+        return self._kept.weight
 
     async def now(self, stream_id: str, beside: str, min_position: int = 0) -> Now[F] | None:
         """Return the fold of a stream with everything recorded, to be read before the next await.
@@ -111,7 +111,7 @@ class Folds(Generic[F]):
             tail = await self._ledger.tail(stream_id, known, beside, min_position)
             if not tail.version:
                 return Now(None, tail.view, tail.beside)
-            kept = kept or self._kept.setdefault(stream_id, _Kept(self._make()))
+            kept = kept or self._kept.get(stream_id) or self._begin(stream_id)
             if tail.rows:
                 await self._take_in(stream_id, kept, tail)
             if kept.broken:
@@ -122,9 +122,7 @@ class Folds(Generic[F]):
         if kept.version != tail.version or kept.position > tail.head.position:
             return None
         kept.head = tail.head
-        if self._kept.get(stream_id) is kept:
-            self._kept.move_to_end(stream_id)
-            self._count(stream_id, kept)  # What was asked of it may have made it remember more.
+        self._count(stream_id, kept)  # What was asked of it may have made it remember more.
         return Now(kept.fold, tail.view, tail.beside)
 
     async def at_version(self, stream_id: str, version: int, position: int) -> F | None:
@@ -137,9 +135,8 @@ class Folds(Generic[F]):
         """
         kept = self._kept.get(stream_id)
         if kept is None:
-            kept = self._kept[stream_id] = _Kept(self._make())
+            kept = self._begin(stream_id)
         else:
-            self._kept.move_to_end(stream_id)
             self._count(stream_id, kept)  # What was asked of it may have made it remember more.
         if kept.fold.version < version:
             await self._continue(stream_id, kept, version, position)
@@ -169,6 +166,11 @@ class Folds(Generic[F]):
         """Return the fold of a stream as it is, or None; to be read before the next await."""
         kept = self._kept.get(stream_id)
         return None if kept is None else kept.fold
+
+    def _begin(self, stream_id: str) -> _Kept[F]:
+        kept = _Kept(self._make())
+        self._kept.keep(stream_id, kept, 0)  # It is counted once something is in it.
+        return kept
 
     async def _continue(self, stream_id: str, kept: _Kept[F], version: int, position: int) -> None:
         """Fold what is lacking up to a version, unless somebody else did while this waited for its turn."""
@@ -200,19 +202,10 @@ class Folds(Generic[F]):
             kept.version, kept.position = rows[-1].version, rows[-1].position
 
     def _count(self, stream_id: str, kept: _Kept[F]) -> None:
-        if self._kept.get(stream_id) is not kept:
-            return
-        pieces = kept.fold.pieces
-        self.pieces += pieces - kept.counted
-        kept.counted = pieces
-        while self.pieces > self._pieces_max and len(self._kept) > 1:
-            self._forget(*next(iter(self._kept.items())))
+        if self._kept.get(stream_id) is kept:
+            self._kept.keep(stream_id, kept, kept.fold.pieces)
 
     def _drop(self, stream_id: str, kept: _Kept[F]) -> None:
         kept.broken = True
-        self._forget(stream_id, kept)
-
-    def _forget(self, stream_id: str, kept: _Kept[F]) -> None:
         if self._kept.get(stream_id) is kept:
-            del self._kept[stream_id]
-            self.pieces -= kept.counted
+            self._kept.drop(stream_id)
