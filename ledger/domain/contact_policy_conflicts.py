@@ -9,9 +9,9 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 from ledger.domain.consent_scope import lineage
+from ledger.domain.faults import Fault
 from ledger.domain.jurisdictions import under
 from ledger.domain.policy_faults import basis_name, conflict
-from ledger.domain.valuation_rules import Fault
 from rapport.events.v1.contact_policy_pb2 import BasisRule, LegalWindow
 from rapport.events.v1.preference_pb2 import LocalWindow
 

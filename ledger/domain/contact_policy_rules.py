@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 
 from ledger.domain.consent_scope import lineage
 from ledger.domain.contact_policy_conflicts import faults_of_bases, faults_of_windows
+from ledger.domain.faults import Fault
 from ledger.domain.plain_words import bare
 from ledger.domain.policy_faults import basis_name, conflict, invalid, unknown_purpose
 from ledger.domain.time_zones import zone_fault
 from ledger.domain.times import MICROSECONDS
-from ledger.domain.valuation_rules import Fault
 from rapport.events.v1.consent_pb2 import LEGAL_BASIS_CONSENT, LEGAL_BASIS_SOFT_OPT_IN
 from rapport.events.v1.contact_policy_pb2 import (
     BasisRule,

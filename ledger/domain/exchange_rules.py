@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from google.protobuf.descriptor import EnumDescriptor
 
 from ledger.domain.amounts import is_asset
-from ledger.domain.errors import Rejected, Violation
+from ledger.domain.errors import Rejected
+from ledger.domain.faults import Fault, fault_of
 from ledger.domain.fields import field_path
 from ledger.domain.policy import Asset
 from ledger.domain.times import microseconds
@@ -78,14 +79,6 @@ _TOLD_FIRST: Final[Mapping[ErrorReason.ValueType, int]] = {
         )
     )
 }
-
-
-class Fault(NamedTuple):
-    """One rule that an exchange breaks."""
-
-    violation: Violation
-    values: Mapping[str, object]
-    """What the refusal tells as metadata, if this fault is the one that names its reason."""
 
 
 class PlainLeg(NamedTuple):
@@ -170,19 +163,21 @@ def _faults_of_legs(legs: Sequence[PlainLeg], assets: Mapping[str, Asset]) -> li
             faults += _mismatches(f"legs[{index}]", leg, asset, rule)
     if not 1 <= len(legs) <= LEGS_MAX:
         faults.append(
-            _fault("legs", f"must have 1 to {LEGS_MAX} legs", reasons.ERROR_REASON_LEGS_COUNT, legs=len(legs))
+            fault_of("legs", f"must have 1 to {LEGS_MAX} legs", reasons.ERROR_REASON_LEGS_COUNT, legs=len(legs))
         )
     return faults
 
 
 def _faults_of_amount(place: str, leg: PlainLeg, asset: Asset | None) -> Iterator[Fault]:
     if leg.units < 1:
-        yield _fault(f"{place}.units", "must be at least 1", reasons.ERROR_REASON_AMOUNT_NOT_POSITIVE)
+        yield fault_of(f"{place}.units", "must be at least 1", reasons.ERROR_REASON_AMOUNT_NOT_POSITIVE)
     if asset is None:
         yield _unknown_asset(f"{place}.asset", leg.asset)
     elif leg.units > asset.max_units_per_leg:
         limit, reason = asset.max_units_per_leg, reasons.ERROR_REASON_AMOUNT_OVER_LIMIT
-        yield _fault(f"{place}.units", f"must be at most {limit} of {leg.asset}", reason, asset=leg.asset, limit=limit)
+        yield fault_of(
+            f"{place}.units", f"must be at most {limit} of {leg.asset}", reason, asset=leg.asset, limit=limit
+        )
 
 
 def _mismatches(place: str, leg: PlainLeg, asset: Asset | None, rule: Rule | None) -> Iterator[Fault]:
@@ -204,13 +199,13 @@ def _faults_of_sides(legs: Sequence[PlainLeg], one_sided: OneSided.ValueType) ->
         return  # Whose legs are missing cannot be told; the legs' own faults are.
     declared = one_sided != x.ONE_SIDED_UNSPECIFIED
     if len(givers) == 1 and not declared:
-        yield _fault(
+        yield fault_of(
             "one_sided",
             "must say why only one party gives: GIFT, LATER or UNOBSERVED",
             reasons.ERROR_REASON_ONE_SIDED_NOT_DECLARED,
         )
     if len(givers) == 2 and declared:
-        yield _fault("one_sided", "must be unset when both parties give", reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED)
+        yield fault_of("one_sided", "must be unset when both parties give", reasons.ERROR_REASON_ONE_SIDED_CONTRADICTED)
 
 
 def _faults_of_points(legs: Sequence[PlainLeg], at: int) -> Iterator[Fault]:
@@ -220,50 +215,50 @@ def _faults_of_points(legs: Sequence[PlainLeg], at: int) -> Iterator[Fault]:
         if terms is None:
             continue
         if leg.category != x.CATEGORY_POINTS_GRANT:
-            yield _fault(place, "must be unset: only points that are granted have terms", reason)
+            yield fault_of(place, "must be unset: only points that are granted have terms", reason)
         elif terms.HasField("expires_at"):
             expires_at = microseconds(terms.expires_at)
             if expires_at <= at or (terms.HasField("activates_at") and expires_at <= microseconds(terms.activates_at)):
-                yield _fault(f"{place}.expires_at", "must be later than the grant and than activates_at", reason)
+                yield fault_of(f"{place}.expires_at", "must be later than the grant and than activates_at", reason)
     redeems = any(leg.category == x.CATEGORY_POINTS_REDEEM for leg in legs)
     if redeems and not any(leg.giver == x.PARTY_ORGANIZATION for leg in legs):
         description = "must hold what the organization gives for the points"
-        yield _fault("legs", description, reasons.ERROR_REASON_REDEMPTION_WITHOUT_COUNTER_LEG)
+        yield fault_of("legs", description, reasons.ERROR_REASON_REDEMPTION_WITHOUT_COUNTER_LEG)
 
 
 def _faults_of_hold(legs: Sequence[PlainLeg], pending_until: int, at: int) -> Iterator[Fault]:
     if any(leg.category == x.CATEGORY_POINTS_REDEEM for leg in legs):
         description = "must be unset: points are redeemed at once"
-        yield _fault("pending_until", description, reasons.ERROR_REASON_REDEMPTION_PENDING)
+        yield fault_of("pending_until", description, reasons.ERROR_REASON_REDEMPTION_PENDING)
     if pending_until <= at:
         description = "must be later than the exchange"
-        yield _fault("pending_until", description, reasons.ERROR_REASON_PENDING_UNTIL_INVALID)
+        yield fault_of("pending_until", description, reasons.ERROR_REASON_PENDING_UNTIL_INVALID)
 
 
 def _faults_of_posted(legs: Sequence[PlainLeg] | None, units: Sequence[int]) -> Iterator[Fault]:
     reason = reasons.ERROR_REASON_POSTED_UNITS_INVALID
     if legs is not None and len(units) != len(legs):
-        yield _fault("units", f"must name units for each of {len(legs)} legs, or none", reason, legs=len(legs))
+        yield fault_of("units", f"must name units for each of {len(legs)} legs, or none", reason, legs=len(legs))
         return
     for index, posted in enumerate(units):
         most = posted if legs is None else legs[index].units
         if not 0 <= posted <= most:
             allowed = "at least 0" if legs is None else f"0 to {most}"
-            yield _fault(f"units[{index}]", f"must be {allowed}", reason, legs=len(units))
+            yield fault_of(f"units[{index}]", f"must be {allowed}", reason, legs=len(units))
     if units and not any(posted > 0 for posted in units):
-        yield _fault("units", "must not all be 0; void the exchange instead", reason, legs=len(units))
+        yield fault_of("units", "must not all be 0; void the exchange instead", reason, legs=len(units))
 
 
 def _unknown_asset(field: str, name: str) -> Fault:
     if not is_asset(name):
         # What is no code may be anything, personal content too: it is not repeated.
-        return _fault(field, "must be CODE/scale, for example EUR/2", reasons.ERROR_REASON_ASSET_UNKNOWN)
-    return _fault(field, f"{name} is not in the registry", reasons.ERROR_REASON_ASSET_UNKNOWN, asset=name)
+        return fault_of(field, "must be CODE/scale, for example EUR/2", reasons.ERROR_REASON_ASSET_UNKNOWN)
+    return fault_of(field, f"{name} is not in the registry", reasons.ERROR_REASON_ASSET_UNKNOWN, asset=name)
 
 
 def _mismatch(field: str, description: str, leg: PlainLeg, asset: Asset | None) -> Fault:
     kind = p.ASSET_KIND_UNSPECIFIED if asset is None else asset.kind
-    return _fault(
+    return fault_of(
         field,
         description,
         reasons.ERROR_REASON_CATEGORY_MISMATCH,
@@ -271,10 +266,6 @@ def _mismatch(field: str, description: str, leg: PlainLeg, asset: Asset | None) 
         giver=_names(Party.DESCRIPTOR, {leg.giver}),
         kind=_names(AssetKind.DESCRIPTOR, {kind}),
     )
-
-
-def _fault(field: str, description: str, reason: ErrorReason.ValueType, **values: object) -> Fault:
-    return Fault(Violation(field, description, reason), values)
 
 
 def category_name(category: Category.ValueType) -> str:

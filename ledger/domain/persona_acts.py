@@ -13,12 +13,12 @@ from ledger.domain.contact_policy_rules import faults_of_lists
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision
+from ledger.domain.faults import Fault
 from ledger.domain.persona import PERSONA_APPROVED, PERSONA_DEFINED, PERSONA_RETIRED, Persona
 from ledger.domain.policy import PolicyState, unchanged
 from ledger.domain.policy_faults import conflict, invalid
 from ledger.domain.publishing import Asked, decided, next_number, publication
 from ledger.domain.relationship_policy_rules import unknown_type
-from ledger.domain.valuation_rules import Fault
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.persona_pb2 import (
     AttributeClause,

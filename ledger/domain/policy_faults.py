@@ -1,7 +1,7 @@
 """How a fault of a contact policy, a registry or a catalogue is told."""
 
 from ledger.domain.errors import Violation
-from ledger.domain.valuation_rules import Fault
+from ledger.domain.faults import Fault
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.consent_pb2 import LegalBasis
 

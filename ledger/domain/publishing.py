@@ -17,12 +17,12 @@ from ledger.domain.contact_policy_rules import faults_of_policy
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, NewFact
+from ledger.domain.faults import Fault
 from ledger.domain.fields import field_path, first_difference
 from ledger.domain.policy import PolicyState, unchanged
 from ledger.domain.purposes import PURPOSES_PUBLISHED
 from ledger.domain.registry_rules import faults_of_catalogue, faults_of_registry
 from ledger.domain.valuation_policy import BYTES_MAX
-from ledger.domain.valuation_rules import Fault
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1.contact_policy_pb2 import (

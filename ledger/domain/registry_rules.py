@@ -6,8 +6,8 @@ A purpose's parent is what stands before its last dot, and may be said, not chos
 from collections.abc import Collection, Iterator, Sequence
 
 from ledger.domain.contact_policy_rules import faults_of_lists
+from ledger.domain.faults import Fault
 from ledger.domain.policy_faults import invalid, unknown_purpose
-from ledger.domain.valuation_rules import Fault
 from rapport.events.v1.contact_policy_pb2 import (
     OBJECTABLE_ABSOLUTE,
     PURPOSE_CLASS_MARKETING,

@@ -11,11 +11,11 @@ from ledger.domain.built_in_relationship_policy import decay_sha256
 from ledger.domain.contact_policy_rules import faults_of_lists
 from ledger.domain.decay import HALF_LIFE_DAYS_MAX
 from ledger.domain.errors import Rejected, Violation
+from ledger.domain.faults import Fault
 from ledger.domain.fields import field_path
 from ledger.domain.policy import PolicyState
 from ledger.domain.policy_faults import conflict, invalid
 from ledger.domain.relationship_policy import RELATIONSHIP, filled
-from ledger.domain.valuation_rules import Fault
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, StrengthWeights, TypeRule, TypeRules
 

@@ -11,13 +11,13 @@ from ledger.domain import relationship_policy, relationship_types
 from ledger.domain.contact_policy_rules import faults_of_lists
 from ledger.domain.decider import Setting
 from ledger.domain.fact import Decision
+from ledger.domain.faults import Fault
 from ledger.domain.policy import PolicyState
 from ledger.domain.policy_faults import invalid
 from ledger.domain.publishing import Asked, decided, next_number, publication
 from ledger.domain.relationship_policy import RELATIONSHIP, RELATIONSHIP_PUBLISHED
 from ledger.domain.relationship_policy_rules import faults_of_policy
 from ledger.domain.relationship_types import TYPES_PUBLISHED
-from ledger.domain.valuation_rules import Fault
 from rapport.events.v1.relationship_policy_pb2 import RelationshipPolicy, RelationshipPolicyPublished
 from rapport.events.v1.relationship_types_pb2 import TypeCatalogue, TypesPublished
 from rapport.type.v1.event_context_pb2 import EventContext

@@ -12,9 +12,10 @@ from typing import ClassVar, Final
 from ledger.domain.decider import Setting
 from ledger.domain.errors import Rejected, Violation
 from ledger.domain.fact import Decision, NewFact
+from ledger.domain.faults import Fault
 from ledger.domain.fields import field_path, first_difference
 from ledger.domain.policy import VALUATION_PUBLISHED, PolicyState, unchanged
-from ledger.domain.valuation_rules import Fault, faults_of_labels, faults_of_rules
+from ledger.domain.valuation_rules import faults_of_labels, faults_of_rules
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1.valuation_pb2 import ValuationLabel, ValuationPolicy, ValuationPolicyPublished

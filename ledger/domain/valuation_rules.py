@@ -4,14 +4,13 @@ Every fault is found, not only the first: whoever writes a policy mends them all
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from ledger.domain.amounts import is_asset
-from ledger.domain.errors import Violation
 from ledger.domain.exchange_rules import RULES, category_name
+from ledger.domain.faults import Fault, fault_of
 from ledger.domain.policy import LEG_VALUE_MAX, Asset
 from rapport.errors.v1 import error_reason_pb2 as reasons
-from rapport.errors.v1.error_reason_pb2 import ErrorReason
 from rapport.events.v1.exchange_pb2 import (
     CATEGORY_POINTS_GRANT,
     PARTY_CUSTOMER,
@@ -23,14 +22,6 @@ from rapport.events.v1.policy_pb2 import ASSET_KIND_POINTS, AssetKind
 from rapport.events.v1.valuation_pb2 import SIDE_GET, SIDE_GIVE, Side, ValuationLabel, ValuationRule
 
 _OTHER: Final = {PARTY_CUSTOMER: PARTY_ORGANIZATION, PARTY_ORGANIZATION: PARTY_CUSTOMER}
-
-
-class Fault(NamedTuple):
-    """One rule that a policy breaks."""
-
-    violation: Violation
-    values: Mapping[str, object] = {}
-    """What the refusal tells as metadata, if this fault is the one that names its reason."""
 
 
 def group_of(category: int) -> str:
@@ -93,11 +84,11 @@ def _repetitions(rules: Sequence[ValuationRule]) -> Iterator[Fault]:
     for index, rule in enumerate(rules):
         first = ids.setdefault(rule.rule_id, index)
         if first != index:
-            yield _fault(f"rules[{index}].rule_id", f"must be given once; rules[{first}] has the same", reason)
+            yield fault_of(f"rules[{index}].rule_id", f"must be given once; rules[{first}] has the same", reason)
         first = keys.setdefault((rule.perspective, rule.side, rule.asset, scope_of(rule)), index)
         if first != index:
             same = f"has the perspective, side, asset and scope of rules[{first}]; keep one of them"
-            yield _fault(f"rules[{index}]", same, reason)
+            yield fault_of(f"rules[{index}]", same, reason)
 
 
 def _faults_of_rate(place: str, rule: ValuationRule, asset: Asset | None) -> Iterator[Fault]:
@@ -150,21 +141,17 @@ def _unknown_asset(field: str, name: str) -> Fault:
     reason = reasons.ERROR_REASON_ASSET_UNKNOWN
     if not is_asset(name):
         # What is no code may be anything: it is not repeated.
-        return _fault(field, "must be CODE/scale, for example EUR/2", reason)
-    return _fault(field, f"{name} is not in the registry", reason, asset=name)
+        return fault_of(field, "must be CODE/scale, for example EUR/2", reason)
+    return fault_of(field, f"{name} is not in the registry", reason, asset=name)
 
 
 def _out_of_range(field: str, description: str, rule: ValuationRule) -> Fault:
     reason = reasons.ERROR_REASON_RATE_OUT_OF_RANGE
-    return _fault(field, description, reason, rule_id=rule.rule_id, asset=rule.asset)
+    return fault_of(field, description, reason, rule_id=rule.rule_id, asset=rule.asset)
 
 
 def _invalid(field: str, description: str) -> Fault:
-    return _fault(field, description, reasons.ERROR_REASON_REQUEST_INVALID)
-
-
-def _fault(field: str, description: str, reason: ErrorReason.ValueType, **values: object) -> Fault:
-    return Fault(Violation(field, description, reason), values)
+    return fault_of(field, description, reasons.ERROR_REASON_REQUEST_INVALID)
 
 
 def _groups(categories: Iterable[Category.ValueType]) -> dict[str, list[Category.ValueType]]:
