@@ -28,7 +28,7 @@ from ledger.change.sweep import Sweep
 from ledger.change.table import NEVER, Aggregate, Progress, StoredChange, Watched
 from ledger.change.writing import Earlier, Place, Subject, written
 from ledger.domain.fact import Fact
-from ledger.domain.identifiers import is_relationship, organization_of, policy_stream, relationship_stream
+from ledger.domain.identifiers import is_relationship, organization_of, owner_of, policy_stream, relationship_stream
 from ledger.domain.policy import ASSET_REGISTERED, PolicyState
 from ledger.log import reading
 from ledger.log.reading import check_dense
@@ -126,7 +126,7 @@ class Finder:
     def _look_through(self, rows: list[EventRow], timers_max: int) -> None:
         batch = self._batch
         batch.end = rows[-1].record_time
-        owners = sorted({_owner(row.stream_id) for row in rows if is_relationship(row.stream_id)})
+        owners = sorted({owner_of(row.stream_id) for row in rows if is_relationship(row.stream_id)})
         batch.rows = {owner: Watched(*owner) for owner in owners} | self._kept.watched(owners)
         due = self._kept.due(batch.end, timers_max)
         batch.rows.update(((row.organization_id, row.customer_id), row) for row in due)
@@ -177,7 +177,7 @@ class Finder:
     def _look(self, stream_id: str, record: Record, fact: Fact | None, at: int) -> None:
         """Look at one relationship after an event, or because something is due."""
         self.looks += 1
-        owner = _owner(stream_id)
+        owner = owner_of(stream_id)
         row, taken = self._row(owner), self._taken(owner[0])
         levels = self._levels(row, record, taken.outlook)
         cohorts, campaigns = levels.cohorts, levels.campaigns
@@ -403,11 +403,6 @@ class Finder:
                 self._add(owner[0], kind, subject_id, members, hits)
         now.let_go()
         before.let_go()
-
-
-def _owner(stream_id: str) -> Owner:
-    organization_id, _, customer_id = stream_id.partition("/")
-    return organization_id, customer_id
 
 
 def _personae(measured: Measured) -> str:

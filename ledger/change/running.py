@@ -26,6 +26,7 @@ from ledger.domain.times import MICROSECONDS
 from ledger.log.checkpoint import checkpoint, holds, leaf_of
 from ledger.log.following import Follower
 from ledger.log.store import Store
+from ledger.projections.backing_off import back_off_s
 from ledger.projections.database import Database, Lock
 from rapport.errors.v1 import error_reason_pb2 as reasons
 
@@ -42,8 +43,6 @@ Many small ones would cost those who record more than they gain. What comes afte
 """
 _DUE_S: Final = 0.04
 """Seconds between looks, at least, while something is due and the log's time does not come."""
-BACK_OFF_MIN_S: Final = 0.1
-BACK_OFF_MAX_S: Final = 30.0
 REST_MAX_S: Final = 0.5
 """Seconds that a batch is followed by at most, while the log grows faster than changes are found."""
 COUNT_S: Final = 10.0
@@ -169,10 +168,10 @@ class Runner:
                     await self._rest(stop)
                 except Exception as error:  # noqa: BLE001  # Whatever it is, changes are late and not lost; try again.
                     failures += 1
-                    back_off_s = min(BACK_OFF_MIN_S * 2 ** min(failures - 1, 10), BACK_OFF_MAX_S)
+                    pause_s = back_off_s(failures)
                     if self._on_failure is not None and not stop.is_set():
-                        self._on_failure(error, back_off_s)
-                    await _within(back_off_s, stop)
+                        self._on_failure(error, pause_s)
+                    await _within(pause_s, stop)
         finally:
             stopping.cancel()
             if self._following is not None:

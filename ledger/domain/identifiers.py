@@ -33,6 +33,12 @@ def customer_of(stream_id: str) -> str:
     return stream_id.partition("/")[2]
 
 
+def owner_of(stream_id: str) -> tuple[str, str]:
+    """Return the organization and the customer of a relationship's stream."""
+    organization_id, _, customer_id = stream_id.partition("/")
+    return organization_id, customer_id
+
+
 def is_relationship(stream_id: str) -> bool:
     """Tell whether a stream is that of a relationship."""
     return "/@" not in stream_id

@@ -181,12 +181,12 @@ def followed_by(m: Measured) -> set[int]:
     found = set()
     for time, position in _acts(m):
         solicitation = responses.credited(time, position, conversation.row_of(position))
-        if solicitation and not _incited(m, position):
+        if solicitation and not incited(m, position):
             found.add(solicitation)
     return found
 
 
-def _incited(m: Measured, position: int) -> bool:
+def incited(m: Measured, position: int) -> bool:
     """Tell whether an act had an incentive: a purchase by what was said of it or by its legs, others as was said."""
     by_legs = m.outlook.rules.incentive_by_legs
     return position in m.record.talk.incited or m.record.acts.buying.incited(position, by_legs=by_legs)

@@ -21,7 +21,7 @@ from ledger.balance.slices import Span, slices_of
 from ledger.balance.view import BalanceView
 from ledger.domain.amounts import INT64_MAX, half_even
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED
-from ledger.domain.identifiers import customer_of, organization_of, organization_range, policy_stream
+from ledger.domain.identifiers import customer_of, organization_of, organization_range, owner_of, policy_stream
 from ledger.domain.legs import CATEGORIES_OF_POINTS, NotPlain, all_legs, legs, parts
 from ledger.domain.policy import PolicyState
 from ledger.domain.times import MICROSECONDS
@@ -246,7 +246,7 @@ class BalancesFolding:
 
     def _some(self, stream_ids: Sequence[str], given_anew: Set[str], valuing: "_Valuing", to: int) -> Iterator[Row]:
         """Yield the rows of some relationships as they are then, without those that stay as they are."""
-        owners = [_owner(stream_id) for stream_id in stream_ids]
+        owners = [owner_of(stream_id) for stream_id in stream_ids]
         there = {row[:3]: row for row in self._kept.rows(BALANCES, owners)}
         for stream_id, its in zip(stream_ids, owners, strict=True):
             rows = [there.get((*its, perspective)) for perspective in PERSPECTIVES]
@@ -267,7 +267,7 @@ class BalancesFolding:
         for names in stream_pages(self._store, *organization_range(organization_id)):
             rows: list[Row] = []
             for stream_id, pages in histories(self._store, names, to):
-                rows += valuing.rows(_owner(stream_id), valuing.sums(pages))
+                rows += valuing.rows(owner_of(stream_id), valuing.sums(pages))
             yield {BALANCES.name: rows}
 
     def _found(self, organization_id: str) -> _Organization:
@@ -371,8 +371,3 @@ def _rates(valuation: Valuation, account: str) -> tuple[int, int, int, int]:
     rates = [valuation.rate(perspective, giver, category, asset) for perspective in PERSPECTIVES]
     mine, theirs = (0 if rate is None else rate.rate for rate in rates)
     return one, mine, other, theirs
-
-
-def _owner(stream_id: str) -> Owner:
-    organization_id, _, customer_id = stream_id.partition("/")
-    return organization_id, customer_id

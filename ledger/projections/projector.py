@@ -18,6 +18,7 @@ from ledger.log.checkpoint import holds
 from ledger.log.following import Follower
 from ledger.log.store import Store
 from ledger.projections.advancing import BATCH_EVENTS, advance, afresh, fill
+from ledger.projections.backing_off import back_off_s
 from ledger.projections.database import LIVE, CheckpointMoved, Database, Generation, Lock, Query
 from ledger.projections.rebuilding import Rebuild, lock_name, tidy
 from ledger.projections.tables import Projection
@@ -31,8 +32,6 @@ PACE_S: Final = 0.05
 """Seconds between batches while nobody waits: many small ones would cost those who record more than they gain."""
 REST_MAX_S: Final = 1.0
 """Seconds that one which yields rests after a batch, at most."""
-BACK_OFF_MIN_S: Final = 0.1
-BACK_OFF_MAX_S: Final = 30.0
 GIVE_WAY_MAX_S: Final = 5.0
 """Seconds that a batch gives way to other work, at most."""
 _LOOK_S: Final = 0.02
@@ -122,10 +121,10 @@ class Projector:
                     await self._rest(stop)
                 except Exception as error:  # noqa: BLE001  # Whatever it is, lists are stale and not wrong; try again.
                     failures += 1
-                    back_off_s = min(BACK_OFF_MIN_S * 2 ** min(failures - 1, 10), BACK_OFF_MAX_S)
+                    pause_s = back_off_s(failures)
                     if self._on_failure is not None and not stop.is_set():
-                        self._on_failure(error, back_off_s)
-                    await _first(back_off_s, stop.wait())
+                        self._on_failure(error, pause_s)
+                    await _first(pause_s, stop.wait())
         finally:
             await self.close()
 

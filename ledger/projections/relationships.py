@@ -14,7 +14,7 @@ from ledger.domain.amounts import INT64_MAX
 from ledger.domain.consent import TOPICS as CONSENT_TOPICS
 from ledger.domain.consent_state import WITHDRAWAL_HONOURED
 from ledger.domain.exchange_state import EXCHANGE_POSTED, EXCHANGE_RECORDED, EXCHANGE_REVERSED
-from ledger.domain.identifiers import is_relationship
+from ledger.domain.identifiers import is_relationship, owner_of
 from ledger.domain.interaction import CORRECTED, RECORDED, RETRACTED
 from ledger.domain.legs import parts
 from ledger.domain.policy import VALUATION_PUBLISHED
@@ -147,7 +147,7 @@ class RelationshipsFolding:
     def _tell(self, stream_id: str, topic: str, metadata: bytes, event: bytes) -> None:
         """Take in an event that adds to no sum."""
         if topic in SPEAKS:
-            self._wanted.hear(_owner(stream_id), topic, metadata, event)
+            self._wanted.hear(owner_of(stream_id), topic, metadata, event)
             return
         self._anew.add(stream_id)
         if topic in SETTLING:
@@ -168,9 +168,9 @@ class RelationshipsFolding:
         """Return what they change."""
         anew = self._anew
         changes = self._balances.changes({name: sums[6] for name, sums in self._sums.items()}, anew, to)
-        changes.cleared = [_owner(stream_id) for stream_id in sorted(anew)]
+        changes.cleared = [owner_of(stream_id) for stream_id in sorted(anew)]
         listed: list[Row] = [
-            (*_owner(stream_id), *sums[:6]) for stream_id, sums in self._sums.items() if stream_id not in anew
+            (*owner_of(stream_id), *sums[:6]) for stream_id, sums in self._sums.items() if stream_id not in anew
         ]
         given: dict[tuple[str, int, str], int] = {}
         for stream_id, accounts in self._units.items():
@@ -179,16 +179,16 @@ class RelationshipsFolding:
                     giver, _, asset = parts(account)
                     key = stream_id, int(giver), asset
                     given[key] = _sum(given.get(key, 0), amount)
-        wanted = self._wanted.rows({_owner(stream_id) for stream_id in anew})
+        wanted = self._wanted.rows({owner_of(stream_id) for stream_id in anew})
         for stream_id in anew:
             version, position, state, topics = _folded(store, stream_id, to)
-            wanted += topics.rows(_owner(stream_id))
-            listed.append((*_owner(stream_id), version, position, *summary(state)))
+            wanted += topics.rows(owner_of(stream_id))
+            listed.append((*owner_of(stream_id), version, position, *summary(state)))
             given.update(((stream_id, *account), amount) for account, amount in units_given(state).items())
         changes.rows[RELATIONSHIPS.name] = listed
         changes.rows[WANTED.name] = wanted
         changes.rows[UNITS.name] = [
-            (*_owner(stream_id), giver, asset, amount) for (stream_id, giver, asset), amount in given.items()
+            (*owner_of(stream_id), giver, asset, amount) for (stream_id, giver, asset), amount in given.items()
         ]
         return changes
 
@@ -250,11 +250,6 @@ def _folded(store: Store, stream_id: str, to: int) -> tuple[int, int, Relationsh
         if len(rows) < _PAGE_EVENTS:
             break
     return version, position, state, topics
-
-
-def _owner(stream_id: str) -> tuple[str, str]:
-    organization_id, _, customer_id = stream_id.partition("/")
-    return organization_id, customer_id
 
 
 def _sum(units: int, more: int) -> int:

@@ -13,7 +13,7 @@ from ledger.domain.conversation_shapes import NO_RESPONSE, REPLIED
 from ledger.domain.responses import Responses
 from ledger.measure.act_shapes import kind_of
 from ledger.measure.measured import Measured
-from ledger.measure.solicitations import OUTCOMES
+from ledger.measure.solicitations import OUTCOMES, incited
 from ledger.measure.tally import tally_of
 from ledger.report.shapes import Solicitation
 
@@ -30,7 +30,7 @@ def all_solicitations(m: Measured) -> Iterator[Solicitation]:
     # What came before the first one was sent follows none.
     for time, position in {*_begun(m, solicitations.times[0]), *responses.answering()}:
         credited = _credited(m, responses, time, position)
-        if credited and credited not in followed and not _incited(m, position):
+        if credited and credited not in followed and not incited(m, position):
             followed.add(credited)
     outcome = _outcomes(m, responses)
     for place, position in enumerate(responses.sent.positions):
@@ -63,7 +63,7 @@ def new_solicitations(m: Measured, outbound: Sequence[_Moment], others: Sequence
         # What neither answers nor begins anything makes nothing of what it would be credited to.
         credited = responses.credited(time, position, row) if follows or outcome else 0
         if credited:
-            followed[credited] = followed.get(credited, False) or (follows and not _incited(m, position))
+            followed[credited] = followed.get(credited, False) or (follows and not incited(m, position))
     if not followed:
         return
     outcome_of = _outcomes(m, responses)
@@ -107,12 +107,6 @@ def _is_begun(m: Measured, time: int, position: int) -> bool:
         and rules.kind_weights.get(kind_of(acts.codes[place]), 0) >= rules.session_weight
         for place in range(bisect_left(acts.times, time), bisect_right(acts.times, time))
     )
-
-
-def _incited(m: Measured, position: int) -> bool:
-    """Tell whether an act had an incentive: a purchase by what was said of it or by its legs, others as was said."""
-    by_legs = m.outlook.rules.incentive_by_legs
-    return position in m.record.talk.incited or m.record.acts.buying.incited(position, by_legs=by_legs)
 
 
 def _row(m: Measured, delivered: int, position: int, outcome: int, *, followed: bool) -> Solicitation:
