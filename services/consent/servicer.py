@@ -24,6 +24,7 @@ from services.consent.receipts import Receipts
 from services.consent.seeing import see, see_apart
 from services.runtime.app import App
 from services.runtime.ingest import Loading
+from services.runtime.translating import as_of_told
 from services.runtime.validation import check, check_size, in_list, request_id
 
 SERVICE: Final = "rapport.consent.v1.ConsentService"
@@ -127,7 +128,7 @@ class Servicer(Acts, Receipts, stubs.ConsentServiceServicer):
         return acts.GetConsentHistoryResponse(
             entries=history(sight, facts),
             position=view.position,
-            as_of=translate.view(view.occur_time, view.position),
+            as_of=as_of_told(view.occur_time, view.position),
         )
 
     async def _consents(self, request: pb.GetConsentsRequest) -> pb.GetConsentsResponse:

@@ -27,8 +27,8 @@ from ledger.domain.times import END_OF_TIME, START_OF_TIME, microseconds
 from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_service_pb2 as pb
 from rapport.events.v1.consent_pb2 import ConsentRefused, ConsentWithdrawn, ObjectionRaised
-from rapport.type.v1.event_context_pb2 import EventContext
 from services.consent import faults
+from services.runtime.translating import context_of, stream_of, time_of
 from services.runtime.validation import check
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -41,51 +41,51 @@ def give_steps(request: pb.GiveConsentRequest) -> Sequence[Step]:
         Invalid: the request breaks rules; every violation is named. So do all that follow.
     """
     check(request, *faults.of_consent("consent", request.consent))
-    return (GiveConsent(_stream(request), request.consent, _time(request), _context(request)),)
+    return (GiveConsent(stream_of(request), request.consent, time_of(request), context_of(request)),)
 
 
 def refuse_steps(request: pb.RefuseConsentRequest) -> Sequence[Step]:
     """Return the step of a RefuseConsent; one that says nothing refuses everything."""
     check(request)
     refusal = request.refusal if request.HasField("refusal") else ConsentRefused()
-    return (RefuseConsent(_stream(request), refusal, _time(request), _context(request)),)
+    return (RefuseConsent(stream_of(request), refusal, time_of(request), context_of(request)),)
 
 
 def withdraw_steps(request: pb.WithdrawConsentRequest) -> Sequence[Step]:
     """Return the step of a WithdrawConsent; one that says nothing takes all back. Invalid: ids and sizes only."""
     check(request)
     withdrawal = request.withdrawal if request.HasField("withdrawal") else ConsentWithdrawn()
-    return (WithdrawConsent(_stream(request), withdrawal, _lenient_time(request), _context(request)),)
+    return (WithdrawConsent(stream_of(request), withdrawal, _lenient_time(request), context_of(request)),)
 
 
 def serve_steps(request: acts.ServeNoticeRequest) -> Sequence[Step]:
     """Return the step of a ServeNotice."""
     check(request, *faults.of_notice("notice", request.notice))
-    return (ServeNotice(_stream(request), request.notice, _time(request), _context(request)),)
+    return (ServeNotice(stream_of(request), request.notice, time_of(request), context_of(request)),)
 
 
 def request_steps(request: acts.RequestConsentRequest) -> Sequence[Step]:
     """Return the step of a RequestConsent."""
     check(request, *faults.of_question("asked", request.asked))
-    return (RequestConsent(_stream(request), request.asked, _time(request), _context(request)),)
+    return (RequestConsent(stream_of(request), request.asked, time_of(request), context_of(request)),)
 
 
 def defer_steps(request: acts.DeferConsentRequest) -> Sequence[Step]:
     """Return the step of a DeferConsent."""
     check(request)
-    return (DeferConsent(_stream(request), request.deferral, _time(request), _context(request)),)
+    return (DeferConsent(stream_of(request), request.deferral, time_of(request), context_of(request)),)
 
 
 def confirm_steps(request: acts.ConfirmConsentRequest) -> Sequence[Step]:
     """Return the step of a ConfirmConsent."""
     check(request)
     step = ConfirmConsent(
-        _stream(request),
+        stream_of(request),
         sha256(request.confirmation_token.encode()).digest(),
         tuple(request.purposes),
         request.evidence if request.HasField("evidence") else None,
-        _time(request),
-        _context(request),
+        time_of(request),
+        context_of(request),
     )
     return (step,)
 
@@ -93,19 +93,19 @@ def confirm_steps(request: acts.ConfirmConsentRequest) -> Sequence[Step]:
 def renew_steps(request: acts.RenewConsentRequest) -> Sequence[Step]:
     """Return the step of a RenewConsent."""
     check(request, *faults.of_renewal("renewal", request.renewal))
-    return (RenewConsent(_stream(request), request.renewal, _time(request), _context(request)),)
+    return (RenewConsent(stream_of(request), request.renewal, time_of(request), context_of(request)),)
 
 
 def revoke_steps(request: pb.RevokeConsentRequest) -> Sequence[Step]:
     """Return the step of a RevokeConsent."""
     check(request)
-    return (RevokeConsent(_stream(request), request.revocation, _time(request), _context(request)),)
+    return (RevokeConsent(stream_of(request), request.revocation, time_of(request), context_of(request)),)
 
 
 def invalidate_steps(request: pb.InvalidateConsentRequest) -> Sequence[Step]:
     """Return the step of an InvalidateConsent."""
     check(request)
-    return (InvalidateConsent(_stream(request), request.invalidation, _time(request), _context(request)),)
+    return (InvalidateConsent(stream_of(request), request.invalidation, time_of(request), context_of(request)),)
 
 
 def object_steps(request: acts.RaiseObjectionRequest) -> Sequence[Step]:
@@ -113,64 +113,64 @@ def object_steps(request: acts.RaiseObjectionRequest) -> Sequence[Step]:
     check(faults.judged(request))
     request.DiscardUnknownFields()
     objection = request.objection if request.HasField("objection") else ObjectionRaised()
-    return (RaiseObjection(_stream(request), objection, _lenient_time(request), _context(request)),)
+    return (RaiseObjection(stream_of(request), objection, _lenient_time(request), context_of(request)),)
 
 
 def lift_steps(request: acts.LiftObjectionRequest) -> Sequence[Step]:
     """Return the step of a LiftObjection."""
     check(request)
-    return (LiftObjection(_stream(request), request.lift, _time(request), _context(request)),)
+    return (LiftObjection(stream_of(request), request.lift, time_of(request), context_of(request)),)
 
 
 def honour_steps(request: acts.HonourWithdrawalRequest) -> Sequence[Step]:
     """Return the step of a HonourWithdrawal."""
     check(request)
-    return (HonourWithdrawal(_stream(request), request.honoured, _time(request), _context(request)),)
+    return (HonourWithdrawal(stream_of(request), request.honoured, time_of(request), context_of(request)),)
 
 
 def appoint_steps(request: acts.AppointGuardianRequest) -> Sequence[Step]:
     """Return the step of an AppointGuardian."""
     check(request)
-    return (AppointGuardian(_stream(request), request.guardian, _time(request), _context(request)),)
+    return (AppointGuardian(stream_of(request), request.guardian, time_of(request), context_of(request)),)
 
 
 def release_steps(request: acts.ReleaseGuardianRequest) -> Sequence[Step]:
     """Return the step of a ReleaseGuardian."""
     check(request)
-    return (ReleaseGuardian(_stream(request), request.release, _time(request), _context(request)),)
+    return (ReleaseGuardian(stream_of(request), request.release, time_of(request), context_of(request)),)
 
 
 def grant_steps(request: acts.GrantRecipientRequest) -> Sequence[Step]:
     """Return the step of a GrantRecipient."""
     check(request)
-    return (GrantRecipient(_stream(request), request.grant, _time(request), _context(request)),)
+    return (GrantRecipient(stream_of(request), request.grant, time_of(request), context_of(request)),)
 
 
 def revoke_recipient_steps(request: acts.RevokeRecipientRequest) -> Sequence[Step]:
     """Return the step of a RevokeRecipient."""
     check(request)
-    return (RevokeRecipient(_stream(request), request.revocation, _time(request), _context(request)),)
+    return (RevokeRecipient(stream_of(request), request.revocation, time_of(request), context_of(request)),)
 
 
 def disclose_steps(request: acts.RecordDisclosureRequest) -> Sequence[Step]:
     """Return the step of a RecordDisclosure."""
     check(request)
-    return (RecordDisclosure(_stream(request), request.disclosure, _time(request), _context(request)),)
+    return (RecordDisclosure(stream_of(request), request.disclosure, time_of(request), context_of(request)),)
 
 
 def text_steps(request: pb.RecordInboundTextRequest) -> Sequence[Step]:
     """Return the step of a RecordInboundText."""
     check(request)
     step = RecordText(
-        stream_id=_stream(request),
+        stream_id=stream_of(request),
         text=request.text,
         channel=request.channel,
         contact_point_id=request.contact_point_id,
         brand=request.brand,
         purpose=request.purpose,
         in_reply_to=request.in_reply_to,
-        occur_time=_time(request),
-        context=_context(request),
+        occur_time=time_of(request),
+        context=context_of(request),
     )
     return (step,)
 
@@ -209,19 +209,7 @@ def _act(organization_id: str, act: pb.ConsentAct) -> Step:
     name = act.WhichOneof("act")
     assert name is not None, "the proto requires one"
     stream_id = relationship_stream(organization_id, act.customer_id)
-    return _ACTS[name](stream_id, getattr(act, name), _time(act), _context(act))
-
-
-def _stream(request: Any) -> str:
-    return relationship_stream(request.organization_id, request.customer_id)
-
-
-def _time(request: Any) -> int | None:
-    return microseconds(request.occur_time) if request.HasField("occur_time") else None
-
-
-def _context(request: Any) -> EventContext | None:
-    return request.context if request.HasField("context") else None
+    return _ACTS[name](stream_id, getattr(act, name), time_of(act), context_of(act))
 
 
 def _lenient_time(request: Any) -> int | None:

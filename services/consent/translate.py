@@ -11,12 +11,12 @@ from ledger.contact.texts import TextNote
 from ledger.domain.consent import Cell, CellVerdict, ConsentState, Terms, WithdrawalEffect, cells, status
 from ledger.domain.consent_confirming import confirmed_position
 from ledger.domain.times import END_OF_TIME, MICROSECONDS, timestamp
-from ledger.requests import Place, Receipt
+from ledger.requests import Receipt
 from rapport.consent.v1 import consent_acts_pb2 as acts
 from rapport.consent.v1 import consent_cell_pb2
 from rapport.consent.v1 import consent_service_pb2 as pb
-from rapport.type.v1.as_of_pb2 import AsOf
 from services.runtime.times import set_time
+from services.runtime.translating import as_of_told, place_of
 
 _Response = TypeVar("_Response")
 
@@ -24,7 +24,7 @@ _Response = TypeVar("_Response")
 def written(response: _Response, receipt: Receipt) -> _Response:
     """Fill in what the answer to every write says, and return it; of several events it names the first."""
     told: Any = response  # They have these fields in common, and no type.
-    place = _place(receipt)
+    place = place_of(receipt)
     told.position, told.version, told.replayed = place.position, place.version, receipt.replayed
     set_time(told.record_time, receipt.record_time)
     return response
@@ -70,7 +70,7 @@ def batch_applied(receipt: Receipt) -> pb.ApplyConsentsResponse:
 
 def item_recorded(receipt: Receipt) -> pb.IngestConsentsResult:
     """Return the result of an item that was recorded."""
-    place = _place(receipt)
+    place = place_of(receipt)
     return pb.IngestConsentsResult(position=place.position, version=place.version, replayed=receipt.replayed)
 
 
@@ -95,13 +95,8 @@ def consents(
     return pb.GetConsentsResponse(
         consents=[_cell_status(cell, status(state, cell, occur_time, terms)) for cell in asked],
         position=position,
-        as_of=view(occur_time, position),
+        as_of=as_of_told(occur_time, position),
     )
-
-
-def view(occur_time: int, position: int) -> AsOf:
-    """Return a point of view as it is echoed. `occur_time`: microseconds."""
-    return AsOf(occur_time=timestamp(occur_time), position=position)
 
 
 _EFFECTS: Final[dict[WithdrawalEffect, pb.WithdrawalEffect.ValueType]] = {
@@ -131,7 +126,3 @@ def _cell_status(cell: Cell, verdict: CellVerdict) -> consent_cell_pb2.CellStatu
     if verdict.until is not None:
         told.until_time.CopyFrom(timestamp(min(verdict.until, END_OF_TIME - MICROSECONDS)))
     return told
-
-
-def _place(receipt: Receipt) -> Place:
-    return receipt.steps[0].places[0]

@@ -16,12 +16,12 @@ from ledger.projections.wanted import customers_wanting
 from rapport.contact.v1 import contact_service_pb2 as pb
 from rapport.events.v1 import contact_pb2
 from rapport.events.v1.contact_pb2 import ContactDecided
-from services.contact import translate
 from services.contact.answers import tell_simulated
 from services.contact.sights import Asked, Sight, Sights
 from services.contact.simulating import decided
 from services.runtime.app import App
 from services.runtime.limits import Stopping
+from services.runtime.translating import as_of_told
 from services.runtime.validation import check
 
 PAGE_CUSTOMERS: Final = 200
@@ -93,7 +93,7 @@ def _members(
     """Return those of a page whose answer is wanted; count all but who took it back since the projection read of it."""
     members = []
     view = sight.view
-    told = translate.as_of_told(view)
+    told = as_of_told(view.occur_time, view.position)
     for each in asked:
         if each.question.topic not in sight.states[each.stream_id].preferences.wanted_topics():
             continue

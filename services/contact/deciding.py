@@ -24,9 +24,9 @@ from rapport.events.v1.contact_pb2 import ContactDecided
 from rapport.type.v1.event_context_pb2 import EventContext
 from services.contact.answers import tell_recorded
 from services.contact.sights import Asked, Sights
-from services.contact.translate import context_of
 from services.runtime.app import App
 from services.runtime.times import set_time
+from services.runtime.translating import context_of
 from services.runtime.validation import check, check_size, in_list, request_id
 
 _DECIDE: Final = "/rapport.contact.v1.ContactService/Decide"

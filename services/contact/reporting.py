@@ -19,6 +19,7 @@ from rapport.contact.v1 import contact_service_pb2 as pb
 from services.contact import translate
 from services.runtime.app import App
 from services.runtime.times import set_time
+from services.runtime.translating import as_of_told
 from services.runtime.validation import check
 
 _EVENTS_AT_ONCE: Final = 500
@@ -75,7 +76,7 @@ def _told(found: ContactReport, view: View) -> pb.GetContactReportResponse:
         permits_unused=found.permits_unused,
         permits_void=found.permits_void,
         position=view.position,
-        as_of=translate.as_of_told(view),
+        as_of=as_of_told(view.occur_time, view.position),
     )
     for outcome, count in sorted(found.decisions.items()):
         response.decisions.add(outcome=outcome, count=count)

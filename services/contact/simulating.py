@@ -22,6 +22,7 @@ from services.contact import translate
 from services.contact.answers import tell_simulated
 from services.contact.sights import Asked, Sight, Sights
 from services.runtime.app import App
+from services.runtime.translating import as_of_told
 from services.runtime.validation import check, check_size
 
 _TOPICS: Final = {
@@ -78,7 +79,7 @@ class Simulating:
         else:
             sight = await self._sights.past(asked, await self._ledger.resolve(request.as_of, request.min_position))
         response, view = pb.BatchSimulateDecisionsResponse(), sight.view
-        told = translate.as_of_told(view)
+        told = as_of_told(view.occur_time, view.position)
         for each in asked:
             tell_simulated(response.decisions.add(), decided(each, sight), view.occur_time, view, told)
         return response

@@ -14,18 +14,17 @@ from ledger.domain.identifiers import relationship_stream
 from ledger.domain.policy import PolicyState
 from ledger.domain.publishing import CONTACT
 from ledger.domain.suppression import AddSuppression, ImportSuppression, LiftSuppression, Suppression
-from ledger.domain.times import microseconds, timestamp
+from ledger.domain.times import microseconds
 from ledger.policy.valuation import unknown as policy_unknown
-from ledger.requests import Place, Receipt
+from ledger.requests import Receipt
 from ledger.views import View
 from rapport.contact.v1 import contact_service_pb2 as pb
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.events.v1.consent_pb2 import SUPPRESSION_REASON_EXTERNAL_LIST, SuppressionAdded
 from rapport.events.v1.contact_policy_pb2 import ContactPolicy
-from rapport.type.v1.as_of_pb2 import AsOf
-from rapport.type.v1.event_context_pb2 import EventContext
 from rapport.type.v1.window_pb2 import Window
 from services.runtime.times import set_time
+from services.runtime.translating import as_of_told, context_of, place_of, time_of
 from services.runtime.validation import check
 
 NO_POLICY: Final = Violation("contact_policy_version", "must be a published version, unless a policy is given")
@@ -40,12 +39,12 @@ def abort_steps(request: pb.AbortContactRequest) -> Sequence[Step]:
     """
     check(request)
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (AbortContact(stream_id, request.abort, _time(request), context_of(request)),)
+    return (AbortContact(stream_id, request.abort, time_of(request), context_of(request)),)
 
 
 def aborted(receipt: Receipt) -> pb.AbortContactResponse:
     """Return the answer to an AbortContact."""
-    place = _place(receipt)
+    place = place_of(receipt)
     response = pb.AbortContactResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
     return response
@@ -55,12 +54,12 @@ def add_steps(request: pb.AddSuppressionRequest) -> Sequence[Step]:
     """Return the step of an AddSuppression; raises as `abort_steps`."""
     check(request, *_list_faults(request.suppression))
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (AddSuppression(stream_id, request.suppression, _time(request), context_of(request)),)
+    return (AddSuppression(stream_id, request.suppression, time_of(request), context_of(request)),)
 
 
 def added(receipt: Receipt) -> pb.AddSuppressionResponse:
     """Return the answer to an AddSuppression."""
-    place = _place(receipt)
+    place = place_of(receipt)
     response = pb.AddSuppressionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
     return response
@@ -71,12 +70,12 @@ def lift_steps(request: pb.LiftSuppressionRequest) -> Sequence[Step]:
     nobody = () if request.context.actor else (Violation("context.actor", "must say who lifts it"),)
     check(request, *nobody)
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (LiftSuppression(stream_id, request.lift, _time(request), context_of(request)),)
+    return (LiftSuppression(stream_id, request.lift, time_of(request), context_of(request)),)
 
 
 def lifted(receipt: Receipt) -> pb.LiftSuppressionResponse:
     """Return the answer to a LiftSuppression."""
-    place = _place(receipt)
+    place = place_of(receipt)
     response = pb.LiftSuppressionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
     return response
@@ -107,7 +106,7 @@ def imported(receipt: Receipt) -> pb.ImportSuppressionsResponse:
 
 def suppressions(found: Sequence[Suppression], view: View) -> pb.GetSuppressionsResponse:
     """Return the answer to a GetSuppressions."""
-    response = pb.GetSuppressionsResponse(position=view.position, as_of=as_of_told(view))
+    response = pb.GetSuppressionsResponse(position=view.position, as_of=as_of_told(view.occur_time, view.position))
     for each in found:
         told = response.suppressions.add(
             suppression=each.message, position=each.position, lifted_position=each.lifted_position
@@ -164,11 +163,6 @@ def bounds(window: Window, field: str) -> tuple[int | None, int | None]:
     return begin, end
 
 
-def as_of_told(view: View) -> AsOf:
-    """Return a point of view as it is told: both axes set."""
-    return AsOf(occur_time=timestamp(view.occur_time), position=view.position)
-
-
 def unknown(organization_id: str, customer_id: str) -> Rejected:
     """Return the refusal of a relationship in which nothing was recorded."""
     return Rejected(
@@ -177,18 +171,6 @@ def unknown(organization_id: str, customer_id: str) -> Rejected:
         organization_id=organization_id,
         customer_id=customer_id,
     )
-
-
-def context_of(
-    request: pb.DecideRequest
-    | pb.BatchDecideRequest
-    | pb.AbortContactRequest
-    | pb.AddSuppressionRequest
-    | pb.LiftSuppressionRequest
-    | pb.ImportSuppressionsRequest,
-) -> EventContext | None:
-    """Return who recorded it and what it belongs to, where that is said."""
-    return request.context if request.HasField("context") else None
 
 
 def _listed(request: pb.ImportSuppressionsRequest, entry: pb.SuppressionEntry) -> SuppressionAdded:
@@ -212,11 +194,3 @@ def _list_faults(suppression: SuppressionAdded) -> list[Violation]:
         for name in ("list_name", "list_version")
         if not getattr(suppression, name)
     ]
-
-
-def _time(request: pb.AbortContactRequest | pb.AddSuppressionRequest | pb.LiftSuppressionRequest) -> int | None:
-    return microseconds(request.occur_time) if request.HasField("occur_time") else None
-
-
-def _place(receipt: Receipt) -> Place:
-    return receipt.steps[0].places[0]

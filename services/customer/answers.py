@@ -15,9 +15,9 @@ from ledger.domain.relationship import RelationshipState
 from ledger.domain.times import timestamp
 from ledger.views import View
 from rapport.customer.v1 import customer_service_pb2 as pb
-from rapport.type.v1.as_of_pb2 import AsOf
 from services.customer.translate import STATES
 from services.runtime.times import set_time
+from services.runtime.translating import as_of_told
 
 
 class Asked(NamedTuple):
@@ -60,7 +60,7 @@ def attributes(
             for provenance, keys in inventory
         ],
         position=view.position,
-        as_of=_as_of(view),
+        as_of=as_of_told(view.occur_time, view.position),
     )
 
 
@@ -82,7 +82,7 @@ def customer(
         preferences=[_preference(each) for each in state.preferences.all()],
         time_zones=time_zones,
         position=view.position,
-        as_of=_as_of(view),
+        as_of=as_of_told(view.occur_time, view.position),
     )
 
 
@@ -95,7 +95,7 @@ def promises(state: RelationshipState, view: View) -> pb.GetPromisesResponse:
         broken_count=rate.broken,
         kept_rate_ppm=rate.ppm,
         position=view.position,
-        as_of=_as_of(view),
+        as_of=as_of_told(view.occur_time, view.position),
     )
 
 
@@ -167,7 +167,3 @@ def _promise(promise: Promise, at: int) -> pb.Promise:
         if time is not None:
             field.CopyFrom(timestamp(time))
     return told
-
-
-def _as_of(view: View) -> AsOf:
-    return AsOf(occur_time=timestamp(view.occur_time), position=view.position)

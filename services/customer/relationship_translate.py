@@ -19,6 +19,7 @@ from ledger.domain.times import microseconds
 from ledger.domain.value_definition import AskValueDefinition, DeclareValueDefinition
 from ledger.domain.vector import FulfilVector, OpenVector, RenewVector
 from rapport.customer.v1 import relationship_acts_pb2 as pb
+from services.runtime.translating import context_of, time_of
 from services.runtime.validation import check
 
 
@@ -129,8 +130,8 @@ def end_relationship(request: pb.EndRelationshipRequest) -> Sequence[Step]:
 def _one(step: type[Relate], request: Any, event: Any) -> Sequence[Step]:
     """Return the step that records the event of a request."""
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    occur_time = microseconds(request.occur_time) if request.HasField("occur_time") else None
-    context = request.context if request.HasField("context") else None
+    occur_time = time_of(request)
+    context = context_of(request)
     return (step(stream_id, event, occur_time, context),)
 
 

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from ledger.contact.person import person
 from ledger.domain.decider import Step
 from ledger.domain.errors import Rejected
-from ledger.domain.identifiers import customer_of, policy_stream, relationship_stream
+from ledger.domain.identifiers import customer_of, policy_stream
 from ledger.domain.policy import PolicyState
 from ledger.domain.times import END_OF_TIME
 from ledger.log.reading import parts
@@ -26,6 +26,7 @@ from services.customer.answers import Asked
 from services.customer.relationship_acts import RelationshipActs
 from services.customer.zones import time_zones
 from services.runtime.app import App
+from services.runtime.translating import stream_of
 from services.runtime.validation import check, request_id
 
 SERVICE: Final = "rapport.customer.v1.CustomerService"
@@ -234,7 +235,7 @@ class Servicer(RelationshipActs):
     ) -> pb.GetAttributesResponse:
         """Return slots of attributes, never one in place of another."""
         check(request)
-        own, published = _stream(request), policy_stream(request.organization_id)
+        own, published = stream_of(request), policy_stream(request.organization_id)
         looks = await self._looks(request, (own,), published)
         look, catalogue = looks[own], looks[published].state.attributes.current
         # At once: while others are waited for, the state goes on.
@@ -248,7 +249,7 @@ class Servicer(RelationshipActs):
     ) -> pb.GetPromisesResponse:
         """Return the promises and the rate of those kept."""
         check(request)
-        stream_id = _stream(request)
+        stream_id = stream_of(request)
         look = _shown(request, await self._ledger.look(stream_id, request.as_of, request.min_position))
         return answers.promises(look.state, look.view)
 
@@ -266,7 +267,7 @@ class Servicer(RelationshipActs):
 
         And what the organization has published. To be read before the next await.
         """
-        own, published = _stream(request), policy_stream(request.organization_id)
+        own, published = stream_of(request), policy_stream(request.organization_id)
         names: tuple[str, ...] = (own,)
         while True:
             looks = await self._looks(request, names, published)
@@ -301,10 +302,6 @@ class Servicer(RelationshipActs):
         positions = {each.slot.position for each in asked if each.slot is not None and each.slot.value is not None}
         rows = [await self._ledger.follower.reads(self._ledger.store.get, position) for position in sorted(positions)]
         return {row.position for row in rows if row is not None and parts(row).sealed}
-
-
-def _stream(request: Query) -> str:
-    return relationship_stream(request.organization_id, request.customer_id)
 
 
 def _shown(request: Query, look: Look) -> Look:

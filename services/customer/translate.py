@@ -27,13 +27,12 @@ from ledger.domain.promise import (
     TriggerPromise,
     noted_due,
 )
-from ledger.domain.times import microseconds
 from ledger.requests import Receipt
 from rapport.customer.v1 import customer_service_pb2 as pb
 from rapport.events.v1.identity_pb2 import IdentifierVerified
-from rapport.type.v1.event_context_pb2 import EventContext
 from services.customer import faults
 from services.runtime.times import set_time
+from services.runtime.translating import context_of, stream_of, time_of
 from services.runtime.validation import check
 
 STATES: Final[dict[Standing, pb.PromiseState.ValueType]] = {
@@ -51,7 +50,7 @@ def profile_steps(request: pb.DeclareProfileRequest) -> Sequence[Step]:
         Invalid: the request breaks rules; every violation is named. So do all that follow.
     """
     check(request, *faults.profile_faults(request.profile))
-    return (DeclareProfile(_stream(request), request.profile, _time(request), _context(request)),)
+    return (DeclareProfile(stream_of(request), request.profile, time_of(request), context_of(request)),)
 
 
 def verify_steps(request: pb.VerifyIdentifierRequest) -> Sequence[Step]:
@@ -65,13 +64,13 @@ def verify_steps(request: pb.VerifyIdentifierRequest) -> Sequence[Step]:
         identifier = IdentifierVerified()
         identifier.CopyFrom(request.identifier)
         identifier.shared = True
-    return (VerifyIdentifier(_stream(request), identifier, _time(request), _context(request)),)
+    return (VerifyIdentifier(stream_of(request), identifier, time_of(request), context_of(request)),)
 
 
 def revoke_steps(request: pb.RevokeIdentifierRequest) -> Sequence[Step]:
     """Return the step of a RevokeIdentifier."""
     check(request)
-    return (RevokeIdentifier(_stream(request), request.revocation, _time(request), _context(request)),)
+    return (RevokeIdentifier(stream_of(request), request.revocation, time_of(request), context_of(request)),)
 
 
 def link_steps(request: pb.LinkCustomersRequest) -> Sequence[Step]:
@@ -80,7 +79,7 @@ def link_steps(request: pb.LinkCustomersRequest) -> Sequence[Step]:
     link = request.link
     stream_id = relationship_stream(request.organization_id, link.customer_a_id)
     other = relationship_stream(request.organization_id, link.customer_b_id)
-    first = LinkCustomers(stream_id, other, link, _time(request), _context(request))
+    first = LinkCustomers(stream_id, other, link, time_of(request), context_of(request))
     return (first, Joined(other, first))
 
 
@@ -89,80 +88,80 @@ def unlink_steps(request: pb.UnlinkCustomersRequest) -> Sequence[Step]:
     check(request)
     stream_id = relationship_stream(request.organization_id, request.customer_a_id)
     other = relationship_stream(request.organization_id, request.customer_b_id)
-    first = UnlinkCustomers(stream_id, request.customer_b_id, request.unlink, _time(request), _context(request))
+    first = UnlinkCustomers(stream_id, request.customer_b_id, request.unlink, time_of(request), context_of(request))
     return (first, Joined(other, first))
 
 
 def declare_steps(request: pb.DeclarePreferenceRequest) -> Sequence[Step]:
     """Return the step of a DeclarePreference."""
     check(request, *faults.preference_faults(request.preference))
-    return (DeclarePreference(_stream(request), request.preference, _time(request), _context(request)),)
+    return (DeclarePreference(stream_of(request), request.preference, time_of(request), context_of(request)),)
 
 
 def clear_steps(request: pb.ClearPreferenceRequest) -> Sequence[Step]:
     """Return the step of a ClearPreference."""
     check(request, *faults.clearing_faults(request.clearing))
-    return (ClearPreference(_stream(request), request.clearing, _time(request), _context(request)),)
+    return (ClearPreference(stream_of(request), request.clearing, time_of(request), context_of(request)),)
 
 
 def request_steps(request: pb.RequestAttributeRequest) -> Sequence[Step]:
     """Return the step of a RequestAttribute."""
     check(request)
-    return (RequestAttribute(_stream(request), request.asked, _time(request), _context(request)),)
+    return (RequestAttribute(stream_of(request), request.asked, time_of(request), context_of(request)),)
 
 
 def disclose_steps(request: pb.DiscloseAttributeRequest) -> Sequence[Step]:
     """Return the step of a DiscloseAttribute."""
     check(request, *faults.value_faults(request.attribute))
-    return (DiscloseAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+    return (DiscloseAttribute(stream_of(request), request.attribute, time_of(request), context_of(request)),)
 
 
 def observe_steps(request: pb.ObserveAttributeRequest) -> Sequence[Step]:
     """Return the step of an ObserveAttribute."""
     check(request, *faults.value_faults(request.attribute))
-    return (ObserveAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+    return (ObserveAttribute(stream_of(request), request.attribute, time_of(request), context_of(request)),)
 
 
 def infer_steps(request: pb.InferAttributeRequest) -> Sequence[Step]:
     """Return the step of an InferAttribute."""
     check(request, *faults.value_faults(request.attribute))
-    return (InferAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+    return (InferAttribute(stream_of(request), request.attribute, time_of(request), context_of(request)),)
 
 
 def obtain_steps(request: pb.ObtainAttributeRequest) -> Sequence[Step]:
     """Return the step of an ObtainAttribute."""
     check(request, *faults.value_faults(request.attribute))
-    return (ObtainAttribute(_stream(request), request.attribute, _time(request), _context(request)),)
+    return (ObtainAttribute(stream_of(request), request.attribute, time_of(request), context_of(request)),)
 
 
 def withdraw_steps(request: pb.WithdrawAttributeRequest) -> Sequence[Step]:
     """Return the step of a WithdrawAttribute."""
     check(request)
-    return (WithdrawAttribute(_stream(request), request.withdrawal, _time(request), _context(request)),)
+    return (WithdrawAttribute(stream_of(request), request.withdrawal, time_of(request), context_of(request)),)
 
 
 def promise_steps(request: pb.MakePromiseRequest) -> Sequence[Step]:
     """Return the step of a MakePromise."""
     check(request, *faults.promise_faults(request.promise))
-    return (MakePromise(_stream(request), request.promise, _time(request), _context(request)),)
+    return (MakePromise(stream_of(request), request.promise, time_of(request), context_of(request)),)
 
 
 def trigger_steps(request: pb.TriggerPromiseRequest) -> Sequence[Step]:
     """Return the step of a TriggerPromise."""
     check(request)
-    return (TriggerPromise(_stream(request), request.trigger, _time(request), _context(request)),)
+    return (TriggerPromise(stream_of(request), request.trigger, time_of(request), context_of(request)),)
 
 
 def keep_steps(request: pb.KeepPromiseRequest) -> Sequence[Step]:
     """Return the step of a KeepPromise."""
     check(request)
-    return (KeepPromise(_stream(request), request.kept, _time(request), _context(request)),)
+    return (KeepPromise(stream_of(request), request.kept, time_of(request), context_of(request)),)
 
 
 def cancel_steps(request: pb.CancelPromiseRequest) -> Sequence[Step]:
     """Return the step of a CancelPromise."""
     check(request, *faults.cancellation_faults(request.cancellation))
-    return (CancelPromise(_stream(request), request.cancellation, _time(request), _context(request)),)
+    return (CancelPromise(stream_of(request), request.cancellation, time_of(request), context_of(request)),)
 
 
 def written(response: _Response, receipt: Receipt) -> _Response:
@@ -202,15 +201,3 @@ def alone(refusal: Rejected) -> Rejected:
     """Return a refusal as the caller asked: a link is one thing to ask, though it takes a step for each stream."""
     values = {name: value for name, value in refusal.metadata.items() if name != "operation_index"}
     return Rejected(refusal.reason, str(refusal), refusal.violations, **values)
-
-
-def _stream(request: Any) -> str:
-    return relationship_stream(request.organization_id, request.customer_id)
-
-
-def _time(request: Any) -> int | None:
-    return microseconds(request.occur_time) if request.HasField("occur_time") else None
-
-
-def _context(request: Any) -> EventContext | None:
-    return request.context if request.HasField("context") else None

@@ -14,12 +14,13 @@ from ledger.domain.exchange_state import ExchangeState
 from ledger.domain.identifiers import relationship_stream
 from ledger.domain.observation import DeclareObservation
 from ledger.domain.posting import PostExchange, VoidExchange
-from ledger.domain.times import microseconds, timestamp
+from ledger.domain.times import timestamp
 from ledger.requests import Receipt, StepReceipt
 from rapport.events.v1.exchange_pb2 import ExchangePosted, ExchangeRecorded, ExchangeReversed, ExchangeVoided
 from rapport.exchange.v1 import exchange_service_pb2 as pb
 from rapport.exchange.v1 import operation_pb2 as op
 from rapport.exchange.v1.operation_pb2 import Exchange, Operation, OperationResult, Posting, Reversal, Voiding
+from services.runtime.translating import context_of, time_of
 from services.runtime.validation import check
 
 Single = pb.RecordExchangeRequest | pb.PostExchangeRequest | pb.VoidExchangeRequest | pb.ReverseExchangeRequest
@@ -78,7 +79,7 @@ def observation_steps(request: pb.DeclareObservationRequest) -> Sequence[Step]:
         stream_id=relationship_stream(request.organization_id, request.customer_id),
         event=request.observation,
         expected_version=_expected(request),
-        context=request.context if request.HasField("context") else None,
+        context=context_of(request),
     )
     return (step,)
 
@@ -214,9 +215,9 @@ def _record(stream_id: str, exchange: Exchange, expected_version: int | None, pa
     return RecordExchange(
         stream_id=stream_id,
         event=event,
-        occur_time=_occur_time(exchange),
+        occur_time=time_of(exchange),
         expected_version=expected_version,
-        context=exchange.context if exchange.HasField("context") else None,
+        context=context_of(exchange),
         path=path,
     )
 
@@ -225,9 +226,9 @@ def _post(stream_id: str, posting: Posting, expected_version: int | None, path: 
     return PostExchange(
         stream_id=stream_id,
         event=ExchangePosted(exchange_id=posting.exchange_id, units=posting.units, one_sided=posting.one_sided),
-        occur_time=_occur_time(posting),
+        occur_time=time_of(posting),
         expected_version=expected_version,
-        context=posting.context if posting.HasField("context") else None,
+        context=context_of(posting),
         path=path,
     )
 
@@ -236,9 +237,9 @@ def _void(stream_id: str, voiding: Voiding, expected_version: int | None, path: 
     return VoidExchange(
         stream_id=stream_id,
         event=ExchangeVoided(exchange_id=voiding.exchange_id, reason=voiding.reason),
-        occur_time=_occur_time(voiding),
+        occur_time=time_of(voiding),
         expected_version=expected_version,
-        context=voiding.context if voiding.HasField("context") else None,
+        context=context_of(voiding),
         path=path,
     )
 
@@ -261,13 +262,9 @@ def _reverse(stream_id: str, reversal: Reversal, expected_version: int | None, p
         stream_id=stream_id,
         event=event,
         expected_version=expected_version,
-        context=reversal.context if reversal.HasField("context") else None,
+        context=context_of(reversal),
         path=path,
     )
-
-
-def _occur_time(message: Exchange | Posting | Voiding) -> int | None:
-    return microseconds(message.occur_time) if message.HasField("occur_time") else None
 
 
 def _expected(request: Single | pb.DeclareObservationRequest | Operation) -> int | None:

@@ -11,12 +11,12 @@ from ledger.domain.decider import Step
 from ledger.domain.errors import Violation
 from ledger.domain.identifiers import relationship_stream
 from ledger.domain.interaction import CorrectInteraction, RecordInteraction, RetractInteraction
-from ledger.domain.times import microseconds, timestamp
-from ledger.requests import Place, Receipt
+from ledger.domain.times import timestamp
+from ledger.requests import Receipt
 from rapport.events.v1.interaction_pb2 import InteractionCorrected, InteractionRetracted
 from rapport.interaction.v1 import interaction_service_pb2 as pb
-from rapport.type.v1.event_context_pb2 import EventContext
 from services.runtime.times import set_time
+from services.runtime.translating import context_of, place_of, time_of
 from services.runtime.validation import check
 
 
@@ -54,7 +54,7 @@ def correct_steps(request: pb.CorrectInteractionRequest) -> Sequence[Step]:
     """
     check(request, *_correction_faults(request.correction))
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (CorrectInteraction(stream_id, request.correction, _time(request), _context(request)),)
+    return (CorrectInteraction(stream_id, request.correction, time_of(request), context_of(request)),)
 
 
 def retract_steps(request: pb.RetractInteractionRequest) -> Sequence[Step]:
@@ -65,12 +65,12 @@ def retract_steps(request: pb.RetractInteractionRequest) -> Sequence[Step]:
     """
     check(request, *_original_faults("retraction", request.retraction))
     stream_id = relationship_stream(request.organization_id, request.customer_id)
-    return (RetractInteraction(stream_id, request.retraction, _context(request)),)
+    return (RetractInteraction(stream_id, request.retraction, context_of(request)),)
 
 
 def recorded(receipt: Receipt) -> pb.RecordInteractionResponse:
     """Return the answer to a RecordInteraction; with how it stood where it names a decision."""
-    place, note = _place(receipt), receipt.steps[0].note
+    place, note = place_of(receipt), receipt.steps[0].note
     response = pb.RecordInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
     if note:
@@ -80,7 +80,7 @@ def recorded(receipt: Receipt) -> pb.RecordInteractionResponse:
 
 def corrected(receipt: Receipt) -> pb.CorrectInteractionResponse:
     """Return the answer to a CorrectInteraction."""
-    place = _place(receipt)
+    place = place_of(receipt)
     response = pb.CorrectInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
     return response
@@ -88,7 +88,7 @@ def corrected(receipt: Receipt) -> pb.CorrectInteractionResponse:
 
 def retracted(receipt: Receipt) -> pb.RetractInteractionResponse:
     """Return the answer to a RetractInteraction."""
-    place = _place(receipt)
+    place = place_of(receipt)
     response = pb.RetractInteractionResponse(position=place.position, version=place.version, replayed=receipt.replayed)
     set_time(response.record_time, receipt.record_time)
     return response
@@ -106,7 +106,7 @@ def batch_recorded(receipt: Receipt) -> pb.BatchRecordInteractionsResponse:
 
 def item_recorded(receipt: Receipt) -> pb.IngestInteractionsResult:
     """Return the result of an item that was recorded."""
-    place = _place(receipt)
+    place = place_of(receipt)
     return pb.IngestInteractionsResult(position=place.position, version=place.version, replayed=receipt.replayed)
 
 
@@ -125,23 +125,7 @@ def record_of(
 ) -> RecordInteraction:
     """Return the command that records an item."""
     stream_id = relationship_stream(organization_id, item.customer_id)
-    return RecordInteraction(stream_id, item.interaction, _time(item), _context(item))
-
-
-def _time(
-    item: pb.RecordInteractionRequest | pb.InteractionItem | pb.IngestInteractionsItem | pb.CorrectInteractionRequest,
-) -> int | None:
-    return microseconds(item.occur_time) if item.HasField("occur_time") else None
-
-
-def _context(
-    item: pb.RecordInteractionRequest
-    | pb.InteractionItem
-    | pb.IngestInteractionsItem
-    | pb.CorrectInteractionRequest
-    | pb.RetractInteractionRequest,
-) -> EventContext | None:
-    return item.context if item.HasField("context") else None
+    return RecordInteraction(stream_id, item.interaction, time_of(item), context_of(item))
 
 
 def _correction_faults(correction: InteractionCorrected) -> list[Violation]:
@@ -156,7 +140,3 @@ def _original_faults(field: str, event: InteractionCorrected | InteractionRetrac
     if event.original_position:
         return []
     return [Violation(f"{field}.original_position", "must be the position of the original interaction, from 1")]
-
-
-def _place(receipt: Receipt) -> Place:
-    return receipt.steps[0].places[0]

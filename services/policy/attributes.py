@@ -12,6 +12,7 @@ from ledger.domain.publishing import PublishAttributeCatalogue
 from ledger.domain.times import timestamp
 from rapport.policy.v1 import contact_policies_pb2 as pb
 from services.policy.rpcs import Context, Rpcs, stands_at
+from services.runtime.translating import context_of
 from services.runtime.validation import check
 
 
@@ -52,7 +53,7 @@ def publish_steps(request: pb.PublishAttributeCatalogueRequest) -> Sequence[Step
         Invalid: fields of the request break their rules; every violation is named.
     """
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     step = PublishAttributeCatalogue(
         stream_id=stream_id, catalogue=request.catalogue, context=context, path="catalogue"

@@ -19,6 +19,7 @@ from rapport.events.v1.contact_policy_pb2 import ContactPolicy
 from rapport.policy.v1 import contact_policies_pb2 as pb
 from services.policy.rpcs import Context, Rpcs, is_in_force, stands_at, version_asked
 from services.runtime.errors import SENT
+from services.runtime.translating import context_of
 from services.runtime.validation import check, violations_of
 
 _POLICY: Final = "policy"
@@ -92,7 +93,7 @@ def publish_steps(request: pb.PublishContactPolicyRequest) -> Sequence[Step]:
         Invalid: fields of the request break their rules; every violation is named.
     """
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     return [PublishContactPolicy(stream_id=stream_id, policy=request.policy, context=context, path=_POLICY)]
 

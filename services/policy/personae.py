@@ -14,6 +14,7 @@ from ledger.domain.policy import PolicyState
 from ledger.domain.times import timestamp
 from rapport.policy.v1 import relationship_policies_pb2 as pb
 from services.policy.rpcs import Context, Rpcs, stands_at
+from services.runtime.translating import context_of
 from services.runtime.validation import check
 
 
@@ -89,7 +90,7 @@ def define_steps(request: pb.DefinePersonaRequest) -> Sequence[Step]:
         Invalid: fields of the request break their rules; every violation is named.
     """
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     return [persona_acts.DefinePersona(stream_id=stream_id, persona=request.persona, context=context, path="persona")]
 
@@ -99,7 +100,7 @@ def approve_steps(request: pb.ApprovePersonaRequest) -> Sequence[Step]:
     # Nobody approves what they have not read, so the version is named, and never the latest by default.
     unset = [] if request.approval.version else [Violation("approval.version", "must be at least 1")]
     check(request, *unset)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     return [persona_acts.ApprovePersona(stream_id=stream_id, approval=request.approval, context=context)]
 
@@ -107,7 +108,7 @@ def approve_steps(request: pb.ApprovePersonaRequest) -> Sequence[Step]:
 def retire_steps(request: pb.RetirePersonaRequest) -> Sequence[Step]:
     """Return the one step of a RetirePersona; raise as `define_steps` does."""
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     return [persona_acts.RetirePersona(stream_id=stream_id, retirement=request.retirement, context=context)]
 

@@ -13,6 +13,7 @@ from ledger.domain.times import timestamp
 from ledger.policy.valuation import unknown
 from rapport.policy.v1 import contact_policies_pb2 as pb
 from services.policy.rpcs import Context, Rpcs, stands_at
+from services.runtime.translating import context_of
 from services.runtime.validation import check
 
 
@@ -56,6 +57,6 @@ def publish_steps(request: pb.PublishPurposesRequest) -> Sequence[Step]:
         Invalid: fields of the request break their rules; every violation is named.
     """
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     return [PublishPurposes(stream_id=stream_id, registry=request.registry, context=context, path="registry")]

@@ -11,6 +11,7 @@ from ledger.domain.policy import PolicyState, RegisterAsset, noted_version
 from ledger.requests import Receipt, StepReceipt
 from rapport.events.v1.policy_pb2 import AssetRegistered
 from rapport.policy.v1 import policy_service_pb2 as pb
+from services.runtime.translating import context_of
 from services.runtime.validation import check
 
 
@@ -22,7 +23,7 @@ def register_steps(request: pb.RegisterAssetsRequest) -> Sequence[Step]:
     """
     check(request, *_named_twice(request))
     stream_id = policy_stream(request.organization_id)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     return [
         RegisterAsset(stream_id=stream_id, asset=asset, context=context, path=f"assets[{index}]")
         for index, asset in enumerate(request.assets)

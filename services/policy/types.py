@@ -13,6 +13,7 @@ from ledger.domain.relationship_types import is_for
 from ledger.domain.times import timestamp
 from rapport.policy.v1 import relationship_policies_pb2 as pb
 from services.policy.rpcs import Context, Rpcs, stands_at
+from services.runtime.translating import context_of
 from services.runtime.validation import check
 
 
@@ -58,7 +59,7 @@ def publish_steps(request: pb.PublishTypesRequest) -> Sequence[Step]:
         Invalid: fields of the request break their rules; every violation is named.
     """
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     step = relationship_publishing.PublishTypes(
         stream_id=stream_id, catalogue=request.catalogue, context=context, path="catalogue"

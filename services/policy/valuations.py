@@ -18,6 +18,7 @@ from rapport.events.v1.valuation_pb2 import ValuationPolicy
 from rapport.policy.v1 import policy_service_pb2 as pb
 from services.policy.rpcs import stands_at
 from services.runtime.errors import SENT
+from services.runtime.translating import context_of
 from services.runtime.validation import check, violations_of
 
 _POLICY: Final = "policy"
@@ -32,7 +33,7 @@ def publish_steps(request: pb.PublishValuationPolicyRequest) -> Sequence[Step]:
     """
     _refuse_too_many_rules(request.policy)
     check(request)
-    context = request.context if request.HasField("context") else None
+    context = context_of(request)
     stream_id = policy_stream(request.organization_id)
     return [PublishValuationPolicy(stream_id=stream_id, policy=request.policy, context=context, path=_POLICY)]
 

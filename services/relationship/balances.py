@@ -25,7 +25,7 @@ from ledger.balance.versions import versions_asked
 from ledger.balance.view import BalanceView
 from ledger.balance.viewed import legs_in_view
 from ledger.domain.errors import Invalid, Rejected, Violation
-from ledger.domain.identifiers import policy_stream, relationship_stream
+from ledger.domain.identifiers import policy_stream
 from ledger.domain.time_zones import zone_of
 from ledger.domain.times import END_OF_TIME
 from ledger.ledger import Ledger
@@ -40,6 +40,7 @@ from services.relationship import page_tokens, translate, view_tokens
 from services.relationship.balance_views import Asked, asked
 from services.relationship.translate import PAGE_SIZE_DEFAULT
 from services.runtime.books import Books
+from services.runtime.translating import stream_of
 from services.runtime.validation import check
 
 ENTRIES_MAX_DEFAULT: Final = 100
@@ -130,7 +131,7 @@ class Balances:
     async def get(self, request: pb.GetBalanceRequest) -> pb.GetBalanceResponse:
         """Return a balance. What is refused, and why, is said in `relationship_service.proto`; so for all below."""
         check(request)
-        return (await self._look(request, asked(_stream(request), request.view, "view"))).response
+        return (await self._look(request, asked(stream_of(request), request.view, "view"))).response
 
     async def explain(self, request: pb.ExplainBalanceRequest) -> AsyncGenerator[pb.ExplainBalanceResponse, None]:
         """Yield the messages of an explanation; what it adds up to is checked before the first."""
@@ -143,7 +144,7 @@ class Balances:
             return Explained(explanation, lots, explanation.drivers(request.drivers))
 
         try:
-            sight, found = await self._read(request, asked(_stream(request), request.view, "view"), explained)
+            sight, found = await self._read(request, asked(stream_of(request), request.view, "view"), explained)
         except ExplanationMismatch as error:
             raise Rejected(reasons.ERROR_REASON_EXPLANATION_MISMATCH, str(error)) from error
         for message in tell.explanation(sight.told, sight.digest, *found, request.start_after):
@@ -152,7 +153,7 @@ class Balances:
     async def diff(self, request: pb.DiffViewsRequest) -> pb.DiffViewsResponse:
         """Return what made two views differ."""
         check(request)
-        stream_id = _stream(request)
+        stream_id = stream_of(request)
         from_view, to_view = asked(stream_id, request.a, "a"), asked(stream_id, request.b, "b")
         first, a = await self._read(request, from_view, _side)
         # Now is read once: two views of now are one.
@@ -184,7 +185,7 @@ class Balances:
         if request.page_token:
             token, start = cast("tuple[str, int]", page_tokens.read(request, str, int))
             view = shapes.ViewRef(token=urlsafe_b64decode(token))
-        wanted = asked(_stream(request), view, "view")
+        wanted = asked(stream_of(request), view, "view")
         if wanted.perspective != PARTY_CUSTOMER:
             place = "view.token" if wanted.token is not None else "view.spec.perspective"
             raise Invalid([Violation(place, "must be the customer's: a statement is for them")])
@@ -224,7 +225,7 @@ class Balances:
 
     async def _look(self, request: Request, wanted: Asked, now: View | None = None) -> Sight:
         """Return what a view shows. `now`: what now is, where it was read before."""
-        stream_id, policies_id = _stream(request), policy_stream(request.organization_id)
+        stream_id, policies_id = stream_of(request), policy_stream(request.organization_id)
         view = now
         if view is None and wanted.as_of is not None:
             view = await self._ledger.resolve(wanted.as_of, request.min_position)
@@ -266,7 +267,7 @@ class Balances:
     async def _look_past(self, request: Request, wanted: Asked, at: View) -> Sight:
         """Return what a view shows that knows less than is recorded: folded by itself."""
         valuations = await self._past_policies(policy_stream(request.organization_id), at.position)
-        book = await self._books.past(_stream(request), at)
+        book = await self._books.past(stream_of(request), at)
         if not book.version:
             raise translate.unknown(request.organization_id, request.customer_id)
         return _seen(request, wanted, at, book, _made(wanted, wanted.seen_at(at.occur_time), book, valuations))
@@ -317,7 +318,7 @@ def _seen(request: Request, wanted: Asked, at: View, book: Book, made: Made) -> 
             "the view gives another balance than when its token was made",
             position=at.position,
         )
-    stream_id = _stream(request)
+    stream_id = stream_of(request)
     token = view_tokens.Token(at.position, view, *made.policy, made.policies_digest, digest)
     told.view.token = view_tokens.write(stream_id, token)
     return Sight(stream_id, book, made.version, made.opinion, view, at.position, made.balance, response, digest)
@@ -347,10 +348,6 @@ def _digest_of(versions: tuple[tuple[str, int, bytes], ...]) -> bytes:
 def _side(sight: Sight) -> Side:
     legs = legs_in_view(sight.book, sight.opinion, sight.view)
     return Side(sight.view, sight.position, sight.balance, legs, lots_in_view(sight.book, sight.opinion, sight.view))
-
-
-def _stream(request: Request) -> str:
-    return relationship_stream(request.organization_id, request.customer_id)
 
 
 def _not_comparable(field: str) -> Rejected:

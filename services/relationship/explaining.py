@@ -19,6 +19,7 @@ from rapport.relationship.v1 import explaining_pb2 as pb
 from services.relationship import translate
 from services.relationship.measure_translate import set_time, tell_contribution, tell_measures, tell_scope
 from services.relationship.measuring import Asked, Measuring, Sight
+from services.runtime.translating import as_of_told
 
 POSITIONS_MAX: Final = 1_000
 """Events told that only one of two views knows."""
@@ -40,7 +41,7 @@ async def explain(
         organization_id=request.organization_id,
         customer_id=request.customer_id,
         position=view.position,
-        as_of=translate.view(view.occur_time, view.position),
+        as_of=as_of_told(view.occur_time, view.position),
     )
     tell_measures(header.measures, sight.measured, ())
     tell_scope(header.measures, sight, asked.scope)
@@ -98,7 +99,7 @@ async def differ(
         view = await ledger.resolve(side.as_of, request.min_position)
         asked = Asked(side.as_of, side.under, side.scope)
         sight = await _seen(measuring, organization_id, customer_id, view, asked)
-        as_of.CopyFrom(translate.view(view.occur_time, view.position))
+        as_of.CopyFrom(as_of_told(view.occur_time, view.position))
         tell_measures(measures, sight.measured, ())
         tell_scope(measures, sight, side.scope)
         sights.append(sight)

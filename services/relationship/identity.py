@@ -15,6 +15,7 @@ from rapport.relationship.v1 import explaining_pb2 as pb
 from services.relationship import translate
 from services.relationship.measure_translate import set_time
 from services.relationship.measuring import linked_streams
+from services.runtime.translating import as_of_told
 
 
 class _Known(NamedTuple):
@@ -39,7 +40,7 @@ async def explain_identity(ledger: Ledger, request: pb.ExplainIdentityRequest) -
     response = pb.ExplainIdentityResponse(
         person_customer_ids=sorted(map(customer_of, streams)),
         position=view.position,
-        as_of=translate.view(view.occur_time, view.position),
+        as_of=as_of_told(view.occur_time, view.position),
     )
     for known in await _links(ledger, streams, view):
         row = response.links.add(link=known.link, position=known.position, live=known.ended is None)

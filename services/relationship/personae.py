@@ -13,6 +13,7 @@ from rapport.relationship.v1 import explaining_pb2 as pb
 from services.relationship import translate
 from services.relationship.measure_translate import tell_ratio
 from services.relationship.measuring import Asked, Measuring
+from services.runtime.translating import as_of_told
 
 
 async def explain_persona(
@@ -35,7 +36,7 @@ async def explain_persona(
         member=explained.member,
         approved_functions=persona.functions,  # type: ignore[arg-type]  # Numbers of the enum.
         position=view.position,
-        as_of=translate.view(view.occur_time, view.position),
+        as_of=as_of_told(view.occur_time, view.position),
     )
     tell_ratio(response.inferred_share, explained.inferred_share)
     for number, holds, value, inferred, evidence in explained.findings:

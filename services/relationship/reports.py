@@ -30,9 +30,9 @@ from services.relationship import page_tokens
 from services.relationship.measure_translate import tell_ratio
 from services.relationship.reporting import Asked, Reporting
 from services.relationship.translate import PAGE_SIZE_DEFAULT, wants_now
-from services.relationship.translate import view as told_view
 from services.runtime.app import App
 from services.runtime.detecting import Detector
+from services.runtime.translating import as_of_told
 from services.runtime.validation import check
 
 WAIT_S: Final = 5.0
@@ -217,7 +217,7 @@ def _page(request: pb.GetConsistencyReportRequest) -> tuple[str, View | None]:
 
 
 def _seen(view: View) -> dict[str, Any]:
-    return {"position": view.position, "as_of": told_view(view.occur_time, view.position)}
+    return {"position": view.position, "as_of": as_of_told(view.occur_time, view.position)}
 
 
 def _tell_cohort(told: pb.CohortReturn, cohort: Cohort) -> None:

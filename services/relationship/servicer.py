@@ -31,6 +31,7 @@ from services.relationship.translate import PAGE_SIZE_DEFAULT, wants_now
 from services.runtime.app import App
 from services.runtime.detecting import Detector, detector_of
 from services.runtime.projecting import programmes_of, projector_of
+from services.runtime.translating import as_of_told
 from services.runtime.validation import check
 
 SERVICE: Final = "rapport.relationship.v1.RelationshipService"
@@ -125,7 +126,7 @@ class Servicer(stubs.RelationshipServiceServicer):
         response = pb.ListTimelineResponse(
             entries=[translate.timeline_entry(row, look.state, view.position) for _, row in entries[:size]],
             position=view.position,
-            as_of=translate.view(shown, view.position),
+            as_of=as_of_told(shown, view.position),
         )
         if len(entries) > size:
             last = list(entries[size - 1].moment)

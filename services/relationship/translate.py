@@ -139,11 +139,6 @@ def _tell_consents(told: shapes.Relationship, state: RelationshipState, occur_ti
         _tell_status(told.consents.add(), cell, status(state.consents, cell, occur_time, terms))
 
 
-def view(occur_time: int, position: int) -> AsOf:
-    """Return a point of view as it is echoed."""
-    return AsOf(occur_time=timestamp(occur_time), position=position)
-
-
 def unknown(organization_id: str, customer_id: str) -> Rejected:
     """Return the refusal to show a relationship of which nothing is recorded in the view."""
     return Rejected(
