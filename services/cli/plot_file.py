@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from services.cli.plotting import Chart
+    from services.cli.charts import Chart
 
 _INK: Final = "#222222"
 _FAINT: Final = "#6b6b6b"

@@ -15,7 +15,7 @@ from services.client import nanos_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from services.cli.plotting import Chart, Point
+    from services.cli.charts import Chart, Point
 
 WIDEST: Final = 100
 """Columns that a chart takes at most; a wider terminal stays empty on the right."""

@@ -1,20 +1,20 @@
 """Got, gave and net of a relationship over time: what is drawn, and where.
 
-What is drawn is here and exact; `plot_terminal` draws it in text, `plot_file` in SVG and PNG.
+What is drawn is made here, as a `Chart`; `plot_terminal` draws it in text, `plot_file` in SVG and PNG.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from argparse import ArgumentTypeError
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
 from services.cli import plot_file, plot_terminal
 from services.cli.balance_view import perspective_text, policies_text, window_text
+from services.cli.charts import Chart, Point
 from services.cli.exits import UsageFault
 from services.cli.output import view_text
 from services.client import moment, nanos_text, ppm_text
@@ -32,39 +32,6 @@ MOST_POINTS: Final = 4000
 _DAY: Final = timedelta(days=1)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 """The first moment that a time can name."""
-
-
-class Point(NamedTuple):
-    """What had been got and given by a time, in nanos; it holds until the next point."""
-
-    time: datetime
-    got: int
-    gave: int
-
-    @property
-    def net(self) -> int:
-        """What the net is: got - gave."""
-        return self.got - self.gave
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """What is drawn."""
-
-    title: str
-    """Of which relationship, and whose view."""
-    view: str
-    """Of which moment, on both time axes."""
-    window: str
-    """Of which window; empty: the whole past."""
-    unit: str
-    """Unit of account."""
-    points: tuple[Point, ...]
-    """By time, no two of one time; the first is nothing, the last repeats the one before at the end of the plot."""
-    sums: str
-    """Got, gave, net and index in words."""
-    policies: str
-    """By which policies."""
 
 
 def destination(text: str) -> str:

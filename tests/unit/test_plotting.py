@@ -14,8 +14,8 @@ import pytest
 from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION
 from rapport.relationship.v1.balance_pb2 import Entry
 from services.cli import plot_terminal, plotting
+from services.cli.charts import Chart, Point
 from services.cli.exits import UsageFault
-from services.cli.plotting import Chart, Point
 from tests import example_balance as example
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
