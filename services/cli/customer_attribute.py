@@ -30,6 +30,7 @@ from services.cli.arguments import (
     view_of,
 )
 from services.cli.exits import OK
+from services.cli.fact_words import provenance_cell
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import CHANNELS, LEGAL_BASES, SPEAKERS, words_of
 from services.cli.writing import add_write, print_recorded, write_of
@@ -217,7 +218,7 @@ async def run_show(arguments: Namespace) -> int:
     if arguments.json:
         print_json(answer)
         return OK
-    known = (f"{_slot(each.provenance)} {each.keys}" for each in answer.inventory)
+    known = (f"{provenance_cell(each.provenance)} {each.keys}" for each in answer.inventory)
     print_pairs([("view", view_text(answer.as_of)), ("keys known", ", ".join(known) or "none")])
     print()
     _show(answer.slots)
@@ -229,7 +230,7 @@ def _show(slots: Iterable[messages.AttributeSlot]) -> None:
     for each in slots:
         rows.add(
             each.key,
-            _slot(each.provenance),
+            provenance_cell(each.provenance),
             enum_cell(messages.AttributeStanding.DESCRIPTOR, each.standing),
             each.code or ("words, sealed" if each.has_text else ""),
             time_cell(each.since_time),
@@ -238,7 +239,3 @@ def _show(slots: Iterable[messages.AttributeSlot]) -> None:
             "yes" if each.usable else f"no: {each.reason}" if each.reason else "no",
         )
     rows.end()
-
-
-def _slot(provenance: int) -> str:
-    return enum_cell(disclosure_pb2.Provenance.DESCRIPTOR, provenance)

@@ -8,12 +8,12 @@ from rapport.events.v1 import (
     attribute_pb2,
     consent_pb2,
     contact_pb2,
-    disclosure_pb2,
     identity_pb2,
     preference_pb2,
 )
 from services.cli import relationship_facts
 from services.cli.decision_tables import outcome_cell, question_text, reason_cell
+from services.cli.fact_words import because, joined, provenance_cell
 from services.cli.output import enum_cell, time_cell
 from services.cli.preference import preference_text
 from services.cli.scopes import scope_text
@@ -39,26 +39,26 @@ def summary(fact: Message) -> str:
 def _consent(fact: Message) -> str:
     match fact:
         case consent_pb2.NoticeServed():
-            return _words([fact.notice.notice_id, fact.notice.version, fact.notice.language])
+            return joined([fact.notice.notice_id, fact.notice.version, fact.notice.language])
         case consent_pb2.ConsentRequested() | consent_pb2.ConsentDeferred():
             return scope_text(fact.scope)
         case consent_pb2.ConsentConfirmed():
-            return _words([f"confirms {fact.given_position}", ", ".join(fact.purposes)])
+            return joined([f"confirms {fact.given_position}", ", ".join(fact.purposes)])
         case consent_pb2.ConsentRenewed():
-            return _words([", ".join(fact.consent.purposes), _about("renews", fact.renews_position)])
+            return joined([", ".join(fact.consent.purposes), _about("renews", fact.renews_position)])
         case consent_pb2.ConsentRevoked() | consent_pb2.ConsentInvalidated():
-            return _words([scope_text(fact.scope), _because(fact.reason)])
+            return joined([scope_text(fact.scope), because(fact.reason)])
         case consent_pb2.ObjectionRaised():
-            return _words([scope_text(fact.scope), _because(fact.grounds)])
+            return joined([scope_text(fact.scope), because(fact.grounds)])
         case consent_pb2.ObjectionLifted():
-            return _words([f"lifts {fact.raised_position}", _because(fact.reason)])
+            return joined([f"lifts {fact.raised_position}", because(fact.reason)])
         case consent_pb2.WithdrawalHonoured():
             return f"{fact.system} acts on {fact.withdrawal_position}"
         case consent_pb2.GuardianAppointed():
             until = f"until {time_cell(fact.until)}" if fact.HasField("until") else ""
-            return _words([fact.guardian_id, until, _for(fact.purposes)])
+            return joined([fact.guardian_id, until, _for(fact.purposes)])
         case consent_pb2.GuardianReleased():
-            return _words([fact.guardian_id, _because(fact.reason)])
+            return joined([fact.guardian_id, because(fact.reason)])
         case _:
             return ""
 
@@ -67,16 +67,16 @@ def _sharing(fact: Message) -> str:
     match fact:
         case consent_pb2.RecipientGrantGiven():
             until, fields = time_cell(fact.until), ", ".join(fact.fields)
-            return _words([fact.recipient, f"may have {fields}", _for(fact.purposes), f"until {until}"])
+            return joined([fact.recipient, f"may have {fields}", _for(fact.purposes), f"until {until}"])
         case consent_pb2.RecipientGrantRevoked():
-            return _words([fact.recipient, _for(fact.purposes), _because(fact.reason)])
+            return joined([fact.recipient, _for(fact.purposes), because(fact.reason)])
         case attribute_pb2.DisclosureRecorded():
-            return _words([", ".join(fact.fields), f"to {fact.recipient}", _for(fact.purposes)])
+            return joined([", ".join(fact.fields), f"to {fact.recipient}", _for(fact.purposes)])
         case consent_pb2.SuppressionAdded():
             reason = enum_cell(consent_pb2.SuppressionReason.DESCRIPTOR, fact.reason)
-            return _words([reason, fact.contact_point_id, fact.list_name, fact.list_version])
+            return joined([reason, fact.contact_point_id, fact.list_name, fact.list_version])
         case consent_pb2.SuppressionLifted():
-            return _words([f"lifts {fact.added_position}", _because(fact.reason)])
+            return joined([f"lifts {fact.added_position}", because(fact.reason)])
         case _:
             return ""
 
@@ -84,10 +84,10 @@ def _sharing(fact: Message) -> str:
 def _contact(fact: Message) -> str:
     match fact:
         case contact_pb2.ContactDecided():
-            answer = _words([outcome_cell(fact.outcome), reason_cell(fact.decisive_reason)])
+            answer = joined([outcome_cell(fact.outcome), reason_cell(fact.decisive_reason)])
             return f"{answer}: {question_text(fact.question)}"
         case contact_pb2.ContactAborted():
-            return _words([f"gives {fact.decision_id} back", _because(fact.reason)])
+            return joined([f"gives {fact.decision_id} back", because(fact.reason)])
         case _:
             return ""
 
@@ -101,15 +101,15 @@ def _customer(fact: Message) -> str:
             return enum_cell(preference_pb2.PreferenceKind.DESCRIPTOR, fact.kind).lower().replace("_", " ")
         case identity_pb2.ProfileDeclared():
             adult = ", ".join(f"of age {each.jurisdiction} {each.date}" for each in fact.adult_from)
-            return _words([fact.jurisdiction, fact.country and f"in {fact.country}", adult])
+            return joined([fact.jurisdiction, fact.country and f"in {fact.country}", adult])
         case identity_pb2.IdentifierVerified():
-            return _words([fact.contact_point_id, fact.kind, "shared" if fact.shared else ""])
+            return joined([fact.contact_point_id, fact.kind, "shared" if fact.shared else ""])
         case identity_pb2.IdentifierRevoked():
-            return _words([fact.contact_point_id, _because(fact.reason)])
+            return joined([fact.contact_point_id, because(fact.reason)])
         case identity_pb2.IdentityLinked():
-            return f"{fact.link_id}: {fact.customer_a_id} is {fact.customer_b_id} {_because(fact.evidence)}".rstrip()
+            return f"{fact.link_id}: {fact.customer_a_id} is {fact.customer_b_id} {because(fact.evidence)}".rstrip()
         case identity_pb2.IdentityUnlinked():
-            return _words([fact.link_id, _because(fact.reason)])
+            return joined([fact.link_id, because(fact.reason)])
         case _:
             return ""
 
@@ -117,34 +117,26 @@ def _customer(fact: Message) -> str:
 def _known(fact: Message) -> str:
     match fact:
         case attribute_pb2.AttributeRequested():
-            return _words([fact.key, _for(fact.purposes), _because(fact.reason)])
+            return joined([fact.key, _for(fact.purposes), because(fact.reason)])
         case attribute_pb2.AttributeDisclosed() | attribute_pb2.AttributeObserved():
-            return _words([fact.key, fact.code])
+            return joined([fact.key, fact.code])
         case attribute_pb2.AttributeInferred():
-            return _words([fact.key, fact.code, f"by {fact.rule}"])
+            return joined([fact.key, fact.code, f"by {fact.rule}"])
         case attribute_pb2.AttributeObtained():
-            return _words([fact.key, fact.code, _slot(fact.provenance), f"from {fact.source}"])
+            return joined([fact.key, fact.code, provenance_cell(fact.provenance), f"from {fact.source}"])
         case attribute_pb2.AttributeWithdrawn():
-            return _words([fact.key, _slot(fact.provenance), _because(fact.reason)])
+            return joined([fact.key, provenance_cell(fact.provenance), because(fact.reason)])
         case identity_pb2.PromiseMade():
-            return _words([fact.promise_id, enum_cell(identity_pb2.PromiseKind.DESCRIPTOR, fact.kind), fact.topic])
+            return joined([fact.promise_id, enum_cell(identity_pb2.PromiseKind.DESCRIPTOR, fact.kind), fact.topic])
         case identity_pb2.PromiseTriggered():
             return fact.promise_id
         case identity_pb2.PromiseKept():
-            return _words([fact.promise_id, _about("by", fact.interaction_position)])
+            return joined([fact.promise_id, _about("by", fact.interaction_position)])
         case identity_pb2.PromiseCancelled():
             reason = enum_cell(identity_pb2.PromiseCancelReason.DESCRIPTOR, fact.reason)
-            return _words([fact.promise_id, reason, _about("by decision", fact.decision_id)])
+            return joined([fact.promise_id, reason, _about("by decision", fact.decision_id)])
         case _:
             return ""
-
-
-def _slot(provenance: int) -> str:
-    return enum_cell(disclosure_pb2.Provenance.DESCRIPTOR, provenance)
-
-
-def _because(reason: str) -> str:
-    return f"({reason})" if reason else ""
 
 
 def _for(purposes: Iterable[str]) -> str:
@@ -154,7 +146,3 @@ def _for(purposes: Iterable[str]) -> str:
 
 def _about(word: str, position: int) -> str:
     return f"{word} {position}" if position else ""
-
-
-def _words(words: Iterable[str]) -> str:
-    return " ".join(word for word in words if word)

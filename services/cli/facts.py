@@ -16,6 +16,7 @@ from rapport.events.v1 import (
     valuation_pb2,
 )
 from services.cli import customer_facts
+from services.cli.fact_words import joined
 from services.cli.output import amount_cell, enum_cell, time_cell
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ def summary(fact: Message) -> str:
         case interaction_pb2.InteractionCorrected():
             return f"corrects {fact.original_position}: {_interaction(fact.replacement)}"
         case interaction_pb2.InteractionRetracted():
-            return _words([f"retracts {fact.original_position}", fact.reason])
+            return joined([f"retracts {fact.original_position}", fact.reason])
         case exchange_pb2.ExchangeRecorded():
             return _exchange(fact)
         case exchange_pb2.ExchangePosted():
-            return _words([f"posts {fact.exchange_id}", ", ".join(map(str, fact.units))])
+            return joined([f"posts {fact.exchange_id}", ", ".join(map(str, fact.units))])
         case exchange_pb2.ExchangeVoided():
-            return _words([f"voids {fact.exchange_id}", fact.reason])
+            return joined([f"voids {fact.exchange_id}", fact.reason])
         case exchange_pb2.ObservationDeclared():
             category = enum_cell(exchange_pb2.Category.DESCRIPTOR, fact.category)
             return f"{category} recorded since {time_cell(fact.since)}"
         case exchange_pb2.ExchangeReversed():
-            return _words([f"reverses {fact.exchange_id}", fact.reason])
+            return joined([f"reverses {fact.exchange_id}", fact.reason])
         case consent_pb2.ConsentGiven() | consent_pb2.ConsentRefused() | consent_pb2.ConsentWithdrawn():
             return _scope(fact.purposes, fact.channels, fact.brands)
         case policy_pb2.AssetRegistered():
@@ -84,7 +85,7 @@ def _of_measures(fact: Message) -> str:
             function = enum_cell(interaction_pb2.OurFunction.DESCRIPTOR, fact.our_function)
             return f"{fact.persona_id} version {fact.version}, by {function}"
         case persona_pb2.PersonaRetired():
-            return _words([f"{fact.persona_id} retired", fact.reason])
+            return joined([f"{fact.persona_id} retired", fact.reason])
         case _:
             return customer_facts.summary(fact)
 
@@ -93,7 +94,7 @@ def _interaction(fact: interaction_pb2.InteractionRecorded) -> str:
     channel = enum_cell(interaction_pb2.Channel.DESCRIPTOR, fact.channel) if fact.channel else ""
     kind = enum_cell(interaction_pb2.InteractionKind.DESCRIPTOR, fact.kind)
     direction = enum_cell(interaction_pb2.Direction.DESCRIPTOR, fact.direction)
-    return _words([kind, direction, channel, fact.campaign, fact.order_id])
+    return joined([kind, direction, channel, fact.campaign, fact.order_id])
 
 
 def _exchange(fact: exchange_pb2.ExchangeRecorded) -> str:
@@ -104,13 +105,9 @@ def _exchange(fact: exchange_pb2.ExchangeRecorded) -> str:
             sides.append(f"{name} {', '.join(legs)}")
     one_sided = enum_cell(exchange_pb2.OneSided.DESCRIPTOR, fact.one_sided) if fact.one_sided else ""
     pending = f"pending until {time_cell(fact.pending_until)}" if fact.HasField("pending_until") else ""
-    return _words(["; ".join(sides), one_sided, pending, fact.exchange_id])
+    return joined(["; ".join(sides), one_sided, pending, fact.exchange_id])
 
 
 def _scope(purposes: Iterable[str], channels: Iterable[int], brands: Iterable[str]) -> str:
     names = [enum_cell(interaction_pb2.Channel.DESCRIPTOR, channel) for channel in channels]
-    return _words([", ".join(purposes) or "every purpose", "by " + ", ".join(names) if names else "", *brands])
-
-
-def _words(words: Iterable[str]) -> str:
-    return " ".join(word for word in words if word)
+    return joined([", ".join(purposes) or "every purpose", "by " + ", ".join(names) if names else "", *brands])
