@@ -17,7 +17,7 @@ from rapport.events.v1.interaction_pb2 import (
     MESSAGE_CLASS_MARKETING,
     InteractionRecorded,
 )
-from rapport.events.v1.preference_pb2 import PERIOD_DAY, PreferenceDeclared, TopicPreference
+from rapport.events.v1.preference_pb2 import PERIOD_MONTH, PreferenceDeclared, TopicPreference
 from services.client import Client
 
 ORGANIZATION = "shop"
@@ -54,9 +54,9 @@ def told(decision: Decision) -> tuple[str, str]:
     )
 
 
-def one_a_day(version: int = 1, **values: Any) -> ContactPolicy:
-    """Return a policy with a cap of one contact a day."""
-    return ContactPolicy(version=version, caps=[FrequencyCap(count=1, period=PERIOD_DAY)], **values)
+def one_a_month(version: int = 1, **values: Any) -> ContactPolicy:
+    """Return a policy with a cap of one contact a month: midnight comes between two calls too often."""
+    return ContactPolicy(version=version, caps=[FrequencyCap(count=1, period=PERIOD_MONTH)], **values)
 
 
 PERMIT = ("PERMIT", "UNSPECIFIED")

@@ -15,7 +15,7 @@ from rapport.contact.v1.decision_pb2 import Decision
 from rapport.events.v1.contact_pb2 import GATE_FREQUENCY
 from services.client import Client
 from services.runtime.settings import Secret
-from tests.contact_calls import ORGANIZATION, PERMIT, Shop, item, mail, one_a_day, told
+from tests.contact_calls import ORGANIZATION, PERMIT, Shop, item, mail, one_a_month, told
 from tests.server import serving
 
 CUSTOMERS = [f"c-{n}" for n in range(6)]
@@ -36,7 +36,7 @@ async def shops(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_a_cap_holds_across_servers_and_each_decision_replays_to_the_same_bytes(shops: list[Shop]) -> None:
     one, other = shops
-    await one.publish(one_a_day())
+    await one.publish(one_a_month())
     for name in CUSTOMERS:
         await one.give(name)
 
@@ -65,7 +65,7 @@ async def test_positions_that_a_decision_names_are_right_while_another_server_wr
 ) -> None:
     """The second of a batch is denied because of the first, and names it; where both come to stand is not known yet."""
     one, other = shops
-    await one.publish(one_a_day())
+    await one.publish(one_a_month())
     for name in CUSTOMERS:
         await one.give(name)
 

@@ -21,7 +21,7 @@ from rapport.events.v1.interaction_pb2 import CHANNEL_SMS, MESSAGE_CLASS_SURVEY
 from rapport.type.v1.event_context_pb2 import EventContext
 from services.client import Client, NotFound, RapportError, RequestInvalid, new_request_id
 from services.runtime.settings import Secret
-from tests.contact_calls import ORGANIZATION, PERMIT, Shop, item, mail, one_a_day, question, told
+from tests.contact_calls import ORGANIZATION, PERMIT, Shop, item, mail, one_a_month, question, told
 from tests.server import Serving, serving
 
 
@@ -94,7 +94,7 @@ async def test_a_repeated_request_gets_the_same_answer_and_records_one_event(sho
 
 async def test_of_many_decisions_at_once_a_cap_lets_through_one(shop: Shop) -> None:
     """Worked example 11, and more than two."""
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     await shop.give()
 
     decisions = await asyncio.gather(*(shop.decide() for _ in range(8)))
@@ -104,7 +104,7 @@ async def test_of_many_decisions_at_once_a_cap_lets_through_one(shop: Shop) -> N
 
 
 async def test_items_of_a_batch_are_decided_each_on_what_the_earlier_ones_left(shop: Shop) -> None:
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     await shop.give("c-1")
     await shop.give("c-2")
 
@@ -233,7 +233,7 @@ async def test_a_contact_that_is_another_one_or_names_no_permit_is_recorded_all_
 
 
 async def test_a_permit_that_is_given_back_frees_its_place(shop: Shop) -> None:
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     await shop.give()
     decision = await shop.decide()
     assert ("DENY", "FREQUENCY_ORGANIZATION") == told(await shop.decide())

@@ -36,7 +36,7 @@ from rapport.type.v1.as_of_pb2 import AsOf
 from rapport.type.v1.event_context_pb2 import EventContext
 from rapport.type.v1.window_pb2 import Window
 from services.client import Client, NotFound, RapportError, RequestInvalid, amount
-from tests.contact_calls import ORGANIZATION, PERMIT, PURPOSE, Shop, item, mail, one_a_day, question, told
+from tests.contact_calls import ORGANIZATION, PERMIT, PURPOSE, Shop, item, mail, one_a_month, question, told
 from tests.server import Serving, serving
 
 SECOND = MICROSECONDS
@@ -151,7 +151,7 @@ async def test_a_fact_of_a_later_time_than_the_one_asked_about_does_not_count(sh
 
 async def test_a_profile_and_contacts_that_did_not_happen_limit_too(shop: Shop) -> None:
     await shop.give()
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     contact = pb.HypotheticalFact(interaction_recorded=mail())
     profile = pb.HypotheticalFact(profile_declared=ProfileDeclared(jurisdiction="DE"))
 
@@ -161,13 +161,13 @@ async def test_a_profile_and_contacts_that_did_not_happen_limit_too(shop: Shop) 
 
 async def test_another_policy_decides_whether_it_is_published_or_only_given(shop: Shop) -> None:
     await shop.give()
-    await shop.publish(one_a_day(1, effective_from_time=timestamp(4_102_444_800 * SECOND)))
+    await shop.publish(one_a_month(1, effective_from_time=timestamp(4_102_444_800 * SECOND)))
     await shop.decide()
 
     assert PERMIT == told(await shop.simulate())
     published = await shop.simulate(contact_policy_version=1)
     assert (("DENY", "FREQUENCY_ORGANIZATION"), 1) == (told(published), published.contact_policy_version)
-    assert ("DENY", "FREQUENCY_ORGANIZATION") == told(await shop.simulate(contact_policy=one_a_day(0)))
+    assert ("DENY", "FREQUENCY_ORGANIZATION") == told(await shop.simulate(contact_policy=one_a_month(0)))
     with pytest.raises(NotFound) as unknown:
         await shop.simulate(contact_policy_version=2)
     assert "POLICY_UNKNOWN" == unknown.value.reason_name
@@ -186,11 +186,11 @@ async def test_what_is_wrong_with_a_given_policy_is_named(shop: Shop) -> None:
 async def test_a_decision_replays_to_the_same_bytes_also_after_much_more_was_recorded(shop: Shop) -> None:
     """Property 5."""
     await shop.give()
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     ids = [(await shop.decide()).decision_id for _ in range(3)]
     await shop.withdraw()
     ids.append((await shop.decide()).decision_id)
-    await shop.publish(one_a_day(2))
+    await shop.publish(one_a_month(2))
     await shop.give()
 
     for decision_id in ids:
@@ -221,7 +221,7 @@ async def test_a_decision_does_not_count_against_itself_and_what_came_after_its_
     shop: Shop,
 ) -> None:
     await shop.give()
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     decision = await shop.decide()
     await shop.client.record_interaction(ORGANIZATION, "c-1", mail(decision_id=decision.decision_id))
     await shop.withdraw()
@@ -297,7 +297,7 @@ async def test_another_policy_is_tried_on_what_was_decided(shop: Shop) -> None:
     recorded = [await shop.decide(name) for name in ("a", "b", "a", "nobody", "a")]
     head = await shop.head()
 
-    changed, (last,) = await simulated(shop, contact_policy=one_a_day(0))
+    changed, (last,) = await simulated(shop, contact_policy=one_a_month(0))
 
     assert ["a", "a"] == [each.customer_id for each in changed]
     assert [recorded[2].decision_id, recorded[4].decision_id] == [each.recorded.decision_id for each in changed]
@@ -314,7 +314,7 @@ async def test_another_policy_is_tried_on_what_was_decided(shop: Shop) -> None:
 
 async def test_all_decisions_can_be_had_and_those_of_a_span_of_time(shop: Shop) -> None:
     await shop.give()
-    await shop.publish(one_a_day())
+    await shop.publish(one_a_month())
     decisions = [await shop.decide() for _ in range(3)]
     times = [
         (await shop.client.explain_decision(ORGANIZATION, "c-1", each.decision_id)).record_time for each in decisions
