@@ -140,7 +140,7 @@ async def test_facts_that_did_not_happen_count_in_the_order_of_their_times_and_a
 
 async def test_a_fact_of_a_later_time_than_the_one_asked_about_does_not_count(shop: Shop) -> None:
     position = await shop.give()
-    at = 1_900_000_000 * SECOND
+    at = 4_102_444_800 * SECOND  # The year 2100.
     withdrawal = pb.HypotheticalFact(consent_withdrawn=c.ConsentWithdrawn(), occur_time=timestamp(at))
 
     before = AsOf(occur_time=timestamp(at - 1), position=position)
