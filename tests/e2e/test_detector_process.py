@@ -124,9 +124,11 @@ async def test_a_child_finds_changes_at_once_is_started_again_and_ends_with_its_
                     heard.put_nowait((time.monotonic(), change))
 
             watching = asyncio.create_task(watch())
-            delays_s, position = [], 0
-            for number in range(3):
+            delays_s, position = list[float](), 0
+            # One is enough that comes at once, and on a busy machine not every one does.
+            while len(delays_s) < 3 or (min(delays_s) >= 0.2 and len(delays_s) < 20):
                 await asyncio.sleep(0.1)
+                number = len(delays_s)
                 position = await opt_in(client, f"c-{number}")
                 written_s = time.monotonic()
                 async with asyncio.timeout(10):
@@ -137,15 +139,15 @@ async def test_a_child_finds_changes_at_once_is_started_again_and_ends_with_its_
             assert min(delays_s) < 0.2
 
             detector = await client.get_detector()
-            assert (True, position, 3) == (detector.running, detector.position, detector.last_number)
+            assert (True, position, len(delays_s)) == (detector.running, detector.position, detector.last_number)
 
             os.kill(child, signal.SIGKILL)
-            position = await opt_in(client, "c-3")
+            position = await opt_in(client, "last")
             await until(lambda: children(server.pid) not in ([], [child]), START_S)
             async with asyncio.timeout(START_S):
-                assert "c-3" == (await heard.get())[1].subject_id
-            progress = [each async for each in client.verify_changes()]
-            assert (True, position, 4) == (progress[-1].complete, progress[-1].position, progress[-1].change_count)
+                assert "last" == (await heard.get())[1].subject_id
+            *_, end = [each async for each in client.verify_changes()]
+            assert (True, position, len(delays_s) + 1) == (end.complete, end.position, end.change_count)
             watching.cancel()
         (child,) = children(server.pid)
         assert 0 == server.stop()
