@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.__main__ import main
+from tests.rapport_command import Rapport
 from tests.server import ROOT, ServerProcess
 
 SAMPLES = ROOT / "examples" / "valuation"
@@ -33,21 +33,6 @@ source = "a euro is a euro"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path_factory.mktemp("policies") / "data") as running:
         yield running
-
-
-class Rapport:
-    """The command, in this process."""
-
-    def __init__(self, target: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self._target = target
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, command: str, *arguments: object) -> int:
-        """Run the words of a command with more arguments; keep what it printed."""
-        code = main([*command.split(), *map(str, arguments), "--target", self._target])
-        self.out, self.err = self._capsys.readouterr()
-        return code
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_cli_policy_contact import Rapport
+from tests.rapport_command import Rapport
 from tests.server import ROOT, ServerProcess
 
 SAMPLES = ROOT / "examples" / "relationship"

@@ -2,6 +2,8 @@
 
 async with answering_server() as server:
     server.answers["Decide"] = DecideResponse(...)   # A list: the frames of a stream.
+
+As a fixture: `server = answering_server.server`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -71,6 +74,13 @@ async def answering_server() -> AsyncIterator[AnsweringServer]:
         yield answering
     finally:
         await server.stop(None)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[AnsweringServer]:
+    """Serve for one test."""
+    async with answering_server() as answering:
+        yield answering
 
 
 def _handler(answering: AnsweringServer, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:

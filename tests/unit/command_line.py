@@ -7,6 +7,7 @@ from functools import cache
 
 from services.cli.__main__ import parser
 from services.cli.arguments import Parser
+from tests.unit.answering_server import AnsweringServer
 
 
 def parsed(*words: object) -> Namespace:
@@ -20,6 +21,17 @@ async def run_line(target: str, *words: object) -> int:
     arguments = parsed(*words, "--target", target)
     code: int = await arguments.run(arguments)
     return code
+
+
+async def run(server: AnsweringServer, command: str, *more: object) -> int:
+    """Run a command, in words, against a server that answers; return the exit code."""
+    return await run_line(server.target, *command.split(), *more)
+
+
+def pairs(printed: str) -> dict[str, str]:
+    """Return the names and values that were printed, wherever they stand."""
+    lines = (line.partition("  ") for line in printed.splitlines() if "\t" not in line)
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 @cache

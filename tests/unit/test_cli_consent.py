@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,20 +23,13 @@ from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
 from services.cli.__main__ import main, parser
 from tests.receipt_acts import ACTS, DPV_IRIS, MARCH
-from tests.unit.answering_server import AnsweringServer, answering_server
-from tests.unit.command_line import run_line
+from tests.unit import answering_server
+from tests.unit.answering_server import AnsweringServer
+from tests.unit.command_line import run
 
 RECEIPT = receipt_of(ACTS["given"], DPV_IRIS)
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[AnsweringServer]:
-    async with answering_server() as answering:
-        yield answering
-
-
-async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    return await run_line(server.target, *command.split(), *more)
+server = answering_server.server
 
 
 def pairs(printed: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,27 +20,14 @@ from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
 from services.cli.__main__ import main
 from services.cli.decision_reasons import WHAT_TO_DO
-from tests.unit.answering_server import AnsweringServer, answering_server
-from tests.unit.command_line import run_line
+from tests.unit import answering_server
+from tests.unit.answering_server import AnsweringServer
+from tests.unit.command_line import pairs, run
 
 MARCH = 1_740_787_200_000_000
 QUESTION = "--purpose marketing.direct --channel email --class marketing"
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[AnsweringServer]:
-    async with answering_server() as answering:
-        yield answering
-
-
-async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    return await run_line(server.target, *command.split(), *more)
-
-
-def pairs(printed: str) -> dict[str, str]:
-    """Return names and values, wherever they stand."""
-    lines = (line.partition("  ") for line in printed.splitlines() if "\t" not in line)
-    return {name.strip(): value.strip() for name, _, value in lines}
+server = answering_server.server
 
 
 def rows(printed: str) -> list[list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,26 +16,14 @@ from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
 from services.cli.__main__ import main
 from services.cli.words import sha256, window, window_text
-from tests.unit.answering_server import AnsweringServer, answering_server
-from tests.unit.command_line import run_line
+from tests.unit import answering_server
+from tests.unit.answering_server import AnsweringServer
+from tests.unit.command_line import pairs, run
 
 MARCH = 1_740_787_200_000_000
 VIEW = AsOf(occur_time=timestamp(MARCH), position=9)
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[AnsweringServer]:
-    async with answering_server() as answering:
-        yield answering
-
-
-async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    return await run_line(server.target, *command.split(), *more)
-
-
-def told(printed: str) -> dict[str, str]:
-    lines = (line.partition("  ") for line in printed.splitlines() if "\t" not in line)
-    return {name.strip(): value.strip() for name, _, value in lines}
+server = answering_server.server
 
 
 def tables(printed: str) -> list[list[str]]:
@@ -142,7 +129,7 @@ async def test_a_preference_is_declared_and_shown_in_the_same_words(
 ) -> None:
     assert exits.OK == await run(server, f"preference declare {command}")
     assert expected == server.last.preference
-    assert text == told(capsys.readouterr().out)["declared"]
+    assert text == pairs(capsys.readouterr().out)["declared"]
 
     server.answers["GetCustomer"] = pb.GetCustomerResponse(
         as_of=VIEW,
@@ -151,7 +138,7 @@ async def test_a_preference_is_declared_and_shown_in_the_same_words(
     )
     assert exits.OK == await run(server, "preference show acme c-1")
     printed = capsys.readouterr().out
-    assert "Europe/Berlin" == told(printed)["time zones"]
+    assert "Europe/Berlin" == pairs(printed)["time zones"]
     assert ["quiet-hours", text, "", "8"] == tables(printed)[1][:4]
 
 
@@ -224,7 +211,7 @@ async def test_customers_are_linked_and_unlinked(server: AnsweringServer, capsys
 
     await run(server, "customer link acme c-1 c-2 --link-id l-1 --evidence same.account --rule r-1")
     link = server.last.link
-    printed = told(capsys.readouterr().out)
+    printed = pairs(capsys.readouterr().out)
     await run(server, "customer unlink acme c-1 c-2 --link-id l-1 --reason wrong")
 
     assert (
@@ -266,13 +253,13 @@ async def test_a_customer_is_shown_with_all_that_decisions_need(
 
     assert 9 == server.last.as_of.position
     printed = capsys.readouterr().out
-    pairs = told(printed)
+    shown = pairs(printed)
     assert ("c-1, c-2", "AT", "AT 2030-05-17", "3", "nothing is known") == (
-        pairs["person"],
-        pairs["jurisdiction"],
-        pairs["of age from"],
-        pairs["profile at"],
-        pairs["time zones"],
+        shown["person"],
+        shown["jurisdiction"],
+        shown["of age from"],
+        shown["profile at"],
+        shown["time zones"],
     )
     assert ["cp-1", "l-1", "language"] == [row[0] for row in tables(printed)[1::2]]
 
@@ -356,7 +343,7 @@ async def test_attributes_are_shown_slot_by_slot(server: AnsweringServer, capsys
 
     assert (["size"], [1, 3]) == (list(server.last.keys), list(server.last.provenances))
     printed = capsys.readouterr().out
-    assert "INFERRED 2" == told(printed)["keys known"]
+    assert "INFERRED 2" == pairs(printed)["keys known"]
     assert [
         ["size", "DECLARED", "NOT_KNOWN", "", "", "", "", "no"],
         ["size", "INFERRED", "KNOWN", "words, sealed", "", "8", "p", "no: no.basis"],
@@ -370,9 +357,9 @@ async def test_promises_are_made_and_ended(server: AnsweringServer, capsys: pyte
     await run(server, "customer promise make acme c-1 pr-1 --topic books --within 60 --text", "when it is back")
     made = server.last.promise
     await run(server, "customer promise trigger acme c-1 pr-1")
-    triggered = told(capsys.readouterr().out)
+    triggered = pairs(capsys.readouterr().out)
     await run(server, "customer promise keep acme c-1 pr-1 --by 8")
-    kept, how = server.last.kept, told(capsys.readouterr().out)
+    kept, how = server.last.kept, pairs(capsys.readouterr().out)
     await run(server, "customer promise cancel acme c-1 pr-1 --reason contact_denied --decision 12")
 
     assert (
@@ -410,7 +397,7 @@ async def test_promises_are_shown_with_the_rate_of_those_kept(
     await run(server, "customer promise show acme c-1")
 
     printed = capsys.readouterr().out
-    assert ("3", "1", "0.750 (750,000 ppm)") == tuple(told(printed)[name] for name in ("kept", "broken", "kept rate"))
+    assert ("3", "1", "0.750 (750,000 ppm)") == tuple(pairs(printed)[name] for name in ("kept", "broken", "kept rate"))
     assert ["pr-1", "NOTIFY_ME", "books", "BROKEN"] == tables(printed)[1][:4]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from google.protobuf.message import Message
@@ -18,7 +17,8 @@ from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL, OUR_FUNCTION_SALES,
 from rapport.type.v1.levels_pb2 import CONTACT_SHAPE_BOW_TIE
 from services.cli import exits
 from services.cli.__main__ import main
-from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit import answering_server
+from tests.unit.answering_server import AnsweringServer
 from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
@@ -148,11 +148,7 @@ SENT: list[tuple[str, str, Message]] = [
     ),
 ]
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[AnsweringServer]:
-    async with answering_server() as answering:
-        yield answering
+server = answering_server.server
 
 
 async def run(server: AnsweringServer, command: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,17 +15,14 @@ from rapport.type.v1.amount_pb2 import Amount
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli.exits import UsageFault
 from services.cli.programme_tables import percent, rate, share
-from tests.unit.answering_server import AnsweringServer, answering_server
+from tests.unit import answering_server
+from tests.unit.answering_server import AnsweringServer
 from tests.unit.command_line import run_line
 
 MARCH = 1_740_787_200_000_000
 SEEN: dict[str, Any] = {"position": 7, "as_of": AsOf(occur_time=timestamp(MARCH), position=7)}
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[AnsweringServer]:
-    async with answering_server() as answering:
-        yield answering
+server = answering_server.server
 
 
 async def run(server: AnsweringServer, command: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,25 +15,18 @@ from rapport.events.v1.interaction_pb2 import CHANNEL_EMAIL
 from rapport.type.v1.as_of_pb2 import AsOf
 from services.cli import exits
 from services.cli.__main__ import main
-from tests.unit.answering_server import AnsweringServer, answering_server
-from tests.unit.command_line import run_line
+from tests.unit import answering_server
+from tests.unit.answering_server import AnsweringServer
+from tests.unit.command_line import pairs, run
 
 MARCH = 1_740_787_200_000_000
 
-
-@pytest.fixture
-async def server() -> AsyncIterator[AnsweringServer]:
-    async with answering_server() as answering:
-        yield answering
+server = answering_server.server
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "robinson.csv"
-
-
-async def run(server: AnsweringServer, command: str, *more: object) -> int:
-    return await run_line(server.target, *command.split(), *more)
 
 
 async def load(server: AnsweringServer, file: Path, more: str = "") -> int:
@@ -46,11 +38,6 @@ def fill(file: Path, content: str | bytes) -> str:
     data = content.encode() if isinstance(content, str) else content
     file.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
-
-
-def told(printed: str) -> dict[str, str]:
-    lines = (line.partition("  ") for line in printed.splitlines() if "\t" not in line)
-    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 async def test_a_suppression_is_added(server: AnsweringServer) -> None:
@@ -132,7 +119,7 @@ async def test_a_list_is_sent_in_chunks_with_its_hash_and_summed_up(
             asked.context.actor,
         )
     assert 3 == len({asked.request_id for asked in server.asked})
-    summary = told(capsys.readouterr().out)
+    summary = pairs(capsys.readouterr().out)
     assert ("9", "6", "15", "7", digest) == (
         summary["added"],
         summary["known already"],
