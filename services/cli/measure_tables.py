@@ -20,6 +20,8 @@ _DAY: Final = 24 * _HOUR
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _POSITIONS: Final = 8
 """Positions told in a cell."""
+_BY_SILENCE: Final = (levels.LIFECYCLE_ACTIVE, levels.LIFECYCLE_AT_RISK, levels.LIFECYCLE_LAPSED)
+"""Lifecycles that follow from the last act, which has a row of its own."""
 _REASONS: Final = {
     messages.UNKNOWN_REASON_NO_EVIDENCE: "nothing of it is recorded",
     messages.UNKNOWN_REASON_TOO_FEW: "fewer than the policy asks for",
@@ -102,8 +104,10 @@ def lines(measures: Measures) -> Iterator[Line]:
 def _existence(measures: Measures) -> Iterator[Line]:
     existence = measures.existence
     missing = ", ".join(enum_cell(levels.ExistenceLeg.DESCRIPTOR, leg) for leg in existence.missing_legs)
-    formed = time_cell(existence.formed_time)
-    yield Line("exists", _yes(existence.exists), f"missing: {missing}" if missing else f"since {formed}")
+    # When it began for the first time; it may have ceased to exist since, and have begun again.
+    formed = f"first on {time_cell(existence.formed_time)}" if existence.HasField("formed_time") else ""
+    why = [f"missing: {missing}" if missing else "", formed]
+    yield Line("exists", _yes(existence.exists), ", ".join(filter(None, why)))
     for leg in existence.legs:
         until = f", until {time_cell(leg.until)}" if leg.HasField("until") else ""
         name = enum_cell(levels.ExistenceLeg.DESCRIPTOR, leg.leg).lower()
@@ -114,7 +118,10 @@ def _lifecycle(measures: Measures) -> Iterator[Line]:
     of = measures.lifecycle
     since = f"since {time_cell(of.since)}" if of.HasField("since") else ""
     until = f", until {time_cell(of.next_time)} if silent" if of.HasField("next_time") else ""
-    yield Line("lifecycle", enum_cell(levels.Lifecycle.DESCRIPTOR, of.lifecycle), since + until)
+    because = since + until
+    if of.lifecycle not in _BY_SILENCE and of.evidence_positions:
+        because = f"{because}, {_events(of.evidence_positions)}".removeprefix(", ")
+    yield Line("lifecycle", enum_cell(levels.Lifecycle.DESCRIPTOR, of.lifecycle), because)
     source = enum_cell(levels.CadenceSource.DESCRIPTOR, of.cadence_source).lower()
     yield Line("cadence", seconds_text(of.cadence_seconds), f"{source}: {of.gaps} gaps of {of.sessions} sessions")
     last = f"last act {time_cell(of.last_time)}, event {of.last_position}" if of.last_position else ""

@@ -91,7 +91,7 @@ def _tiles(story: Story) -> Iterator[tuple[str, str, str]]:
     measures = story.relationship.measures
     existence, lifecycle, strength = measures.existence, measures.lifecycle, measures.strength
     missing = ", ".join(enum_cell(levels.ExistenceLeg.DESCRIPTOR, leg).lower() for leg in existence.missing_legs)
-    since = f"since {_day(time_cell(existence.formed_time))}"
+    since = f"first on {_day(time_cell(existence.formed_time))}"
     if len(existence.missing_legs) == len(levels.ExistenceLeg.values()) - 1:
         missing = "all three"
     yield (
@@ -99,7 +99,9 @@ def _tiles(story: Story) -> Iterator[tuple[str, str, str]]:
         "exists" if existence.exists else "does not exist",
         f"missing: {missing}" if missing else since,
     )
-    cadence = f"comes every {seconds_text(lifecycle.cadence_seconds)}"
+    often = seconds_text(lifecycle.cadence_seconds)
+    by_default = lifecycle.cadence_source == levels.CADENCE_SOURCE_DEFAULT
+    cadence = f"{often} by default" if by_default else f"comes every {often}"
     yield "lifecycle", _word(enum_cell(levels.Lifecycle.DESCRIPTOR, lifecycle.lifecycle)), cadence
     known = f"{_decimal(strength.coverage_ppm)} of it is known"
     yield "strength", _decimal(strength.score_ppm), known

@@ -54,7 +54,7 @@ async def test_measures_are_a_table_with_reasons(server: FakeServer, capsys: pyt
 
     printed = capsys.readouterr().out
     rows = {row[0]: row[1:] for row in table(printed, "MEASURE")}
-    assert ["yes", "since 2026-01-04T00:00:00Z"] == rows["exists"]
+    assert ["yes", "first on 2026-01-04T00:00:00Z"] == rows["exists"]
     assert "AT_RISK" == rows["lifecycle"][0]
     assert "30 d" == rows["cadence"][0]
     assert "0.450 (450,000 ppm)" == rows["strength"][0]
@@ -62,6 +62,24 @@ async def test_measures_are_a_table_with_reasons(server: FakeServer, capsys: pyt
     assert ["PREFERENCE", "+0", "200,000", "UNKNOWN: nothing of it is recorded", ""] == lines[2]
     assert ["score", "450,000", "", "", ""] == lines[-1]
     assert "the built-in policy" in printed
+
+
+async def test_what_is_no_more_tells_when_it_was_and_what_ended_it(
+    server: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = measured()
+    answer.measures.existence.exists = False
+    answer.measures.existence.missing_legs.append(levels.EXISTENCE_LEG_COMMUNICATE)
+    answer.measures.lifecycle.lifecycle = levels.LIFECYCLE_ENDED
+    answer.measures.lifecycle.ClearField("next_time")
+    answer.measures.lifecycle.evidence_positions[:] = [19]
+    server.relationships.answers["GetRelationship"] = pb.GetRelationshipResponse(relationship=answer)
+
+    await run(server, "relationship get acme c-1")
+
+    rows = {row[0]: row[1:] for row in table(capsys.readouterr().out, "MEASURE")}
+    assert ["no", "missing: COMMUNICATE, first on 2026-01-04T00:00:00Z"] == rows["exists"]
+    assert ("ENDED", "events 19") == (rows["lifecycle"][0], rows["lifecycle"][1].rpartition(", ")[2])
 
 
 async def test_groups_what_ifs_and_scopes_are_asked_for(

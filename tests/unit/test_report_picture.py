@@ -266,6 +266,16 @@ def test_where_nothing_happened_it_says_so() -> None:
     assert "circle" in drawn  # The legend.
 
 
+def test_a_cadence_by_default_is_not_told_as_what_they_do() -> None:
+    story = a_story()
+    assert "comes every 30 d" in picture(story)
+
+    story.relationship.measures.lifecycle.cadence_source = levels.CADENCE_SOURCE_DEFAULT
+
+    assert "comes every" not in picture(story)
+    assert "30 d by default" in picture(story)
+
+
 def test_where_nothing_is_valued_it_says_so() -> None:
     assert "no valuation policy is published" in picture(a_story()._replace(balance=None, entries=[]))
     assert "nothing that was exchanged has a value" in picture(a_story()._replace(entries=[]))
