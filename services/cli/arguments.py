@@ -130,10 +130,10 @@ def known_at(text: str) -> datetime | int:
 
 
 def position(text: str) -> int:
-    """Return a log position, from 0."""
+    """Return a log position, or the number of a change or of rows, from 0."""
     found = _whole(text)
     if found is None or found > _POSITION_MAX:
-        raise ArgumentTypeError(f"{text!r} is no log position; write a whole number from 0")
+        raise ArgumentTypeError(f"{text!r} is no position or number; write a whole number from 0")
     return found
 
 

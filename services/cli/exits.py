@@ -117,6 +117,8 @@ def message(error: RapportError, target: str) -> str:
             f"no answer from {target} ({error})\n"
             "start a server with `rapport serve`, or name another with --target or RAPPORT_TARGET"
         )
+    if isinstance(error, DeadlineExceeded) and error.reason == reasons.ERROR_REASON_UNSPECIFIED:
+        return f"no answer from {target} in time ({error})\ngive it more seconds with --timeout"
     lines = [str(error)]
     lines += [f"  {each.field}: {each.description}" for each in error.violations if each.description not in str(error)]
     lines += [f"  {name}: {value}" for name, value in sorted(error.metadata.items()) if not _says(str(error), value)]

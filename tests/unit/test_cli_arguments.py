@@ -20,7 +20,7 @@ from services.cli.balance_view import window_start
 from services.cli.facts import summary
 from services.cli.output import Rows, print_json, print_pairs, warn
 from services.cli.relationship import gave
-from services.client import RequestInvalid, Unavailable, Violation
+from services.client import DeadlineExceeded, RequestInvalid, Unavailable, Violation
 from tests.unit.command_line import parsed
 
 
@@ -180,6 +180,15 @@ def test_rows_are_parted_by_tabs_where_there_is_no_terminal(capsys: pytest.Captu
 @pytest.mark.parametrize("name", ["service", "SERVICE"])
 def test_a_function_is_named_alike_wherever_it_is_asked_for(command: str, name: str) -> None:
     assert "service" == parsed(*command.split(), name).function
+
+
+def test_an_answer_that_does_not_come_in_time_says_what_to_do() -> None:
+    late = DeadlineExceeded("Stream removed (Deadline Exceeded)", code=grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    told = exits.message(late, "ledger:50051")
+
+    assert told.startswith("no answer from ledger:50051 in time")
+    assert "--timeout" in told
 
 
 def test_an_id_cannot_make_a_terminal_do_anything(capsys: pytest.CaptureFixture[str]) -> None:
