@@ -37,8 +37,8 @@ from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_c
 from services.cli.relationship import show_consents
 from services.cli.scopes import add_scope, add_speaker, scope_of, scope_text, speaker_of
 from services.cli.words import CONSENT_TYPES, LEGAL_BASES, sha256
-from services.cli.writing import add_write, print_recorded, write_of
-from services.client import timestamp
+from services.cli.writing import add_write, print_recorded, record
+from services.client import Client, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,8 +150,7 @@ async def run_give(arguments: Namespace) -> int:
         collection_source=arguments.source,
         confirmation_sha256=arguments.token_sha256,
     )
-    async with client_of(arguments) as client:
-        answer = await client.give_consent(arguments.organization, arguments.customer, consent, **write_of(arguments))
+    answer = await record(arguments, Client.give_consent, consent)
     print_recorded(arguments, answer, ("receipt", _receipt_command(arguments, answer.position)))
     return OK
 
@@ -159,8 +158,7 @@ async def run_give(arguments: Namespace) -> int:
 async def run_refuse(arguments: Namespace) -> int:
     """Record a refusal; print where."""
     refusal = ConsentRefused(**scope_of(arguments), **speaker_of(arguments), **_notice_of(arguments))
-    async with client_of(arguments) as client:
-        answer = await client.refuse_consent(arguments.organization, arguments.customer, refusal, **write_of(arguments))
+    answer = await record(arguments, Client.refuse_consent, refusal)
     print_recorded(arguments, answer, ("receipt", _receipt_command(arguments, answer.position)))
     return OK
 
@@ -168,10 +166,7 @@ async def run_refuse(arguments: Namespace) -> int:
 async def run_withdraw(arguments: Namespace) -> int:
     """Record a withdrawal; print where, and what it ended."""
     withdrawal = ConsentWithdrawn(**scope_of(arguments), **speaker_of(arguments))
-    async with client_of(arguments) as client:
-        answer = await client.withdraw_consent(
-            arguments.organization, arguments.customer, withdrawal, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.withdraw_consent, withdrawal)
     ended = answer.effect == messages.WITHDRAWAL_EFFECT_ENDED
     effect = "at least one consent ended" if ended else "none was in force; it is recorded all the same"
     print_recorded(arguments, answer, ("effect", effect), ("receipt", _receipt_command(arguments, answer.position)))
@@ -183,10 +178,7 @@ async def run_object(arguments: Namespace) -> int:
     objection = ObjectionRaised(
         scope=ConsentScope(**scope_of(arguments)), **speaker_of(arguments), grounds=arguments.grounds
     )
-    async with client_of(arguments) as client:
-        answer = await client.raise_objection(
-            arguments.organization, arguments.customer, objection, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.raise_objection, objection)
     print_recorded(arguments, answer, ("receipt", _receipt_command(arguments, answer.position)))
     return OK
 

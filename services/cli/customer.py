@@ -20,7 +20,8 @@ from services.cli.exits import OK
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.preference import show_preferences
 from services.cli.words import words_of
-from services.cli.writing import add_write, print_recorded, write_of
+from services.cli.writing import add_write, print_recorded, record, write_of
+from services.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,10 +131,7 @@ async def run_profile(arguments: Namespace) -> int:
         adult_from=arguments.adult_from,
         provenance=_PROVENANCES.get(arguments.provenance, 0),  # type: ignore[arg-type]  # A number of the enum.
     )
-    async with client_of(arguments) as client:
-        answer = await client.declare_profile(
-            arguments.organization, arguments.customer, profile, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.declare_profile, profile)
     print_recorded(arguments, answer)
     return OK
 
@@ -149,10 +147,7 @@ async def run_verify(arguments: Namespace) -> int:
         shared=arguments.shared,
         address=arguments.address,
     )
-    async with client_of(arguments) as client:
-        answer = await client.verify_identifier(
-            arguments.organization, arguments.customer, identifier, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.verify_identifier, identifier)
     print_recorded(arguments, answer)
     return OK
 
@@ -160,10 +155,7 @@ async def run_verify(arguments: Namespace) -> int:
 async def run_revoke(arguments: Namespace) -> int:
     """Record that a contact point is the customer's no more; print where."""
     revocation = IdentifierRevoked(contact_point_id=arguments.contact_point, reason=arguments.reason)
-    async with client_of(arguments) as client:
-        answer = await client.revoke_identifier(
-            arguments.organization, arguments.customer, revocation, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.revoke_identifier, revocation)
     print_recorded(arguments, answer)
     return OK
 

@@ -33,7 +33,8 @@ from services.cli.exits import OK
 from services.cli.fact_words import provenance_cell
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import CHANNELS, LEGAL_BASES, SPEAKERS, words_of
-from services.cli.writing import add_write, print_recorded, write_of
+from services.cli.writing import add_write, print_recorded, record
+from services.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -110,10 +111,7 @@ async def run_request(arguments: Namespace) -> int:
         reason=arguments.reason,
         channel=CHANNELS.get(arguments.channel, 0),  # type: ignore[arg-type]  # A number of the enum.
     )
-    async with client_of(arguments) as client:
-        answer = await client.request_attribute(
-            arguments.organization, arguments.customer, asked, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.request_attribute, asked)
     print_recorded(arguments, answer)
     return OK
 
@@ -129,10 +127,7 @@ async def run_disclose(arguments: Namespace) -> int:
         interaction_position=arguments.told_in,
         purposes=arguments.purpose,
     )
-    async with client_of(arguments) as client:
-        answer = await client.disclose_attribute(
-            arguments.organization, arguments.customer, attribute, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.disclose_attribute, attribute)
     print_recorded(arguments, answer)
     return OK
 
@@ -146,10 +141,7 @@ async def run_observe(arguments: Namespace) -> int:
         legal_basis=LEGAL_BASES.get(arguments.basis, 0),  # type: ignore[arg-type]  # A number of the enum.
         evidence_positions=arguments.evidence,
     )
-    async with client_of(arguments) as client:
-        answer = await client.observe_attribute(
-            arguments.organization, arguments.customer, attribute, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.observe_attribute, attribute)
     print_recorded(arguments, answer)
     return OK
 
@@ -164,10 +156,7 @@ async def run_infer(arguments: Namespace) -> int:
         rule=arguments.rule,
         evidence_positions=arguments.evidence,
     )
-    async with client_of(arguments) as client:
-        answer = await client.infer_attribute(
-            arguments.organization, arguments.customer, attribute, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.infer_attribute, attribute)
     print_recorded(arguments, answer)
     return OK
 
@@ -182,10 +171,7 @@ async def run_obtain(arguments: Namespace) -> int:
         provenance=_PROVENANCES[arguments.provenance],  # type: ignore[arg-type]  # The same.
         source=arguments.source,
     )
-    async with client_of(arguments) as client:
-        answer = await client.obtain_attribute(
-            arguments.organization, arguments.customer, attribute, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.obtain_attribute, attribute)
     print_recorded(arguments, answer)
     return OK
 
@@ -197,10 +183,7 @@ async def run_withdraw(arguments: Namespace) -> int:
         provenance=_PROVENANCES[arguments.provenance],  # type: ignore[arg-type]  # A number of the enum.
         reason=arguments.reason,
     )
-    async with client_of(arguments) as client:
-        answer = await client.withdraw_attribute(
-            arguments.organization, arguments.customer, withdrawal, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.withdraw_attribute, withdrawal)
     print_recorded(arguments, answer)
     return OK
 

@@ -27,6 +27,7 @@ from services.cli.customer_recording import (
     add_told_in,
 )
 from services.cli.words import words_of
+from services.client import Client
 
 if TYPE_CHECKING:
     from services.cli.arguments import Commands, Parser
@@ -56,7 +57,7 @@ def add(verbs: Commands) -> None:
         "shape",
         "record the shape of contacts that the organization wants for the relationship",
         event=lambda given: ContactShapeWanted(shape=_SHAPES[given.shape]),  # type: ignore[arg-type]  # A number of the enum.
-        method=lambda client: client.want_contact_shape,
+        method=Client.want_contact_shape,
     )
     shape.add_argument("shape", metavar="SHAPE", choices=_SHAPES, help=f"one of {', '.join(_SHAPES)}")
     end = add_recording(
@@ -64,7 +65,7 @@ def add(verbs: Commands) -> None:
         "end",
         "record that one side declares the relationship over",
         event=_ending,
-        method=lambda client: client.end_relationship,
+        method=Client.end_relationship,
     )
     end.add_argument("--by", metavar="SIDE", choices=PARTIES, required=True, help=f"who: {' or '.join(PARTIES)}")
     add_reason(end)
@@ -78,7 +79,7 @@ def _add_vector(kinds: Commands) -> None:
         "open",
         "record what the customer wants to achieve",
         event=_opening,
-        method=lambda client: client.open_vector,
+        method=Client.open_vector,
     )
     _add_vector_id(open_)
     open_.add_argument("--goal", metavar="CODE", required=True, help="what is to be achieved")
@@ -90,7 +91,7 @@ def _add_vector(kinds: Commands) -> None:
         "renew",
         "record a new reason to return; what was fulfilled is open again",
         event=lambda given: VectorRenewed(vector_id=given.vector, next_reason=given.next_reason, text=given.text),
-        method=lambda client: client.renew_vector,
+        method=Client.renew_vector,
     )
     _add_vector_id(renew)
     renew.add_argument("--next-reason", metavar="CODE", required=True, help="the new reason to return")
@@ -102,7 +103,7 @@ def _add_vector(kinds: Commands) -> None:
         event=lambda given: VectorFulfilled(
             vector_id=given.vector, interaction_position=given.told_in, reason=given.reason
         ),
-        method=lambda client: client.fulfil_vector,
+        method=Client.fulfil_vector,
     )
     _add_vector_id(fulfil)
     add_told_in(fulfil)
@@ -119,7 +120,7 @@ def _add_obstacle(kinds: Commands) -> None:
         "report",
         "record that something stands in the customer's way",
         event=_obstacle,
-        method=lambda client: client.report_obstacle,
+        method=Client.report_obstacle,
     )
     _add_obstacle_id(report)
     report.add_argument("--obstacle", metavar="CODE", required=True, help="what it is")
@@ -131,7 +132,7 @@ def _add_obstacle(kinds: Commands) -> None:
         "remove",
         "record that it stands in the way no more",
         event=lambda given: ObstacleRemoved(obstacle_id=given.obstacle_id, reason=given.reason),
-        method=lambda client: client.remove_obstacle,
+        method=Client.remove_obstacle,
     )
     _add_obstacle_id(remove)
     add_reason(remove, "how")
@@ -147,7 +148,7 @@ def _add_point(kinds: Commands) -> None:
         "open",
         "record that somebody takes part from now on",
         event=_point,
-        method=lambda client: client.open_point_of_contact,
+        method=Client.open_point_of_contact,
     )
     _add_person(open_)
     open_.add_argument("--side", metavar="SIDE", choices=PARTIES, required=True, help=" or ".join(PARTIES))
@@ -158,7 +159,7 @@ def _add_point(kinds: Commands) -> None:
         "close",
         "record that somebody takes part no more, also one whom only interactions name",
         event=lambda given: PointOfContactClosed(point_of_contact_id=given.person, reason=given.reason),
-        method=lambda client: client.close_point_of_contact,
+        method=Client.close_point_of_contact,
     )
     _add_person(close)
     add_reason(close)

@@ -22,8 +22,8 @@ from services.cli.arguments import (
 from services.cli.exits import OK
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import words_of
-from services.cli.writing import add_write, print_recorded, write_of
-from services.client import ppm_text
+from services.cli.writing import add_write, print_recorded, record
+from services.client import Client, ppm_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -73,8 +73,7 @@ async def run_make(arguments: Namespace) -> int:
         sla_seconds=arguments.within,
         text=arguments.text,
     )
-    async with client_of(arguments) as client:
-        answer = await client.make_promise(arguments.organization, arguments.customer, promise, **write_of(arguments))
+    answer = await record(arguments, Client.make_promise, promise)
     print_recorded(arguments, answer)
     return OK
 
@@ -82,10 +81,7 @@ async def run_make(arguments: Namespace) -> int:
 async def run_trigger(arguments: Namespace) -> int:
     """Record that what was awaited has happened; print by when to keep the promise."""
     trigger = PromiseTriggered(promise_id=arguments.promise)
-    async with client_of(arguments) as client:
-        answer = await client.trigger_promise(
-            arguments.organization, arguments.customer, trigger, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.trigger_promise, trigger)
     print_recorded(arguments, answer, ("keep it by", time_cell(answer.due_time)))
     return OK
 
@@ -93,8 +89,7 @@ async def run_trigger(arguments: Namespace) -> int:
 async def run_keep(arguments: Namespace) -> int:
     """Record that a promise was kept; print whether in time."""
     kept = PromiseKept(promise_id=arguments.promise, interaction_position=arguments.by)
-    async with client_of(arguments) as client:
-        answer = await client.keep_promise(arguments.organization, arguments.customer, kept, **write_of(arguments))
+    answer = await record(arguments, Client.keep_promise, kept)
     print_recorded(arguments, answer, ("state", _state(answer.state)))
     return OK
 
@@ -106,10 +101,7 @@ async def run_cancel(arguments: Namespace) -> int:
         reason=_CANCEL_REASONS[arguments.reason],  # type: ignore[arg-type]  # A number of the enum.
         decision_id=arguments.decision,
     )
-    async with client_of(arguments) as client:
-        answer = await client.cancel_promise(
-            arguments.organization, arguments.customer, cancellation, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.cancel_promise, cancellation)
     print_recorded(arguments, answer)
     return OK
 

@@ -6,22 +6,20 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any, Final
 
 from rapport.events.v1 import disclosure_pb2, exchange_pb2, interaction_pb2
-from services.cli.arguments import Commands, Parser, client_of, position
+from services.cli.arguments import Commands, Parser, position
 from services.cli.exits import OK
 from services.cli.words import words_of
-from services.cli.writing import add_write, print_recorded, write_of
+from services.cli.writing import add_write, print_recorded, record
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from google.protobuf.message import Message
 
-    from services.client import Client
-
     Event = Callable[[Namespace], Message]
     """Makes the event from what was typed."""
-    Method = Callable[[Client], Callable[..., Awaitable[Any]]]
-    """Names the method that records it."""
+    Method = Callable[..., Awaitable[Any]]
+    """Of the client: records it."""
 
 PROVENANCES: Final = words_of(disclosure_pb2.Provenance.DESCRIPTOR)
 FUNCTIONS: Final = words_of(interaction_pb2.OurFunction.DESCRIPTOR)
@@ -38,10 +36,7 @@ def add_recording(verbs: Commands, name: str, text: str, *, event: Event, method
 
 async def run(arguments: Namespace) -> int:
     """Record a fact; print where."""
-    event = arguments.event(arguments)
-    async with client_of(arguments) as client:
-        record = arguments.method(client)
-        answer = await record(arguments.organization, arguments.customer, event, **write_of(arguments))
+    answer = await record(arguments, arguments.method, arguments.event(arguments))
     print_recorded(arguments, answer)
     return OK
 

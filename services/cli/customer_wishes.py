@@ -25,7 +25,7 @@ from services.cli.customer_recording import (
     add_told_in,
 )
 from services.cli.words import CHANNELS, SPEAKERS
-from services.client import timestamp
+from services.client import Client, timestamp
 
 if TYPE_CHECKING:
     from services.cli.arguments import Commands, Parser
@@ -48,7 +48,7 @@ def add(verbs: Commands) -> None:
         "assess",
         "record an answer of a survey, or a judgement such as trust",
         event=_assessment,
-        method=lambda client: client.record_assessment,
+        method=Client.record_assessment,
     )
     assessment.add_argument("instrument", metavar="INSTRUMENT", help="which questionnaire or scale, a code")
     assessment.add_argument("dimension", metavar="DIMENSION", help="what was asked about, such as satisfaction")
@@ -71,7 +71,7 @@ def _add_ground(kinds: Commands) -> None:
         "declare",
         "record that both sides share something; replaces what the id named before",
         event=_ground,
-        method=lambda client: client.declare_common_ground,
+        method=Client.declare_common_ground,
     )
     _add_item(declare)
     declare.add_argument("--ground", metavar="CODE", required=True, help="an interest, a cause, a place")
@@ -89,7 +89,7 @@ def _add_ground(kinds: Commands) -> None:
         "end",
         "record that it is shared no more",
         event=lambda given: CommonGroundEnded(item_id=given.item, reason=given.reason),
-        method=lambda client: client.end_common_ground,
+        method=Client.end_common_ground,
     )
     _add_item(end)
     add_reason(end)
@@ -105,7 +105,7 @@ def _add_type(kinds: Commands) -> None:
         "wish",
         "record the kind of relationship that the customer wishes",
         event=_wish,
-        method=lambda client: client.declare_relationship_type,
+        method=Client.declare_relationship_type,
     )
     _add_slug(wish)
     _add_speaker(wish)
@@ -117,7 +117,7 @@ def _add_type(kinds: Commands) -> None:
         "assess",
         "record what kind of relationship it is, as a named person judges it",
         event=_judgement,
-        method=lambda client: client.assess_relationship_type,
+        method=Client.assess_relationship_type,
     )
     _add_slug(assess)
     assess.add_argument("--assessor", metavar="ID", required=True, help="who judges, an opaque id")
@@ -145,7 +145,7 @@ def _add_value(kinds: Commands) -> None:
             channel=CHANNELS.get(given.channel, 0),  # type: ignore[arg-type]  # A number of the enum.
             interaction_position=given.told_in,
         ),
-        method=lambda client: client.ask_value_definition,
+        method=Client.ask_value_definition,
     )
     ask.add_argument("--channel", metavar="NAME", choices=CHANNELS, help="by which way")
     add_told_in(ask)
@@ -154,7 +154,7 @@ def _add_value(kinds: Commands) -> None:
         "declare",
         "record how the customer defines value, asked or not",
         event=_definition,
-        method=lambda client: client.declare_value_definition,
+        method=Client.declare_value_definition,
     )
     declare.add_argument("values", metavar="CODE", nargs="+", help="what is of value, the most important first")
     declare.add_argument(

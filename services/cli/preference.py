@@ -23,8 +23,8 @@ from services.cli.arguments import (
 from services.cli.exits import OK, UsageFault
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import CHANNELS, PERIODS, SPEAKERS, window, window_text, words_of
-from services.cli.writing import add_write, print_recorded, write_of
-from services.client import timestamp
+from services.cli.writing import add_write, print_recorded, record
+from services.client import Client, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,10 +107,7 @@ async def run_declare(arguments: Namespace) -> int:
         interaction_position=arguments.told_in,
     )
     arguments.fill(declared, arguments)
-    async with client_of(arguments) as client:
-        answer = await client.declare_preference(
-            arguments.organization, arguments.customer, declared, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.declare_preference, declared)
     print_recorded(arguments, answer, ("declared", preference_text(declared)))
     return OK
 
@@ -122,10 +119,7 @@ async def run_clear(arguments: Namespace) -> int:
         channel=CHANNELS.get(arguments.channel, 0),  # type: ignore[arg-type]  # The same.
         topic=arguments.topic,
     )
-    async with client_of(arguments) as client:
-        answer = await client.clear_preference(
-            arguments.organization, arguments.customer, clearing, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.clear_preference, clearing)
     print_recorded(arguments, answer)
     return OK
 

@@ -13,7 +13,8 @@ from services.cli.arguments import Commands, add_common, add_relationship, add_v
 from services.cli.exits import OK, UsageFault
 from services.cli.output import Rows, enum_cell, print_json, print_pairs, time_cell, view_text
 from services.cli.words import CHANNELS, words_of
-from services.cli.writing import add_write, print_recorded, write_of
+from services.cli.writing import add_write, print_recorded, record, write_of
+from services.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,10 +61,7 @@ async def run_add(arguments: Namespace) -> int:
         list_name=arguments.list,
         list_version=arguments.list_version,
     )
-    async with client_of(arguments) as client:
-        answer = await client.add_suppression(
-            arguments.organization, arguments.customer, suppression, **write_of(arguments)
-        )
+    answer = await record(arguments, Client.add_suppression, suppression)
     print_recorded(arguments, answer)
     return OK
 

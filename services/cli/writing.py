@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from rapport.type.v1.event_context_pb2 import EventContext
-from services.cli.arguments import add_common, add_relationship, instant
+from services.cli.arguments import add_common, add_relationship, client_of, instant
 from services.cli.output import print_json, print_pairs, time_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from google.protobuf.message import Message
+
+A = TypeVar("A")
 
 
 def add_write(parser: ArgumentParser, *, relationship: bool = True, timed: bool = True) -> None:
@@ -41,6 +43,12 @@ def write_of(arguments: Namespace) -> dict[str, Any]:
     context = EventContext(actor=arguments.actor) if arguments.actor else None
     timed = {"occur_time": arguments.at} if "at" in arguments else {}
     return {**timed, "context": context, "request_id": arguments.request_id}
+
+
+async def record(arguments: Namespace, method: Callable[..., Awaitable[A]], event: Message) -> A:
+    """Record an event of the relationship that a command names; `method`: of the client. Return the answer."""
+    async with client_of(arguments) as client:
+        return await method(client, arguments.organization, arguments.customer, event, **write_of(arguments))
 
 
 def request_id(text: str) -> str:
