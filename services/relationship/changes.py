@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -12,13 +11,13 @@ import grpc
 
 from ledger.change.reading import StoredChange, last_of
 from ledger.change.verifying import Verification
-from ledger.domain.errors import StoreClosed
 from ledger.domain.times import timestamp
 from rapport.change.v1 import change_service_pb2 as pb
 from rapport.change.v1.change_pb2 import RelationshipChange
 from services.relationship import page_tokens
 from services.relationship.change_tail import ChangeTail
 from services.relationship.change_watching import Watches, proven_position
+from services.relationship.long_work import looks
 from services.relationship.measure_translate import set_time
 from services.relationship.translate import PAGE_SIZE_DEFAULT
 from services.runtime.app import App
@@ -30,8 +29,6 @@ from services.runtime.validation import check
 SERVICE: Final = "rapport.change.v1.ChangeService"
 WAIT_S: Final = 5.0
 """Seconds that a list waits for its `min_position`, at most."""
-FRAME_S: Final = 0.5
-"""Seconds between frames of a verification."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -108,21 +105,9 @@ class ChangeServicer:
         """Make all changes anew, compare, and tell how far it is. Who goes away ends it."""
         check(request)
         verification, ended = self._runner.verify()
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            while not ended.done():
-                await asyncio.wait((ended, stopping), timeout=FRAME_S, return_when=asyncio.FIRST_COMPLETED)
-                if not ended.done():
-                    if stopping.done():
-                        raise StoreClosed("the service is stopping; the verification was given up")
-                    yield _progress(verification, complete=False)
-            await ended
-            yield _progress(verification, complete=True)
-        finally:
-            stopping.cancel()
-            verification.abandon()
-            await asyncio.wait((ended,))  # Soon: it looks between two batches.
-            ended.cancelled() or ended.exception()  # Raised above, or wanted by nobody.
+        async with aclosing(looks(ended, verification.abandon, self._stopping, "verification")) as found:
+            async for complete in found:
+                yield _progress(verification, complete=complete)
 
 
 def told(change: StoredChange) -> RelationshipChange:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
 
-from ledger.domain.errors import Rejected, StoreClosed
+from ledger.domain.errors import Rejected
 from ledger.domain.times import timestamp
 from ledger.projections.projector import Projector
 from ledger.projections.rebuilding import Phase, Progress
 from rapport.errors.v1 import error_reason_pb2 as reasons
 from rapport.projection.v1 import projection_service_pb2 as pb
 from rapport.projection.v1 import projection_service_pb2_grpc as stubs
+from services.relationship.long_work import looks
 from services.runtime.app import App
 from services.runtime.validation import check
-
-FRAME_S: Final = 0.5
-"""Seconds between frames of a rebuild."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,21 +70,9 @@ class ProjectionServicer(stubs.ProjectionServiceServicer):
         self, projector: Projector, replace_different: bool
     ) -> AsyncGenerator[pb.RebuildProjectionResponse, None]:
         rebuild, ended = projector.rebuild(replace_different=replace_different)
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            while not ended.done():
-                await asyncio.wait((ended, stopping), timeout=FRAME_S, return_when=asyncio.FIRST_COMPLETED)
-                if not ended.done():
-                    if stopping.done():
-                        raise StoreClosed("the service is stopping; the rebuild was given up")
-                    yield _frame(rebuild.progress)
-            await ended
-            yield _frame(rebuild.progress)
-        finally:
-            stopping.cancel()
-            rebuild.abandon()
-            await asyncio.wait((ended,))  # Soon: it looks between two batches.
-            ended.cancelled() or ended.exception()  # Raised above, or wanted by nobody.
+        async with aclosing(looks(ended, rebuild.abandon, self._stopping, "rebuild")) as found:
+            async for _ in found:
+                yield _frame(rebuild.progress)
 
 
 async def _told(projector: Projector) -> pb.Projection:
