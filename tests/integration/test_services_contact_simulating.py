@@ -374,11 +374,12 @@ async def test_exchanges_are_weighed_also_where_not_all_books_fit_in_memory(serv
         gift = Leg(giver=PARTY_CUSTOMER, category=CATEGORY_MONEY_PAYMENT, amount=amount("5.00 EUR/2"))
         exchange = Exchange(exchange_id="x", legs=[gift], one_sided=ONE_SIDED_GIFT)
         await shop.client.record_exchange(ORGANIZATION, name, exchange)
-    server.app.books._pieces_max = 1
+    server.app.books._kept._weight_max = 1
 
     response = await shop.client.batch_simulate_decisions(ORGANIZATION, [item(name) for name in customers])
     decided = await shop.client.batch_decide(ORGANIZATION, [item(name) for name in customers])
 
+    assert 1 == len(server.app.books)
     for decision in (*response.decisions, *decided.decisions):
         assert PERMIT == told(decision)
         assert ("standard", DECISION_REASON_CUSTOMER_GIVES_MORE) == (
