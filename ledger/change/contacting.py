@@ -20,14 +20,16 @@ def contacting(look: Look) -> Iterator[Draft]:
         kind = pb.CHANGE_KIND_CONTACT_SHAPE_CHANGED
         yield Draft(kind, MEASURE, name(levels.shape), name(now.shape), cause, pair=MEASURE)
         levels.shape = now.shape
-    event = look.fact.event if look.fact is not None else None
-    if isinstance(event, PointOfContactClosed):
-        yield from _leaving(look, event.point_of_contact_id)
+    if look.fact is not None and isinstance(look.fact.event, PointOfContactClosed):
+        for gone in look.measured.record.state.points_of_contact.closed():
+            if gone.position == look.fact.position:
+                yield from _leaving(look, gone.point_of_contact_id, gone.side)
 
 
-def _leaving(look: Look, person_id: str) -> Iterator[Draft]:
+def _leaving(look: Look, person_id: str, side: int) -> Iterator[Draft]:
+    """Announce that somebody has left on whom much hangs; one id may name a person of either side."""
     threshold = look.measured.outlook.rules.continuity_from
-    shares = [each for each in look.measured.contacts.shares if each.person_id == person_id]
+    shares = [each for each in look.measured.contacts.shares if (each.person_id, each.side) == (person_id, side)]
     share = max((each.share.ppm for each in shares if each.share.unknown is None), default=0)
     if shares and share >= threshold:
         measure = f"person_share:{person_id}"

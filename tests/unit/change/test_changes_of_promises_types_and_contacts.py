@@ -5,7 +5,7 @@ from rapport.events.v1 import contact_pb2 as d
 from rapport.events.v1 import interaction_pb2 as i
 from rapport.events.v1 import preference_pb2 as pref
 from rapport.events.v1 import relationship_pb2 as r
-from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER
+from rapport.events.v1.exchange_pb2 import PARTY_CUSTOMER, PARTY_ORGANIZATION
 from tests.changed_histories import ChangedHistory, at, event, levels_of, times
 from tests.contact_histories import DAY, did, sent
 from tests.measured_histories import acted, promised, told
@@ -237,8 +237,8 @@ def test_it_is_resolved_at_once_by_another_wish() -> None:
     assert times(change) == (at("2026-02-02"), at("2026-02-02"))
 
 
-def touched(person: str, function: i.OurFunction.ValueType) -> i.InteractionRecorded:
-    return did("MESSAGE", customer_person_id=person, our_function=function)
+def touched(person: str, function: i.OurFunction.ValueType, ours: str = "") -> i.InteractionRecorded:
+    return did("MESSAGE", customer_person_id=person, our_function=function, point_of_contact_id=ours)
 
 
 def test_another_shape_is_told_when_it_has_held_for_a_day() -> None:
@@ -268,3 +268,15 @@ def test_who_leaves_with_half_of_it_is_a_risk(others: int, *, risk: bool) -> Non
     for change in changes:
         assert change.measure.name == "person_share:anna"
         assert (change.measure.value_ppm, change.measure.threshold_ppm) == (500_000, 500_000)
+
+
+def test_one_id_on_both_sides_is_a_risk_by_the_share_of_who_left() -> None:
+    history = ChangedHistory()
+    ours = r.PointOfContactOpened(point_of_contact_id="anna", side=PARTY_ORGANIZATION)
+    history.add(ours, "2026-01-01")
+    for colleague in ("anna", "ben", "eve"):  # Their anna is in all of it, ours in a third.
+        history.add(touched("anna", i.OUR_FUNCTION_SALES, colleague), "2026-01-02")
+
+    history.add(r.PointOfContactClosed(point_of_contact_id="anna"), "2026-01-03")
+
+    assert history.names("continuity_risk") == []
