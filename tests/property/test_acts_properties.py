@@ -464,13 +464,14 @@ def test_since_when_it_is_active_is_the_first_instant_from_which_on_it_was(
 
     begun = Reading(facts, at).begun
     times = [row.time for row in begun if (row.time, row.position) <= (at, draw.position)]
-    since = times[-1]
+    since, ends = times[-1], {fact.occur_time for fact in facts if isinstance(fact.event, r.RelationshipEnded)}
     for time in reversed(times):
         if Reading(facts, time).stands(time) != levels.LIFECYCLE_ACTIVE:
             break
         since = time
         before = Reading(facts, time - 1)
-        if not before.begun or before.stands(time - 1) != levels.LIFECYCLE_ACTIVE:
+        # One that ended at an instant and began anew at the same one is active only since then.
+        if time in ends or not before.begun or before.stands(time - 1) != levels.LIFECYCLE_ACTIVE:
             break
     assert since == found.since
 
