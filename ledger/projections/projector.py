@@ -329,6 +329,7 @@ class Projector:
     async def _pause(self, for_s: float, stop: asyncio.Event) -> None:
         until_s = time.monotonic() + GIVE_WAY_MAX_S
         while self.has_time and not stop.is_set():
+            self._hurry.clear()  # Nobody waits: it is of somebody who was answered meanwhile.
             await _first(for_s, stop.wait(), self._hurry.wait())
             if not self._gives_way() or time.monotonic() > until_s:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -118,6 +119,32 @@ async def test_who_waits_here_or_elsewhere_is_given_way_to(
             await wait(projector, log)
 
             assert projector.position == log.head
+
+
+async def test_who_was_answered_hurries_it_no_more(
+    monkeypatch: pytest.MonkeyPatch, database: Database, store: Store, log: Log
+) -> None:
+    monkeypatch.setattr(projector_module, "GIVE_WAY_MAX_S", 60.0)
+    asked = 0
+
+    def late() -> bool:
+        nonlocal asked
+        asked += 1
+        return True
+
+    async with running(database, store) as projector:
+        log.grow(5)
+        await kept_up(projector, log)
+        await asyncio.sleep(0.05)
+        projector.hurry(log.head)
+        projector.give_way(late)
+        log.grow(5)
+        began_s = time.monotonic()
+        async with asyncio.timeout(20):
+            while asked < 3:  # noqa: ASYNC110  # Nobody tells of a question.
+                await asyncio.sleep(0.01)
+
+        assert time.monotonic() - began_s >= projector_module._LOOK_S, "it rests between two looks at what is late"
 
 
 async def waited(projector: Projector, log: Log) -> None:
