@@ -81,13 +81,14 @@ class NatsServer:
             lock.close()
             return self._listens_at(await self._found(lambda: _read(self._folder / "url")))
         self._lock = lock
+        (self._folder / "url").unlink(missing_ok=True)  # Of one that was killed; nobody listens there.
         try:
             self._process = self._launch(lock.fileno())
             self._listens_at(await self._found(self._address))
         except BaseException:
             await self.stop()
             raise
-        (self._folder / "url").write_text(self.url, encoding="ascii")
+        self._tell()
         return self.url
 
     async def stop(self) -> None:
@@ -130,6 +131,12 @@ class NatsServer:
         """Note an address. Whoever starts the server next takes the same port, so that those who know it find it."""
         self.url, self._port = url, int(url.rpartition(":")[2])
         return url
+
+    def _tell(self) -> None:
+        """Say in a file where the server listens; whoever reads it has all of it, or finds none."""
+        unfinished = self._folder / "url.unfinished"
+        unfinished.write_text(self.url, encoding="ascii")
+        unfinished.replace(self._folder / "url")
 
     def _address(self) -> str:
         files = list((self._folder / "ports").glob("*.ports"))

@@ -223,6 +223,34 @@ async def test_two_processes_on_one_folder_share_one_server(tmp_path: Path) -> N
     await other.stop()
 
 
+async def test_an_address_is_there_as_a_whole_and_never_that_of_one_who_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = tmp_path / "url"
+    url.write_text("nats://127.0.0.1:1")  # Of one who was killed.
+    seen: list[str] = []
+    write, address = Path.write_text, NatsServer._address
+
+    def writing(path: Path, text: str, encoding: str | None = None) -> int:
+        seen.append(path.name)
+        return write(path, text, encoding)
+
+    def asked(server: NatsServer) -> str:
+        assert not url.exists(), "who comes meanwhile waits"
+        return address(server)
+
+    monkeypatch.setattr(Path, "write_text", writing)
+    monkeypatch.setattr(NatsServer, "_address", asked)
+    server = NatsServer(tmp_path, "127.0.0.1:0", 1 << 30)
+    await server.start()
+    told = url.read_text()
+    await server.stop()
+
+    assert server.url == told
+    assert "url" not in seen, "it is put in place once it is whole"
+    assert not url.exists()
+
+
 async def test_a_missing_program_is_told_and_keeps_nobody_from_serving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
