@@ -194,32 +194,41 @@ async def test_a_loading_stream_answers_what_was_read_and_says_that_the_rest_is_
     frames = [frame() for _ in range(200)]
     answered: list[pb.IngestInteractionsResponse] = []
 
-    async def load(channel: grpc.aio.Channel, first: asyncio.Event | None = None) -> str:
-        rest = frames[len(answered) :]
+    first, stopping = asyncio.Event(), asyncio.Event()
+
+    async def load(channel: grpc.aio.Channel) -> str:
+        rest, ended = frames[len(answered) :], asyncio.Event()
 
         async def sent() -> AsyncIterator[pb.IngestInteractionsRequest]:
             for each in rest:
                 yield each
                 await asyncio.sleep(0.005)
+                if stopping.is_set():
+                    # A frame sent once the server has ended the call would have gRPC put an error of its own in place
+                    # of the server's status (grpc/grpc#36066).
+                    await ended.wait()
+                    return
 
         try:
             async for response in stubs.InteractionServiceStub(channel).IngestInteractions(sent()):
                 answered.append(response)
-                if first is not None:
-                    first.set()
+                first.set()
         except grpc.aio.AioRpcError as error:
             return reason_of(status_of(error))
+        finally:
+            ended.set()
         return "OK"
 
-    first = asyncio.Event()
     async with serving(tmp_path) as server:
-        loading = asyncio.create_task(load(server.channel, first))
+        loading = asyncio.create_task(load(server.channel))
         await first.wait()
+        stopping.set()
         server.stop.set()
         began = time.monotonic()
         ended = await loading
         took_s = time.monotonic() - began
     before = len(answered)
+    stopping.clear()
     async with serving(tmp_path) as server:
         again = await load(server.channel)
         head = server.app.ledger.head.position
