@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -239,8 +239,13 @@ async def proven_position(ledger: Ledger, request: pb.WatchRelationshipsRequest 
 
 def batch(changes: Sequence[StoredChange], checkpoint: str) -> bytes:
     """Return a frame of changes, serialised: their stored bytes joined, in field 1 of field 1."""
-    frame = _field(b"".join(_field(change.body) for change in changes))
-    return frame + _frame(checkpoint)
+    return _field(b"".join(_field(change.body) for change in changes)) + _only(checkpoint)
+
+
+@lru_cache(maxsize=8)
+def _only(checkpoint: str) -> bytes:
+    """Return a frame of nothing but a checkpoint: a thousand watchers are told the same one."""
+    return _frame(checkpoint)
 
 
 def _field(content: bytes) -> bytes:
