@@ -38,6 +38,19 @@ def holds_for(jurisdictions: Sequence[str], place: str) -> bool:
     return not jurisdictions or any(is_law_of(each, place) for each in jurisdictions)
 
 
+def act_on(kind: str, event: Event, scope: Any) -> Act:
+    """The act that an event is on a scope: purposes, channels, contact points and brands."""
+    return Act(
+        kind,
+        event.position,
+        event.occur,
+        tuple(scope.purposes),
+        tuple(scope.channels),
+        tuple(scope.contact_point_ids),
+        tuple(scope.brands),
+    )
+
+
 @dataclass
 class Case:
     """Everything that a decision may look at."""
@@ -147,15 +160,7 @@ class Case:
                 continue
             said = message.consent if kind == "RENEWED" else message
             scope = said.scope if kind in {"REVOKED", "INVALIDATED", "REQUESTED", "DEFERRED"} else said
-            act = Act(
-                kind,
-                event.position,
-                event.occur,
-                tuple(scope.purposes),
-                tuple(scope.channels),
-                tuple(scope.contact_point_ids),
-                tuple(scope.brands),
-            )
+            act = act_on(kind, event, scope)
             if kind in consent_brute.GRANTS:
                 act = act._replace(
                     listed=tuple(said.notice.purposes),

@@ -11,8 +11,18 @@ from rapport.events.v1 import contact_pb2 as d
 from rapport.events.v1 import contact_policy_pb2 as p
 from rapport.events.v1 import interaction_pb2 as i
 from tests.oracles import consent_brute
-from tests.oracles.consent_brute import FOR_EVER, Act
-from tests.oracles.contact_case import ADDRESSED, COMMUNITY, SERVICE, TRANSACTIONAL, Case, Event, holds_for, is_law_of
+from tests.oracles.consent_brute import FOR_EVER
+from tests.oracles.contact_case import (
+    ADDRESSED,
+    COMMUNITY,
+    SERVICE,
+    TRANSACTIONAL,
+    Case,
+    Event,
+    act_on,
+    holds_for,
+    is_law_of,
+)
 from tests.oracles.contact_clock import DAY, SECOND, is_in, micros, period_of
 
 PASS, FAIL, DEFER, ADVISE, SKIPPED = (
@@ -130,22 +140,10 @@ def is_lifted(raised: Event, case: Case, events: Sequence[Event]) -> bool:
     )
 
 
-def scope_act(event: Event, scope: Any) -> Act:
-    return Act(
-        "OBJECTED",
-        event.position,
-        event.occur,
-        tuple(scope.purposes),
-        tuple(scope.channels),
-        tuple(scope.contact_point_ids),
-        tuple(scope.brands),
-    )
-
-
 def meets(event: Event, case: Case) -> bool:
     asked = case.question
     cell = consent_brute.Cell(asked.purpose, asked.channel, asked.contact_point_id, asked.brand)
-    return consent_brute.denies(scope_act(event, event.message.scope), cell)
+    return consent_brute.denies(act_on("OBJECTED", event, event.message.scope), cell)
 
 
 def basis(case: Case, at: int) -> Found:
@@ -222,7 +220,7 @@ def opt_outs(case: Case) -> Iterator[tuple[int, int]]:
             else:
                 continue
             about = not scope.purposes or any(is_marketing(each, case) for each in scope.purposes)
-            if about and consent_brute.is_narrowing_met(scope_act(event, scope), cell):
+            if about and consent_brute.is_narrowing_met(act_on("OBJECTED", event, scope), cell):
                 yield event.occur, event.position
 
 
