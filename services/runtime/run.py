@@ -107,7 +107,17 @@ async def _until_told(
 def _announce(address: str, app: App) -> None:  # noqa: ARG001  # Tests announce the app too.
     process.take_short_turns()
     process.spare_the_collector()  # Only in a process of our own: it holds on to all that is there now.
-    print(f"listening on {address}", flush=True)  # noqa: T201  # The one line of stdout.
+    print(greeting(address, person=sys.stdout.isatty()), flush=True)  # noqa: T201  # All that goes to stdout.
+
+
+def greeting(address: str, *, person: bool) -> str:
+    """Return what is said once calls are taken: one line to a program, and to a person what to do next as well."""
+    said = f"listening on {address}"
+    if not person:
+        return said
+    return (
+        f"{said}\nnext, in another terminal: . .venv/bin/activate, then rapport --help; docs/start.md has first steps"
+    )
 
 
 async def serve(
